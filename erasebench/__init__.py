@@ -1,0 +1,85 @@
+"""Concept erasure for text-to-image models: methods, suites, judges and a leaderboard that can be rerun.
+
+The Python API has the command line's words:
+
+    import erasebench
+    summary = erasebench.run(method="mace", suite="celebrity")
+    pipeline = erasebench.load_world("miniature").pipeline()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from erasebench.method import Method
+    from erasebench.runner.run import Summary
+    from erasebench.world import World
+
+__all__ = ["load_method", "load_world", "run"]
+
+
+def run(
+    method: str | Sequence[str],
+    suite: str | Sequence[str],
+    *,
+    world: str = "miniature",
+    model: str | None = None,
+    scale: int | None = None,
+    concepts: Sequence[str] | None = None,
+    size: Literal["small", "full"] | None = None,
+    limit: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    recipe: str = "default",
+    baselines: Sequence[str] = ("original",),
+    device: str = "cpu",
+    seed: int | None = None,
+    out: str | Path = "leaderboard",
+    runs_folder: str | Path = "runs",
+) -> Summary:
+    """What `erasebench run` does, with the same words; `settings` is --set: {'mace.steps': 20}.
+
+    Returns records, failures and the board's path. erasebench.errors.UserError for a mistake found before any work.
+    """
+    from erasebench.runner.request import DEFAULT_SEED, Request
+    from erasebench.runner.run import run_jobs
+
+    return run_jobs(
+        Request(
+            methods=_several(method),
+            suites=_several(suite),
+            world=world,
+            model=model,
+            scale=scale,
+            concepts=None if concepts is None else tuple(concepts),
+            size=size,
+            limit=limit,
+            recipe=recipe,
+            settings={key: str(value) for key, value in (settings or {}).items()},
+            baselines=tuple(baselines),
+            device=device,
+            seed=DEFAULT_SEED if seed is None else seed,
+            out=Path(out),
+            runs_folder=Path(runs_folder),
+        )
+    )
+
+
+def load_world(name: str, model: str | None = None) -> World:
+    """The world `name`; `.pipeline()` gives its diffusers pipeline."""
+    from erasebench.registry import load_world as load
+
+    return load(name, model)
+
+
+def load_method(name: str) -> type[Method]:
+    """The method class `name`, or the one that 'path/to/file.py:Class' names."""
+    from erasebench.registry import load_method as load
+
+    return load(name)
+
+
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)

@@ -1,0 +1,116 @@
+"""The one way this package writes a file: under a temporary name in the same folder, flushed to disk, then renamed.
+
+A reader therefore sees the old file or the new one, never half of one; a killed process leaves at most a temporary
+file, whose name `is_temporary` knows and every reader leaves alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from erasebench.errors import UserError
+
+TEMPORARY_PREFIX = ".writing-"
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class atomic_write:
+    """`with atomic_write(path) as temporary:` gives a new path in the same folder (made if missing) to write to.
+
+    On leaving the block the temporary file is flushed and takes the name `path`, replacing what was there. If the block
+    raises, the temporary file is removed and `path` stays as it was. The temporary name ends as `path` does, so that
+    libraries that look at the suffix (Pillow, pandas) work.
+    Raises: UserError where the disk is full or the folder may not be written to; any other error as it came.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._temporary = self.path.with_name(
+            f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{self.path.name}"
+        )
+
+    def __enter__(self) -> Path:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            _raise_named(self.path, error)
+            raise
+        return self._temporary
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                _flush(self._temporary)
+                os.replace(self._temporary, self.path)
+                _flush_folder(self.path.parent)
+        except OSError as failure:
+            _raise_named(self.path, failure)
+            raise
+        finally:
+            self._temporary.unlink(missing_ok=True)
+        if error is not None:
+            _raise_named(self.path, error)
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path` atomically, as UTF-8 with the line ends it has."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write a JSON-able `value` to `path` atomically: two spaces of indent, keys in their own order, NaN refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether `path` is what a killed writer left behind: no reader takes it for a file of ours."""
+    return path.name.startswith(TEMPORARY_PREFIX)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    # The rename itself is durable only once the folder is; Windows can neither open nor flush one.
+    if os.name == "posix":
+        _flush(folder)
+
+
+def _raise_named(path: Path, error: BaseException) -> None:
+    """Raise the UserError that says what kept `path` from being written, where the user can mend it; else return."""
+    code = error.errno if isinstance(error, OSError) else None
+    # safetensors and torch report a full disk in words only.
+    if code in _NO_SPACE or "No space left on device" in str(error):
+        raise UserError(
+            f"The disk is full: {path} could not be written. Nothing that was there before has changed.",
+            "Free some space (or choose another folder) and run the same command again: it goes on where it stopped.",
+        ) from error
+    if code in _NO_PERMISSION:
+        raise UserError(
+            f"{path} may not be written: {error}.",
+            "Choose a folder that you may write to.",
+        ) from error

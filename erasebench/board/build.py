@@ -1,0 +1,56 @@
+"""Rebuild a board's folder from its records."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from erasebench.atomic import is_temporary, write_text
+from erasebench.board.markdown import page
+from erasebench.errors import UserError
+from erasebench.record import Record
+
+log = logging.getLogger(__name__)
+
+
+def build(out: Path) -> Path:
+    """Write `out`/README.md from `out`/results/*.json and return its path; the same records give the same bytes.
+
+    Contact sheets lie beside as `out`/sheets/<record id>.png and are linked where there is one. A record that cannot be
+    read is named on the page and in the log, and its file left alone. UserError where there is no record file at all.
+    """
+    records, unreadable = read_records(out / "results")
+    for what in unreadable.values():
+        log.warning("%s", what)
+    sheets = {record.id for record in records if sheet_path(out, record).is_file()}
+    readme = out / "README.md"
+    write_text(readme, page(records, unreadable, sheets))
+    return readme
+
+
+def read_records(folder: Path) -> tuple[list[Record], dict[str, str]]:
+    """The records of a folder by file name, and for each file that holds none (name ->) what is wrong with it."""
+    paths = sorted(path for path in folder.glob("*.json") if not is_temporary(path))
+    if not paths:
+        raise UserError(
+            f"There is no record in {folder}.",
+            "Make one first: erasebench run --method mace --suite celebrity",
+        )
+    records: dict[str, Record] = {}
+    unreadable: dict[str, str] = {}
+    for path in paths:
+        try:
+            record = Record.read(path)
+        except UserError as error:
+            unreadable[path.name] = f"{error.what} {error.mend}".replace(f"{folder}/", "")
+            continue
+        if path.stem != record.id:
+            unreadable[path.name] = f"{path.name} holds the record {record.id}. Rename it to {record.id}.json."
+        else:
+            records[record.id] = record
+    return list(records.values()), unreadable
+
+
+def sheet_path(out: Path, record: Record) -> Path:
+    """Where the contact sheet of a record belongs."""
+    return out / "sheets" / f"{record.id}.png"

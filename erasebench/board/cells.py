@@ -1,0 +1,70 @@
+"""How a figure reads in a table: the value, its 95% interval, how many images it rests on, and what is best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from erasebench.board.columns import Column
+from erasebench.board.groups import Group
+from erasebench.record import UNEDITED, Figure
+
+NOT_MEASURED = "not measured"
+
+
+def figure_cell(figure: Figure | None, column: Column) -> str:
+    """'4.0 [1.2, 8.1]', with ', 96 of 100' where images are missing; 'unscored (reason)'; 'not measured'."""
+    if figure is None:
+        return NOT_MEASURED
+    if figure.value is None:
+        return f"unscored ({figure.reason})"
+    text = _number(figure.value, column)
+    if figure.low is not None and figure.high is not None:
+        text += f" [{_number(figure.low, column)}, {_number(figure.high, column)}]"
+    if figure.n_scored != figure.n_expected:
+        text += f", {figure.n_scored:,} of {figure.n_expected:,}"
+    return text
+
+
+def figure_rows(group: Group, *, bold: bool) -> list[list[str]]:
+    """One list of cells per record, one cell per column; with `bold` the clearly best ones in markdown's bold."""
+    rows: list[list[str]] = [[] for _ in group.records]
+    for column in group.columns:
+        figures = [record.figures.get(column.key) for record in group.records]
+        # The unedited model is what the others are measured against; it does not compete.
+        edited = [None if r.method == UNEDITED else f for r, f in zip(group.records, figures, strict=True)]
+        best = clearly_best(edited, column)
+        for index, (row, figure) in enumerate(zip(rows, figures, strict=True)):
+            cell = figure_cell(figure, column)
+            row.append(f"**{cell}**" if bold and index == best else cell)
+    return rows
+
+
+def clearly_best(figures: Sequence[Figure | None], column: Column) -> int | None:
+    """The index of the figure whose interval lies wholly on the better side of every other one's; None where none does.
+
+    A rival without an interval leaves the matter open; an unscored one does not compete.
+    """
+    if column.direction is None:
+        return None
+    entrants = [(i, figure) for i, figure in enumerate(figures) if figure is not None and figure.value is not None]
+    if len(entrants) < 2 or not all(figure.has_interval for _, figure in entrants):
+        return None
+    sign = 1.0 if column.direction == "up" else -1.0
+    spans = {i: sorted((sign * (figure.low or 0.0), sign * (figure.high or 0.0))) for i, figure in entrants}
+    leader = max(spans, key=lambda i: spans[i][0])
+    return leader if all(spans[leader][0] > high for i, (_, high) in spans.items() if i != leader) else None
+
+
+def seconds_cell(seconds: float) -> str:
+    """Whole seconds from ten up, one digit below."""
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}"
+
+
+def memory_cell(peak: int | None) -> str:
+    """Gigabytes (10^9 bytes)."""
+    return NOT_MEASURED if peak is None else f"{peak / 1e9:.1f}"
+
+
+def _number(value: float, column: Column) -> str:
+    # Adding 0.0 turns the -0.0 that rounding a tiny negative leaves into 0.0.
+    return f"{round(column.scale * value, column.decimals) + 0.0:.{column.decimals}f}"

@@ -1,0 +1,90 @@
+"""What a suite says about its own table: which figures, in which order, under which titles, and which one ranks.
+
+A suite's YAML holds a `table:` that reads as a `FigureTable`; every record carries a copy, so that the board needs the
+records and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_COUNT = "{n}"
+
+
+class Column(BaseModel):
+    """One figure of the table.
+
+    `key` names the figure; `{n}` in it stands for a number that is part of the figure's name (`fid_mini_{n}` reads
+    `fid_mini_256` and titles it with that N). Shown is value x `scale` with `decimals` digits after the point.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str = Field(min_length=1)
+    title: str = Field(min_length=1)
+    direction: Literal["up", "down"] | None = None
+    scale: float = 1.0
+    decimals: int = Field(default=1, ge=0, le=6)
+    meaning: str = Field(
+        min_length=1,
+        description="one line for the reading guide: what the figure is, of what",
+    )
+
+    @property
+    def heading(self) -> str:
+        """The title with its unit, where that is percent, and the arrow of the better direction."""
+        return (
+            self.title
+            + ", %" * (self.scale == 100 and "%" not in self.title)
+            + {"up": " ↑", "down": " ↓", None: ""}[self.direction]
+        )
+
+    @property
+    def counted(self) -> bool:
+        return _COUNT in self.key
+
+    def matching(self, figures: Iterable[str]) -> tuple[Column, ...]:
+        """This column once for each figure name that it reads, by rising N; empty where there is none."""
+        if not self.counted:
+            return (self,) if self.key in set(figures) else ()
+        pattern = re.compile(re.escape(self.key).replace(re.escape(_COUNT), "([0-9]+)"))
+        counts = {int(found[1]) for found in map(pattern.fullmatch, figures) if found}
+        return tuple(
+            self.model_copy(
+                update={
+                    "key": self.key.replace(_COUNT, str(n)),
+                    "title": self.title.replace(_COUNT, f"{n:,}"),
+                }
+            )
+            for n in sorted(counts)
+        )
+
+
+class FigureTable(BaseModel):
+    """A suite's table: its columns in order and the figure that ranks its rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    headline: str
+    columns: tuple[Column, ...] = Field(min_length=1)
+    about: str = Field(
+        default="",
+        description="what the suite does, in one or two sentences for the reading guide",
+    )
+
+    @model_validator(mode="after")
+    def _headline_is_ranked(self) -> Self:
+        keys = [column.key for column in self.columns]
+        if len(set(keys)) < len(keys):
+            raise ValueError(
+                f"a column stands twice: {', '.join(sorted({key for key in keys if keys.count(key) > 1}))}"
+            )
+        if not any(column.key == self.headline and column.direction for column in self.columns):
+            raise ValueError(
+                f"the headline {self.headline!r} is none of the columns with a direction: {', '.join(keys)}"
+            )
+        return self

@@ -1,0 +1,116 @@
+"""Which records may stand in one table, in which order, and under which name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from erasebench.board.columns import Column
+from erasebench.identity import digest
+from erasebench.record import UNEDITED, Record
+
+_METHODS_OWN = {"erasure", "method", "segmenter"}
+"""Digests of the manifest that differ between methods by nature; every other one has to agree within a table."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Records that may be ranked against each other: the unedited model first, then by the headline figure."""
+
+    records: tuple[Record, ...]
+    labels: tuple[str, ...]
+    columns: tuple[Column, ...]
+    title: str
+
+    @property
+    def first(self) -> Record:
+        return self.records[0]
+
+
+def comparable(record: Record) -> dict[str, Any]:
+    """Everything that two records must share to stand in one table; the method and its settings are not in it."""
+    manifest = record.manifest
+    return {
+        "world": record.world,
+        "suite": record.suite,
+        "scale": record.scale,
+        "size": record.size,
+        "partial": record.partial,
+        "concepts": digest(list(record.concepts)),
+        **{f"{name} digest": value for name, value in sorted(manifest.digests.items()) if name not in _METHODS_OWN},
+        **manifest.profile.model_dump(mode="json"),
+        **manifest.sampling,
+    }
+
+
+def groups(records: Iterable[Record]) -> list[Group]:
+    """The records sorted into tables, the tables by suite, world, size and scale. Same records, same order."""
+    tables: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.id):
+        tables.setdefault(digest(comparable(record)), []).append(record)
+    ordered = sorted(tables.values(), key=lambda table: (_place(table[0]), table[0].id))
+    titles = _titles([table[0] for table in ordered])
+    return [_group(table, title) for table, title in zip(ordered, titles, strict=True)]
+
+
+def labels_of(records: Sequence[Record]) -> tuple[str, ...]:
+    """The method's name for each record, with its variant where it has one, and its identity where two would agree."""
+    plain = [_label(record) for record in records]
+    counts = Counter(plain)
+    return tuple(
+        f"{label} [{record.identity[:8]}]" if counts[label] > 1 else label
+        for label, record in zip(plain, records, strict=True)
+    )
+
+
+def _group(table: list[Record], title: str) -> Group:
+    ranked = tuple(sorted(table, key=_rank))
+    return Group(ranked, labels_of(ranked), columns_of(ranked), title)
+
+
+def columns_of(records: Sequence[Record]) -> tuple[Column, ...]:
+    """The declared columns that any of the records has a figure for, unscored ones included."""
+    figures = {name for record in records for name in record.figures}
+    declared = {column.key: column for record in records for column in record.table.columns}
+    return tuple(found for column in declared.values() for found in column.matching(figures))
+
+
+def title_of(record: Record) -> str:
+    """'10 concepts, small size' (or the scale's own name), and that the run is partial where it is."""
+    scale = f"{record.scale} concept{'s' * (record.scale != 1)}" if isinstance(record.scale, int) else record.scale
+    return f"{scale}, {record.size} size" + ", partial run" * record.partial
+
+
+def _label(record: Record) -> str:
+    if record.method == UNEDITED:
+        return f"{UNEDITED} (unedited)"
+    return record.method if record.variant == "default" else f"{record.method} ({record.variant})"
+
+
+def _rank(record: Record) -> tuple[Any, ...]:
+    figure = record.figures.get(record.table.headline)
+    value = figure.value if figure else None
+    column = next(column for column in record.table.columns if column.key == record.table.headline)
+    sign = -1.0 if column.direction == "up" else 1.0
+    score = sign * value if value is not None else 0.0
+    return (record.method != UNEDITED, value is None, score, _label(record), record.id)
+
+
+def _place(record: Record) -> tuple[Any, ...]:
+    number, name = (record.scale, "") if isinstance(record.scale, int) else (0, record.scale)
+    return (record.suite, record.world, record.size == "full", name, number)
+
+
+def _titles(firsts: list[Record]) -> list[str]:
+    """Scale and size; tables that would share a title say in it what sets them apart."""
+    plain = [title_of(record) for record in firsts]
+    whole = [(record.world, record.suite, title) for record, title in zip(firsts, plain, strict=True)]
+    titles = []
+    for key, title, record in zip(whole, plain, firsts, strict=True):
+        twins = [comparable(other) for same, other in zip(whole, firsts, strict=True) if same == key]
+        own = comparable(record)
+        apart = [name for name in own if len({str(twin.get(name)) for twin in twins}) > 1]
+        titles.append(title + "".join(f", {name.replace('_', ' ')} {str(own.get(name))[:8]}" for name in apart))
+    return titles

@@ -1,0 +1,149 @@
+"""The board's page as markdown, from records and the published table. Same records, same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from erasebench.board.cells import figure_cell, seconds_cell
+from erasebench.board.groups import Group, groups, labels_of, title_of
+from erasebench.board.published_markdown import published_section
+from erasebench.board.tables import escaped, markdown_table, measured_table
+from erasebench.identity import digest
+from erasebench.record import UNEDITED, Record
+
+INTRODUCTION = (
+    "Made by `erasebench board` from the records in [results/](results) and the published table, from nothing else. "
+    "Each table holds runs on the same prompts, model, judges and numerics; each value is followed by its 95% interval."
+)
+
+_CONCEPTS_LISTED = 12
+
+HOW_TO_READ = (
+    "**[low, high]**: 95% bootstrap interval, resampled by prompt, because images of one prompt are alike.",
+    (
+        "**Bold**: best in its column, and its interval overlaps no other method's. No bold means not told apart: "
+        "overlapping intervals do not mean equal. The unedited model does not compete."
+    ),
+    "**unscored (reason)**: nothing could be scored; it is neither zero nor good. **n of N**: some images were not.",
+    "**seconds**, **peak memory**: all stages on the machine that the record names; compare them on one machine only.",
+)
+
+
+def page(records: Sequence[Record], unreadable: Mapping[str, str], sheets: Collection[str]) -> str:
+    """The whole page. unreadable: file name -> what is wrong with it; sheets: ids of records with a contact sheet."""
+    blocks = ["# erasebench leaderboard", INTRODUCTION]
+    if unreadable:
+        lines = [f"- `{name}`: {escaped(what)}" for name, what in sorted(unreadable.items())]
+        blocks += ["## Warning: records that could not be read", "\n".join(lines)]
+    ordered = sorted(records, key=lambda record: record.id)
+    for suite in sorted({record.suite for record in records}):
+        blocks += _suite([record for record in ordered if record.suite == suite], sheets)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _suite(records: Sequence[Record], sheets: Collection[str]) -> list[str]:
+    done = [record for record in records if record.status == "done"]
+    ranked = groups(record for record in done if not record.partial)
+    partial = [record for record in done if record.partial]
+    blocks = [f"## {records[0].suite}"]
+    blocks += [about for about in sorted({record.table.about for record in records}) if about]
+    for group in ranked:
+        blocks += _ranked(group, sheets)
+    if partial:
+        blocks += ["### Partial runs, not ranked", "Made under `--limit`: trials of the path, no results."]
+        blocks.append(_partial(partial))
+    blocks += _failed([record for record in records if record.status == "failed"])
+    if ranked:
+        blocks += ["### How to read these tables", _guide(ranked)]
+    blocks.append(published_section(records[0].suite, {str(group.first.scale) for group in ranked}))
+    blocks += ["### Run it again", _reruns(records)]
+    return [block for block in blocks if block]
+
+
+def _ranked(group: Group, sheets: Collection[str]) -> list[str]:
+    title = f"### {group.first.world}: {group.title}"
+    blocks = [title, measured_table(group), _setting(group.first), _no_intervals(group)]
+    pictured = [(label, r) for label, r in zip(group.labels, group.records, strict=True) if r.id in sheets]
+    if pictured:
+        # The best method's pictures are shown, the others linked, so that the page stays one page.
+        shown = next(((label, r) for label, r in pictured if r.method != UNEDITED), pictured[0])
+        blocks.append(f"![{shown[0]}: before and after, same seeds](sheets/{shown[1].id}.png)")
+        links = ", ".join(f"[{label}](sheets/{record.id}.png)" for label, record in pictured)
+        blocks.append(f"Contact sheets, the same seeds before and after: {links}.")
+    return blocks
+
+
+def _setting(record: Record) -> str:
+    profile, sampling = record.manifest.profile, record.manifest.sampling
+    how = [profile.device_type, profile.dtype, f"batches of {profile.batch_size}"]
+    how += [f"{name.replace('_', ' ')} {value}" for name, value in sampling.items() if name != "batch_size"]
+    more = len(record.concepts) - _CONCEPTS_LISTED
+    listed = ", ".join(escaped(name) for name in record.concepts[:_CONCEPTS_LISTED]) + f" and {more:,} more" * (
+        more > 0
+    )
+    return f"Concepts: {listed}.\n\nSetting: {', '.join(how)}."
+
+
+def _no_intervals(group: Group) -> str:
+    """Which values stand without an interval, and why; a reason that a whole column shares is told once."""
+    lines = []
+    for column in group.columns:
+        why: dict[str, list[str]] = {}
+        figures = [record.figures.get(column.key) for record in group.records]
+        valued = sum(figure is not None and figure.value is not None for figure in figures)
+        for label, figure in zip(group.labels, figures, strict=True):
+            if figure is not None and figure.value is not None and not figure.has_interval:
+                why.setdefault(escaped(str(figure.reason)), []).append(label)
+        for reason, labels in why.items():
+            of = "" if len(labels) == valued else f" of {', '.join(labels)}"
+            lines.append(f"- {column.title}{of} has no interval: {reason}")
+    return "\n".join(lines)
+
+
+def _partial(records: Sequence[Record]) -> str:
+    """One line for each: its name and its headline figure."""
+    lines = []
+    for label, record in zip(labels_of(records), records, strict=True):
+        headline = next(column for column in record.table.columns if column.key == record.table.headline)
+        cell = figure_cell(record.figures.get(headline.key), headline)
+        lines.append(f"- {label} on {record.world}, {title_of(record)}: {headline.heading} {escaped(cell)}")
+    return "\n".join(lines)
+
+
+def _failed(records: Sequence[Record]) -> list[str]:
+    if not records:
+        return []
+    rows = [
+        [label, record.world, title_of(record), str(record.error)]
+        for label, record in zip(labels_of(records), records, strict=True)
+    ]
+    return ["### Runs that failed", markdown_table(["method", "world", "run", "error"], rows, left=4)]
+
+
+def _guide(tables: Sequence[Group]) -> str:
+    columns = {column.heading: column for group in tables for column in group.columns}
+    lines = [f"**{heading}**: {column.meaning}" for heading, column in columns.items()]
+    about = {group.first.world: group.first.world_about for group in tables if group.first.world_about}
+    lines += [*HOW_TO_READ, *(f"**{world}**: {text}" for world, text in sorted(about.items()))]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _reruns(records: Sequence[Record]) -> str:
+    """Per record: what decided it, in short digests, what its stages took, and the command that makes it again."""
+    headers = ["record", "method version", "config", "model", "device", "seconds by stage", "command"]
+    rows = []
+    for record in records:
+        manifest = record.manifest
+        stages = ", ".join(f"{name} {seconds_cell(stage.seconds)}" for name, stage in manifest.stages.items())
+        rows.append(
+            [
+                f"[{record.id}](results/{record.id}.json)",
+                record.method_version[:8],
+                digest(manifest.config)[:8],
+                manifest.digests.get("model", "unknown")[:8],
+                f"{manifest.device}, {manifest.profile.dtype}",
+                stages,
+                f"`{record.command}`",
+            ]
+        )
+    return markdown_table(headers, rows, left=len(headers))

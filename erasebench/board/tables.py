@@ -1,0 +1,75 @@
+"""The one table renderer, for the board and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from erasebench.board.cells import figure_rows, memory_cell, seconds_cell
+from erasebench.board.groups import Group, groups
+from erasebench.record import UNEDITED, Record
+
+
+def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
+    """A GitHub table whose first `left` columns are aligned left, the others right."""
+    align = ["left"] * left + ["right"] * (len(headers) - left)
+    cells = [[escaped(cell) for cell in row] for row in rows]
+    return tabulate(
+        cells,
+        headers=list(headers),
+        tablefmt="pipe",
+        colalign=align,
+        disable_numparse=True,
+    )
+
+
+def measured_table(group: Group) -> str:
+    """A group's table: method, concepts, the suite's figures (bold where clearly best), seconds, peak memory."""
+    headers = [
+        "method",
+        "concepts",
+        *(c.heading for c in group.columns),
+        "seconds",
+        "peak memory, GB",
+    ]
+    rows = [
+        [
+            label,
+            _concepts(record),
+            *cells,
+            seconds_cell(record.seconds),
+            memory_cell(record.peak_memory_bytes),
+        ]
+        for label, record, cells in zip(group.labels, group.records, figure_rows(group, bold=True), strict=True)
+    ]
+    return markdown_table(headers, rows, left=1)
+
+
+def terminal_table(records: Iterable[Record]) -> str:
+    """The finished records as text for a terminal: a table per group, a line per figure and a column per method."""
+    done = [record for record in records if record.status == "done"]
+    blocks = []
+    for group in groups(done):
+        cells = figure_rows(group, bold=False)
+        lines = [[c.heading, *(row[i] for row in cells)] for i, c in enumerate(group.columns)]
+        lines.append(["seconds", *(seconds_cell(record.seconds) for record in group.records)])
+        lines.append(
+            [
+                "peak memory, GB",
+                *(memory_cell(record.peak_memory_bytes) for record in group.records),
+            ]
+        )
+        title = f"{group.first.suite} on {group.first.world}: {group.title}"
+        table = tabulate(lines, headers=["", *group.labels], tablefmt="simple", disable_numparse=True)
+        blocks.append(f"{title}\n\n{table}")
+    return "\n\n".join(blocks)
+
+
+def escaped(text: str) -> str:
+    """`text` as it has to stand in a markdown cell: one line, no bar, no tag."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _concepts(record: Record) -> str:
+    return "none" if record.method == UNEDITED else f"{len(record.concepts):,}"

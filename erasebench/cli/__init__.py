@@ -1,0 +1,58 @@
+"""The command line. Help, `list` and every error come without torch; exit codes are in `main`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from erasebench.cli import inspect, make, run
+from erasebench.errors import UserError
+
+# The bases that typer's errors share, whichever of its versions is installed and wherever it keeps click.
+UsageError = typer.BadParameter.__base__ or typer.BadParameter
+
+app = typer.Typer(
+    name="erasebench",
+    help="Concept erasure for text-to-image models: methods, suites, judges and a leaderboard that can be rerun.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("erase")(make.erase)
+app.command("sample")(make.sample)
+app.command("board")(inspect.board)
+app.command("list")(inspect.list_)
+app.command("doctor")(inspect.doctor)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns 0 done, 1 a run failed (the others still ran), 2 bad arguments, 130 interrupted."""
+    _log_plainly()
+    try:
+        code = app(args=None if arguments is None else list(arguments), prog_name="erasebench", standalone_mode=False)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except UsageError as error:
+        print(f"{error.format_message()}\nSee erasebench --help.", file=sys.stderr)  # type: ignore[attr-defined]
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    if code == 130:
+        print("Interrupted. Run the same command again: it goes on where it stopped.", file=sys.stderr)
+    return int(code or 0)
+
+
+def _log_plainly() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("erasebench")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

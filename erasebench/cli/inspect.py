@@ -1,0 +1,70 @@
+"""erasebench board, list and doctor: look at what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from erasebench.cli import options
+
+
+def board(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the leaderboard.")] = Path("leaderboard"),
+) -> None:
+    """Rebuild the board from its records alone."""
+    from erasebench.board import write_board
+
+    print(f"Board: {write_board(out)}")
+
+
+def list_(
+    method: Annotated[Optional[str], typer.Option("--method", help="Show the settings of this method.")] = None,
+) -> None:
+    """What is installed: methods, suites and worlds, or the settings of one method."""
+    from tabulate import tabulate
+
+    from erasebench.registry import METHODS, SUITES, WORLDS
+
+    if method is not None:
+        print(_settings_table(method))
+        return
+    rows = [
+        (registry.noun, name, registry.origin(name)) for registry in (METHODS, SUITES, WORLDS) for name in registry.names()
+    ]
+    print(tabulate(rows, headers=("", "name", "from"), tablefmt="simple"))
+
+
+def doctor(
+    world: Annotated[Optional[str], typer.Option("--world", help="Look at this world only.")] = None,
+    model: options.Model = None,
+) -> None:
+    """What is installed, which weights are where, what cannot run and what mends it."""
+    from tabulate import tabulate
+
+    from erasebench.doctor import examine
+
+    findings = examine(world, model)
+    rows = [(finding.subject, "ok" if finding.mend is None else "no", finding.what) for finding in findings]
+    print(tabulate(rows, tablefmt="plain", maxcolwidths=[None, None, 100]))
+    if troubles := [finding for finding in findings if finding.mend is not None]:
+        print("\nTo mend:")
+        for finding in troubles:
+            print(f"- {finding.subject}: {finding.mend}")
+
+
+def _settings_table(name: str) -> str:
+    from tabulate import tabulate
+
+    from erasebench.identity import role_of
+    from erasebench.registry import load_method
+
+    config = load_method(name).Config
+    rows = []
+    for field_name, field in config.model_fields.items():
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        told = ", ".join(str(extra[key]) for key in ("unit", "source") if extra.get(key))
+        rows.append((field_name, repr(field.default), role_of(config, field_name), field.description, told))
+    headers = ("setting", "default", "role", "meaning", "unit, source")
+    return tabulate(rows, headers=headers, tablefmt="simple", maxcolwidths=[None, 24, None, 50, 30])

@@ -1,0 +1,78 @@
+"""erasebench erase and sample: the parts of a run that make something, on their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from erasebench.cli import options
+
+
+def erase(
+    method: Annotated[str, typer.Option("--method", help="A method, or path/to/file.py:Class.")],
+    suite: Annotated[str, typer.Option("--suite", help="The suite whose names are erased.")],
+    export: Annotated[Path, typer.Option("--export", help="Folder to write the edited pipeline to, for diffusers.")],
+    world: options.World = "miniature",
+    model: options.Model = None,
+    scale: options.Scale = None,
+    concepts: options.Concepts = None,
+    set_: options.Settings = None,
+    recipe: options.Recipe = "default",
+    device: options.Device = "cpu",
+    seed: options.Seed = 2024,
+    runs_folder: options.RunsFolder = Path("runs"),
+) -> None:
+    """Train an erasure and export the edited model; a run of the same job uses it afterwards."""
+    from erasebench.runner.job import plan
+    from erasebench.runner.request import Request
+
+    request = Request(
+        methods=(method,),
+        suites=(suite,),
+        world=world,
+        model=model,
+        scale=scale,
+        concepts=options.names(concepts),
+        recipe=recipe,
+        settings=options.settings(set_),
+        baselines=(),
+        device=device,
+        seed=seed,
+        runs_folder=runs_folder,
+    )
+    (job,) = plan(request)
+    from erasebench.runner import stages
+    from erasebench.runner.session import Session
+
+    session = Session(job.world, device)
+    folder = job.folder(session.segmenter)
+    with folder.locked():
+        erasure, _ = stages.erase(job, session, folder)
+    erasure.export(session.pipeline, export)
+    print(f"Erasure: {folder.erasure}")
+    print(f"Pipeline: {export}")
+
+
+def sample(
+    prompts: Annotated[Path, typer.Option("--prompts", help="A prompt table; see prompts_csv/README.md.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the images and images.csv.")],
+    erasure: Annotated[Optional[Path], typer.Option("--erasure", help="Folder of a saved erasure.")] = None,
+    world: options.World = "miniature",
+    model: options.Model = None,
+    limit: options.Limit = None,
+    device: Annotated[
+        Optional[str], typer.Option("--device", help="cpu or cuda; default: cpu, under accelerate its process's GPU.")
+    ] = None,
+) -> None:
+    """Images of a prompt table; under `accelerate launch` each process makes its share."""
+    from erasebench.prompts import read_csv
+    from erasebench.registry import load_world
+
+    table = read_csv(prompts)
+    opened = load_world(world, model)
+    from erasebench.runner.share import sample_table
+
+    written = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device)
+    print(f"Images: {written}")

@@ -1,0 +1,57 @@
+"""The options that several commands share, each with its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional, get_args
+
+import typer
+
+from erasebench.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from erasebench.world import SizeName
+
+World = Annotated[str, typer.Option("--world", help="The world: a base model with its cast and judges.")]
+Model = Annotated[
+    Optional[str], typer.Option("--model", help="Hub id or folder of the model, where the world takes one.")
+]
+Scale = Annotated[Optional[int], typer.Option("--scale", help="How many names are erased: 1, 5, 10 or 100.")]
+Concepts = Annotated[Optional[str], typer.Option("--concepts", help="Names to erase instead, separated by commas.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:<number>.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' own randomness.")]
+Settings = Annotated[
+    Optional[list[str]], typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A setting; may be repeated.")
+]
+Recipe = Annotated[str, typer.Option("--recipe", help="A named recipe of the methods, e.g. as-released.")]
+Limit = Annotated[Optional[int], typer.Option("--limit", help="At most this many images of each group; not ranked.")]
+RunsFolder = Annotated[Path, typer.Option("--runs-folder", help="Where everything that is made is kept.")]
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """'a, b' -> ('a', 'b'); None stays None."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def settings(pairs: list[str] | None) -> dict[str, str]:
+    """['mace.steps=20'] -> {'mace.steps': '20'}. UserError for a pair without '=' or a field that is set twice."""
+    found: dict[str, str] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--set {pair} has no '='.", "Write --set method.field=value, e.g. mace.steps=20.")
+        if found.setdefault(key.strip(), value) != value:
+            raise UserError(f"--set {key} is given twice, with different values.", "Give it once.")
+    return found
+
+
+def size(text: str | None) -> SizeName | None:
+    """The size's name, checked. UserError for another word."""
+    from erasebench.world import SizeName
+
+    for known in get_args(SizeName):
+        if text == known:
+            return known  # type: ignore[no-any-return]
+    if text is None:
+        return None
+    raise UserError(f"There is no size '{text}'.", did_you_mean(text, get_args(SizeName)))

@@ -1,0 +1,136 @@
+"""Features of images and their distance from a reference set: FID and KID, or a world's own FID-mini and KD-mini."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from cleanfid.downloads_helper import check_download_inception, inception_url
+from cleanfid.inception_torchscript import InceptionV3W
+from cleanfid.resize import build_resizer
+
+from erasebench.errors import UserError
+from erasebench.identity import file_digest, source_digest
+from erasebench.judges import base, distances
+from erasebench.judges.base import SCORED, Judge, Pixels
+
+INCEPTION_FILE = "inception-2015-12-05.pt"
+
+
+class Extractor(Protocol):
+    """Turns images into features. `family` names the figures: "" for FID/KID, "mini" for a world's own network."""
+
+    @property
+    def family(self) -> str: ...
+
+    def identity(self) -> dict[str, Any]: ...
+
+    def features(self, images: Sequence[Pixels]) -> np.ndarray:
+        """float32 [n, d]"""
+
+
+class InceptionExtractor:
+    """clean-fid's Inception features (2048 wide) behind clean-fid's own antialiased bicubic resize to 299 x 299."""
+
+    family = ""
+
+    def __init__(self, weights: Path, device: torch.device, batch_size: int = 32) -> None:
+        """UserError where `weights` is no readable TorchScript file of that name."""
+        if weights.name != INCEPTION_FILE or not weights.is_file():
+            raise UserError(
+                f"no Inception weights at {weights}",
+                f"give the file {INCEPTION_FILE} (download: {inception_url})",
+            )
+        try:
+            network = InceptionV3W(str(weights.parent), download=False)
+        except RuntimeError as error:
+            raise UserError(
+                f"{weights} is no TorchScript network: {str(error).splitlines()[0]}",
+                f"download it again: {inception_url}",
+            ) from error
+        self.weights = weights
+        self.device = device
+        self.batch_size = batch_size
+        self.network = network.to(device).eval()
+        self.resize = build_resizer("clean")
+
+    @classmethod
+    def fetched(cls, folder: Path, device: torch.device) -> InceptionExtractor:
+        """With the weights in `folder`, downloaded there first where absent; UserError where that fails."""
+        target = folder / INCEPTION_FILE
+        if not target.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with tempfile.TemporaryDirectory(dir=folder) as partial:
+                    check_download_inception(fpath=partial)
+                    os.replace(Path(partial) / INCEPTION_FILE, target)
+            except OSError as error:
+                raise UserError(
+                    f"the Inception weights for FID could not be downloaded: {error}",
+                    f"download {inception_url} elsewhere and put it at {target}",
+                ) from error
+        return cls(target, device)
+
+    def identity(self) -> dict[str, Any]:
+        return {"extractor": "clean-fid inception", "resize": "clean", "weights": file_digest(self.weights)}
+
+    @torch.no_grad()
+    def features(self, images: Sequence[Pixels]) -> np.ndarray:
+        parts = []
+        for start in range(0, len(images), self.batch_size):
+            resized = np.stack([self.resize(image) for image in images[start : start + self.batch_size]])
+            batch = torch.from_numpy(resized).permute(0, 3, 1, 2).to(self.device)
+            parts.append(self.network(batch).float().cpu().numpy())
+        return np.concatenate(parts).astype(np.float32)
+
+
+class FidJudge(Judge):
+    """Stores each image's features; the distance from the reference is a figure over all of them.
+
+    Column: `features`, a float32 vector per image. `reference` are the real images of the same prompts.
+    """
+
+    name = "fid"
+    columns = ("features",)
+
+    def __init__(self, extractor: Extractor, reference: Sequence[Pixels]) -> None:
+        self.extractor = extractor
+        self.reference = reference
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "judge": self.name,
+            "extractor": self.extractor.identity(),
+            "source": source_digest([base.__name__, __name__]),
+        }
+
+    def reference_identity(self) -> dict[str, Any]:
+        """Number and digest of the reference images: decides the distance, not the rows."""
+        digest = hashlib.sha256()
+        for image in self.reference:
+            digest.update(str(image.shape).encode())
+            digest.update(np.ascontiguousarray(image).tobytes())
+        return {"images": len(self.reference), "sha256": digest.hexdigest(), "source": source_digest([distances.__name__])}
+
+    @cached_property
+    def reference_features(self) -> np.ndarray:
+        """float32 [m, d]"""
+        return self.extractor.features(self.reference)
+
+    def score(self, images: Sequence[Pixels], rows: pd.DataFrame) -> pd.DataFrame:
+        features = self.extractor.features(images)
+        return pd.DataFrame({"outcome": SCORED, "features": pd.Series(list(features), dtype="object")})
+
+
+def feature_matrix(judgement: pd.DataFrame) -> np.ndarray:
+    """The features of the scored rows, float32 [n, d]; [0, 0] where none was scored."""
+    scored = judgement.loc[judgement["outcome"] == SCORED, "features"]
+    return np.stack(list(scored)).astype(np.float32) if len(scored) else np.zeros((0, 0), dtype=np.float32)

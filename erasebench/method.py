@@ -1,0 +1,100 @@
+"""The contract of an erasure method: a configuration, `erase`, and the workspace that it may use."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from erasebench.concepts import ErasureTask, Kind
+from erasebench.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from diffusers import StableDiffusionPipeline
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from erasebench.erasure import Erasure
+
+
+class MethodConfig(BaseModel):
+    """Base of every method's configuration: each field is an `identity_field` or a `runtime_field`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A detection: corners in pixels (x to the right, y down) and a score in [0, 1]."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a phrase was found on: n boxes (best first; n may be 0) and one mask for each, bool [n, H, W]."""
+
+    boxes: list[Box]
+    masks: NDArray[np.bool_]
+
+
+class Workspace(Protocol):
+    """What a method may use besides the pipeline; one for each erasure."""
+
+    device: torch.device
+    seed: int
+    folder: Path
+    """Scratch space that belongs to this erasure's identity and survives a kill: resuming lives here."""
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        steps: int | None = None,
+        guidance: float | None = None,
+        scheduler: str = "ddim",
+    ) -> list[Image]:
+        """Images of the ORIGINAL model, one per prompt and seed; 'ddim' or 'dpmsolver++'; None: the world's default."""
+        ...
+
+    def segment(self, images: Sequence[Image], phrase: str) -> list[Segmentation]:
+        """Where `phrase` is on each image, by the world's segmenter."""
+        ...
+
+    def progress(self, total: int, label: str) -> AbstractContextManager[Callable[[int], None]]:
+        """A progress bar of `total` steps; call what it gives with the number of FURTHER steps done."""
+        ...
+
+
+class Method(ABC):
+    """An erasure method. A subclass sets `name`, `kinds` and `Config`, and writes `recipe` where it has several."""
+
+    name: ClassVar[str]
+    kinds: ClassVar[frozenset[Kind]]
+    Config: ClassVar[type[MethodConfig]]
+
+    def __init__(self, config: MethodConfig) -> None:
+        self.config: Any = config
+
+    @classmethod
+    def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
+        """The settings for a world, kind and number of concepts. UserError for an unknown variant."""
+        if variant != "default":
+            raise UserError(f"{cls.name} has no recipe '{variant}'.", did_you_mean(variant, ["default"]))
+        return cls.Config()
+
+    @abstractmethod
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        """The edit that erases `task.concepts`; leaves `pipeline` bit for bit as it was found."""

@@ -1,0 +1,182 @@
+"""The leaderboard's record: one JSON file per run, which says what was measured and everything that decided it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
+
+from erasebench.atomic import write_json
+from erasebench.board.columns import FigureTable
+from erasebench.errors import UserError
+from erasebench.identity import NumericsProfile
+
+SCHEMA_VERSION = 1
+UNEDITED = "original"
+"""The name under which the world's own, unedited model is run and recorded."""
+
+Unit = Literal["fraction", "points", "distance", "count"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Figure(_Part):
+    """One measured number with its 95% interval.
+
+    `value` is None where nothing could be scored; `low` and `high` are None where no interval could be given; in both
+    cases `reason` says why. `n_scored` of `n_expected` images entered (of a composite: summed over its parts). Units:
+    fraction (of images), points (100 x cosine), distance (FID and its kin), count.
+    """
+
+    value: FiniteFloat | None
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+    n_scored: int = Field(ge=0)
+    n_expected: int = Field(ge=0)
+    unit: Unit
+    reason: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.n_scored > self.n_expected:
+            raise ValueError(f"{self.n_scored} images scored where {self.n_expected} were expected")
+        if (self.value is None or self.low is None) and not self.reason:
+            raise ValueError("a figure without value or interval needs the reason")
+        if (self.low is None) != (self.high is None) or (self.value is None and self.low is not None):
+            raise ValueError("an interval has both ends, and a value inside it")
+        ends = [end for end in (self.low, self.value, self.high) if end is not None]
+        if ends != sorted(ends):
+            raise ValueError(f"{self.value} lies outside its interval [{self.low}, {self.high}]")
+        return self
+
+    @property
+    def has_interval(self) -> bool:
+        return self.low is not None
+
+
+class Stage(_Part):
+    """What one stage of the run cost: wall-clock seconds, and the peak of the memory that the device profile counts."""
+
+    seconds: FiniteFloat = Field(ge=0)
+    peak_memory_bytes: int | None = Field(default=None, ge=0)
+
+
+class Manifest(_Part):
+    """What decided the figures, and what they cost. `profile` holds device type, dtype, batch size and TF32."""
+
+    packages: dict[str, str]
+    python: str
+    platform: str
+    config: dict[str, JsonValue]
+    digests: dict[str, str] = Field(description="model, prompts, erasure, reference and one per judge: sha256, hex")
+    sampling: dict[str, JsonValue] = Field(default_factory=dict, description="steps, guidance, size, scheduler")
+    seeds: JsonValue
+    device: str
+    profile: NumericsProfile
+    stages: dict[str, Stage]
+
+
+class Record(_Part):
+    """One run of one method on one suite of one world. `id` names its file and its contact sheet."""
+
+    schema_version: Literal[1] = 1
+    identity: str = Field(
+        pattern="^[0-9a-f]{8,64}$",
+        description="digest of everything that decided the result, --limit included",
+    )
+    world: str
+    world_about: str = Field(
+        default="",
+        description="what this world is and is not, for the board's reading guide",
+    )
+    suite: str
+    table: FigureTable
+    scale: int | str
+    size: Literal["small", "full"]
+    method: str
+    method_version: str
+    variant: str = "default"
+    concepts: tuple[str, ...]
+    figures: dict[str, Figure]
+    manifest: Manifest
+    command: str = Field(description="the command line that makes this record again")
+    status: Literal["done", "failed"]
+    error: str | None = None
+    partial: bool = Field(description="run under --limit: shown apart, never ranked")
+
+    @model_validator(mode="after")
+    def _failure_is_named(self) -> Self:
+        if (self.status == "failed") != bool(self.error):
+            raise ValueError("a failed run names its error, and only a failed run does")
+        return self
+
+    @property
+    def id(self) -> str:
+        """A readable name and 8 hex digits of the identity; the same for every rerun of the same job."""
+        parts = [self.world, self.suite, str(self.scale), self.method]
+        parts += [self.variant] * (self.variant != "default") + ["partial"] * self.partial
+        stem = "-".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.") for part in parts)
+        return f"{stem}-{self.identity[:8]}"
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of all stages together."""
+        return sum(stage.seconds for stage in self.manifest.stages.values())
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The largest peak of any stage; None where no stage measured it."""
+        peaks = [s.peak_memory_bytes for s in self.manifest.stages.values() if s.peak_memory_bytes is not None]
+        return max(peaks, default=None)
+
+    def write(self, folder: Path) -> Path:
+        """Write the record atomically as `folder`/`id`.json and return that path."""
+        path = folder / f"{self.id}.json"
+        write_json(path, self.model_dump(mode="json"))
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Record:
+        """The record in `path`. Raises UserError where it cannot be read, is no JSON, of another schema or invalid."""
+        try:
+            data: Any = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be read: {error.strerror}.",
+                "Restore the file, or remove it.",
+            ) from error
+        except ValueError as error:
+            raise _unreadable(path, f"is no JSON ({error})") from error
+        if not isinstance(data, dict) or "schema_version" not in data:
+            raise _unreadable(path, "is no erasebench record: it has no schema_version")
+        if data["schema_version"] != SCHEMA_VERSION:
+            raise UserError(
+                f"{path} has schema version {data['schema_version']!r}; this erasebench reads {SCHEMA_VERSION}.",
+                "Rebuild the board with the erasebench that wrote it, or run the job again with this one.",
+            )
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the record"
+            raise _unreadable(path, f"is no valid record: {where}: {first['msg']}") from error
+
+
+def _unreadable(path: Path, what: str) -> UserError:
+    return UserError(
+        f"{path} {what}.",
+        "Restore it (for example from version control) or remove it and run again.",
+    )

@@ -1,0 +1,126 @@
+"""Where methods, worlds and suites are found by name: entry points, loaded only when asked for.
+
+A package that brings a method declares it in its own pyproject.toml, exactly as erasebench does for its own:
+
+    [project.entry-points."erasebench.methods"]
+    mace = "erasebench.methods.mace:Mace"
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from erasebench.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from erasebench.method import Method
+    from erasebench.world import World
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names of one noun and what they stand for; nothing is imported before `load`."""
+
+    def __init__(self, noun: str, group: str, loader: Callable[[EntryPoint], T]) -> None:
+        self.noun = noun
+        self.group = group
+        self._loader = loader
+
+    @cached_property
+    def _entries(self) -> dict[str, EntryPoint]:
+        entries: dict[str, EntryPoint] = {}
+        for entry in sorted(entry_points(group=self.group), key=lambda entry: (entry.name, entry.value)):
+            other = entries.setdefault(entry.name, entry)
+            if other.value != entry.value:
+                raise UserError(
+                    f"Two packages register the {self.noun} '{entry.name}': {_describe(other)} and {_describe(entry)}.",
+                    "Uninstall one of them, or use the one you want by its path.",
+                )
+        return entries
+
+    def names(self) -> list[str]:
+        """All registered names, sorted."""
+        return list(self._entries)
+
+    def load(self, name: str) -> T:
+        """What is registered under `name`; UserError with the nearest name where nothing is."""
+        return self._loader(self._entry(name))
+
+    def origin(self, name: str) -> str:
+        """'module:object (distribution version)' of a registered name."""
+        return _describe(self._entry(name))
+
+    def _entry(self, name: str) -> EntryPoint:
+        if name not in self._entries:
+            raise UserError(f"There is no {self.noun} '{name}'.", did_you_mean(name, self._entries))
+        return self._entries[name]
+
+
+def _describe(entry: EntryPoint) -> str:
+    return f"{entry.value} ({entry.dist.name} {entry.dist.version})" if entry.dist else entry.value
+
+
+def _load_class(entry: EntryPoint) -> type:
+    loaded = entry.load()
+    if not isinstance(loaded, type):
+        raise UserError(f"{_describe(entry)} is not a class.", "The entry point has to name a class: 'module:Class'.")
+    return loaded
+
+
+def _suite_path(entry: EntryPoint) -> Path:
+    """'package:name' stands for the file name.yaml in that package."""
+    spec = importlib.util.find_spec(entry.module)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (path := Path(folder) / f"{entry.attr}.yaml").is_file():
+            return path
+    raise UserError(f"{_describe(entry)} has no file {entry.attr}.yaml.", "Install that package again.")
+
+
+METHODS: Registry[type[Method]] = Registry("method", "erasebench.methods", _load_class)
+WORLDS: Registry[type[World]] = Registry("world", "erasebench.worlds", _load_class)
+SUITES: Registry[Path] = Registry("suite", "erasebench.suites", _suite_path)
+
+
+def load_method(name: str) -> type[Method]:
+    """The method registered under `name`, or the class that 'path/to/file.py:Class' names.
+
+    UserError for an unknown name, a file that is missing, or a class that is no Method.
+    """
+    from erasebench.method import Method
+
+    path, _, attribute = name.rpartition(":")
+    loaded = _class_in_file(Path(path), attribute) if path.endswith(".py") else METHODS.load(name)
+    if not issubclass(loaded, Method):
+        raise UserError(f"{name} is not a Method.", "Derive the class from erasebench.method.Method.")
+    return loaded
+
+
+def _class_in_file(path: Path, attribute: str) -> type:
+    if not path.is_file():
+        raise UserError(f"There is no file {path}.", "Give --method as path/to/file.py:Class.")
+    module_name = f"erasebench_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} is not a Python file.", "Give --method as path/to/file.py:Class.")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pydantic look their own module up by name while the class body runs.
+    sys.modules[module_name] = module
+    spec.loader.exec_module(module)
+    loaded = getattr(module, attribute, None)
+    if not isinstance(loaded, type):
+        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise UserError(f"{path} has no class {attribute}.", did_you_mean(attribute, classes))
+    return loaded
+
+
+def load_world(name: str, model: str | None = None) -> World:
+    """The world registered under `name`; `model` is a hub id or a folder where the world takes one."""
+    return WORLDS.load(name).open(model)

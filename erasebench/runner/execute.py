@@ -1,0 +1,64 @@
+"""One job from its erasure to its record."""
+
+from __future__ import annotations
+
+import logging
+
+from erasebench.atomic import write_json
+from erasebench.erasure import Erasure
+from erasebench.errors import UserError
+from erasebench.record import UNEDITED, Record
+from erasebench.runner.figures import figures_of
+from erasebench.runner.finished import finish, sheet_of
+from erasebench.runner.job import Job
+from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
+from erasebench.runner.session import Session
+from erasebench.runner.share import write_listing
+from erasebench.runner.stages import Images, erase, judge, sample
+from erasebench.sampling import Sampler
+from erasebench.store import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+def execute(job: Job, session: Session) -> Record:
+    """Erase, sample, judge; write the record, the contact sheet and, last, the finished file.
+
+    UserError for an expected failure; everything finished before it stays and the next run goes on there.
+    """
+    folder = job.folder(session.segmenter)
+    with folder.locked():
+        write_json(folder.path / "run.json", job.erasure_identity(session.segmenter))
+        missing = _announce_missing_judges(job, session)
+        erasure, erase_cost = erase(job, session, folder)
+        images = sample(job, session, folder, erasure)
+        judgements = judge(job, session, folder, images)
+        costs = {"erase": erase_cost, "sample": images.cost, "judge": judgement_cost(judgements)}
+        sampling = Sampler(session.pipeline, job.world.sampling, job.profile).resolved()
+        record = done_record(job, session, erasure, figures_of(job, session, judgements), judgements, costs, sampling)
+        write_listing(job.finished_file.with_suffix(".csv"), job.table, images.by_row, images.store)
+        write_sheet(sheet_of(job), job, images, _unedited(job, folder))
+        if not missing:
+            finish(job, record, erasure.digest, images.store)
+    return record
+
+
+def _announce_missing_judges(job: Job, session: Session) -> bool:
+    """Say at once which figures will be unscored, and why; whether there are any."""
+    missing = False
+    for name in dict.fromkeys(name for group in job.table.groups for name in job.suite.judges_of(group, job.world)):
+        found = session.judge(name)
+        if isinstance(found, UserError):
+            log.warning("%s: no %s, its figures stay unscored. %s", job.label, name, found)
+            missing = True
+    return missing
+
+
+def _unedited(job: Job, folder: RunFolder) -> Images | None:
+    """The unedited model's images of the same rows; None where this is the unedited model, or they are not there."""
+    if job.chosen.name == UNEDITED:
+        return None
+    nothing = Erasure().digest
+    store = folder.images(nothing, UNEDITED)
+    images = Images(store, job.image_digests(nothing))
+    return None if store.missing(images.by_row.values()) else images

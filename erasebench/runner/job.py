@@ -1,0 +1,188 @@
+"""One job: a method on a suite in a world. What it will make and everything that decides it, before torch is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from erasebench.concepts import ErasureTask
+from erasebench.identity import NumericsProfile, digest, source_digest
+from erasebench.prompts import PromptTable, build_table
+from erasebench.registry import load_world
+from erasebench.runner.request import Chosen, Request, check_settings, choose
+from erasebench.store import RunFolder
+from erasebench.suite import Selection, Suite, load_suite, select
+from erasebench.weights import files_digest
+from erasebench.world import SizeName, World
+
+NUMERIC_PACKAGES = ("torch", "diffusers", "transformers")
+"""Their versions decide pixels, so they are part of an image's identity."""
+RECORDED_PACKAGES = (
+    *("erasebench", *NUMERIC_PACKAGES, "torchvision", "peft", "open-clip-torch", "clean-fid", "nudenet"),
+    *("numpy", "scipy", "pandas", "pillow", "safetensors", "opencv-python-headless", "onnxruntime"),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A method on a suite in a world, fully resolved."""
+
+    request: Request
+    world: World
+    suite: Suite
+    selection: Selection
+    size: SizeName
+    chosen: Chosen
+    table: PromptTable
+
+    @property
+    def label(self) -> str:
+        """For progress and messages: 'mace on celebrity-10'."""
+        return f"{self.chosen.name} on {self.suite.name}-{self.selection.scale}"
+
+    @cached_property
+    def task(self) -> ErasureTask:
+        """All that the method is told."""
+        return self.selection.task(self.suite.kind, self.world.prior_captions())
+
+    @property
+    def profile(self) -> NumericsProfile:
+        """The numerics that everything of this job runs under."""
+        kind = self.request.device.partition(":")[0]
+        return NumericsProfile(device_type=kind, batch_size=self.world.sampling.batch_size)
+
+    @cached_property
+    def numerics(self) -> dict[str, Any]:
+        """What decides pixels besides the erasure, prompt and seed."""
+        return numerics_of(self.world, self.profile)
+
+    @cached_property
+    def request_digest(self) -> str:
+        """Of everything that may decide the job's result, coarsely: the whole installation and the world's files.
+
+        Equal digests mean an equal result; unequal ones only mean that each part has to be looked at.
+        """
+        return digest(
+            {
+                "installation": installation_digest(),
+                "packages": installed_packages(),
+                "world": [self.world.name, _world_source(self.world)],
+                "suite": self.suite.digest,
+                "numerics": self.numerics,
+                "method": self.chosen.identity,
+                "task": self.task,
+                "seed": self.request.seed,
+                "prompts": self.table.digest,
+                "partial": self.request.limit is not None,
+                "size": self.size,
+            }
+        )
+
+    def erasure_identity(self, segmenter: str) -> dict[str, Any]:
+        """Everything that decides the erasure; `segmenter` is the digest of the world's segmenter."""
+        return {
+            **self.chosen.identity,
+            "numerics": self.numerics,
+            "task": self.task.model_dump(mode="json"),
+            "seed": self.request.seed,
+            "segmenter": segmenter,
+        }
+
+    def image_digests(self, erasure_digest: str) -> dict[int, str]:
+        """By row number, the digest of everything that decides the row's image."""
+        return image_digests(self.table, self.numerics, erasure_digest)
+
+    @property
+    def finished_file(self) -> Path:
+        """Where the finished job is kept; its existence means that everything before it is done."""
+        suite_folder = self.request.runs_folder / self.world.name / f"{self.suite.name}-{self.selection.scale}"
+        return suite_folder / "finished" / f"{self.chosen.name}-{self.request_digest[:16]}.json"
+
+    def folder(self, segmenter: str) -> RunFolder:
+        """The folder of this job's erasure."""
+        return RunFolder(
+            self.request.runs_folder,
+            self.world.name,
+            self.suite.name,
+            self.selection.scale,
+            self.chosen.name,
+            digest(self.erasure_identity(segmenter)),
+        )
+
+
+def numerics_of(world: World, profile: NumericsProfile) -> dict[str, Any]:
+    """Everything that decides an image besides the erasure, its prompt and its seed."""
+    return {
+        "sampling": world.sampling.model_dump(),
+        "profile": profile.model_dump(),
+        "packages": {name: version(name) for name in NUMERIC_PACKAGES},
+        "sampler": source_digest(("erasebench.sampling",)),
+        "model": world.weights_digest(),
+    }
+
+
+def image_digests(table: PromptTable, numerics: dict[str, Any], erasure_digest: str) -> dict[int, str]:
+    """By row number, the digest of everything that decides the row's image."""
+    common = digest([numerics, erasure_digest])
+    return {row.row: digest([common, row.prompt, row.seed])[:20] for row in table.rows}
+
+
+def plan(request: Request) -> list[Job]:
+    """Every job of a request, suite by suite, baselines first. UserError before anything has run."""
+    check_settings(request)
+    suites = [load_suite(name) for name in request.suites]
+    world = load_world(request.world, request.model)
+    return [job for suite in suites for job in _jobs(request, world, suite)]
+
+
+def _jobs(request: Request, world: World, suite: Suite) -> Iterator[Job]:
+    selection = select(suite, world, request.scale, request.concepts)
+    size = request.size or world.default_size
+    table = build_table(suite, selection, suite.sizes[size], world.general_prompts())
+    if request.limit is not None:
+        table = table.limited(request.limit)
+    for name in request.all_methods:
+        chosen = choose(request, name, kind=suite.kind, n_concepts=len(selection.erased))
+        yield Job(request, world, suite, selection, size, chosen, table)
+
+
+@lru_cache
+def installation_digest() -> str:
+    """SHA-256 over every file that erasebench is made of, weights included; cheap from the second time on."""
+    roots = {
+        Path(folder)
+        for name in ("erasebench", "erasebench.methods", "erasebench.suites")
+        if (spec := importlib.util.find_spec(name))
+        for folder in spec.submodule_search_locations or []
+    }
+    return digest([files_digest(_sources(root), root) for root in sorted(roots)])
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    for path in root.rglob("*"):
+        hidden = any(part.startswith((".", "__pycache__")) for part in path.relative_to(root).parts)
+        if path.is_file() and not hidden and path.suffix != ".md":
+            yield path
+
+
+def _world_source(world: World) -> str:
+    package = type(world).__module__.partition(".")[0]
+    return "" if package == "erasebench" else source_digest((package,))
+
+
+@lru_cache
+def installed_packages() -> dict[str, str]:
+    """Versions of what is recorded, and of Python."""
+    versions = {"python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions

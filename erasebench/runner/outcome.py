@@ -1,0 +1,174 @@
+"""What a job leaves behind: the record of the leaderboard and the contact sheet beside it."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from erasebench.board.contact_sheet import write_contact_sheet
+from erasebench.cost import Cost, total
+from erasebench.identity import digest
+from erasebench.record import UNEDITED, Figure, Manifest, Record, Stage
+from erasebench.runner.job import Job, installed_packages
+from erasebench.runner.request import Request
+
+if TYPE_CHECKING:
+    from erasebench.erasure import Erasure
+    from erasebench.prompts import PromptRow
+    from erasebench.runner.session import Session
+    from erasebench.runner.stages import Images, Judgement
+
+SHEET_ROWS = {"erased": 5, "retained-kept": 2, "retained-unseen": 3, "general": 2}
+"""Prompts of each group on a contact sheet."""
+
+
+def done_record(
+    job: Job,
+    session: Session,
+    erasure: Erasure,
+    figures: Mapping[str, Figure],
+    judgements: list[Judgement],
+    costs: Mapping[str, Cost],
+    sampling: Mapping[str, Any],
+) -> Record:
+    """The record of a finished job."""
+    digests = {"erasure": erasure.digest, "segmenter": session.segmenter}
+    for judgement in judgements:
+        digests[f"judge:{judgement.judge}"] = session.judge_digest(judgement.judge)
+        if reference := session.reference_digest(judgement.judge):
+            digests["reference"] = reference
+    manifest = _manifest(job, digests, costs, sampling)
+    return _record(job, session, manifest, figures=dict(figures), status="done")
+
+
+def failed_record(job: Job, session: Session, error: str) -> Record:
+    """The record of a job that broke off; it has no figures."""
+    return _record(job, session, _manifest(job, {}, {}, {}), figures={}, status="failed", error=error)
+
+
+def judgement_cost(judgements: list[Judgement]) -> Cost:
+    """Of all judges on all groups."""
+    return total(judgement.cost for judgement in judgements)
+
+
+def _record(job: Job, session: Session, manifest: Manifest, **rest: Any) -> Record:
+    return Record(
+        identity=record_identity(job, session),
+        world=job.world.name,
+        world_about=job.world.about,
+        suite=job.suite.name,
+        table=job.suite.table,
+        scale=job.selection.scale,
+        size=job.size,
+        method=job.chosen.name,
+        method_version=job.chosen.version,
+        variant=job.chosen.variant,
+        concepts=job.selection.erased,
+        manifest=manifest,
+        command=command_of(job),
+        partial=job.request.limit is not None,
+        **rest,
+    )
+
+
+def record_identity(job: Job, session: Session) -> str:
+    """Digest of everything that decides the figures: known before the first stage runs."""
+    judges = sorted({name for group in job.table.groups for name in job.suite.judges_of(group, job.world)})
+    return digest(
+        {
+            "erasure": job.erasure_identity(session.segmenter),
+            "suite": job.suite.digest,
+            "size": job.size,
+            "prompts": job.table.digest,
+            "partial": job.request.limit is not None,
+            "judges": {name: [session.judge_digest(name), session.reference_digest(name)] for name in judges},
+        }
+    )
+
+
+def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], sampling: Mapping[str, Any]) -> Manifest:
+    packages = installed_packages()
+    seeds: dict[str, Any] = {"method": job.request.seed}
+    for group in job.table.groups:
+        used = [row.seed for row in job.table.of_group(group).rows]
+        seeds[group] = {"lowest": min(used), "highest": max(used)}
+    return Manifest(
+        packages={name: found for name, found in packages.items() if name != "python"},
+        python=packages["python"],
+        platform=platform.platform(),
+        config=job.chosen.config.model_dump(mode="json"),
+        digests={"model": job.world.weights_digest(), "prompts": job.table.digest, "suite": job.suite.digest, **digests},
+        sampling=dict(sampling),
+        seeds=seeds,
+        device=job.request.device,
+        profile=job.profile,
+        stages={
+            name: Stage(seconds=cost.seconds, peak_memory_bytes=cost.peak_memory_bytes) for name, cost in costs.items()
+        },
+    )
+
+
+def command_of(job: Job) -> str:
+    """The command line that makes the job's record again."""
+    asked = job.request
+    default = Request(methods=(), suites=())
+    words = ["erasebench", "run", "--method", job.chosen.name, "--suite", job.suite.name]
+    if asked.world != default.world:
+        words += ["--world", asked.world]
+    if asked.model is not None:
+        words += ["--model", asked.model]
+    if asked.concepts is not None:
+        words += ["--concepts", ",".join(asked.concepts)]
+    else:
+        words += ["--scale", str(job.selection.scale)]
+    words += ["--size", job.size]
+    if job.chosen.variant != "default":
+        words += ["--recipe", job.chosen.variant]
+    for key, value in sorted(asked.settings.items()):
+        if key.startswith(f"{job.chosen.name}."):
+            words += ["--set", f"{key}={value}"]
+    for flag, value, usual in (
+        ("--limit", asked.limit, None),
+        ("--device", asked.device, default.device),
+        ("--seed", asked.seed, default.seed),
+    ):
+        if value != usual:
+            words += [flag, str(value)]
+    return shlex.join(words)
+
+
+def write_sheet(path: Path, job: Job, images: Images, unedited: Images | None) -> None:
+    """The contact sheet of a job: the same prompts and seeds, unedited beside edited where both are there."""
+    rows = _sheet_rows(job)
+    columns = [] if unedited is None else [(UNEDITED, _pictures(unedited, rows))]
+    columns.append((job.chosen.name, _pictures(images, rows)))
+    labels = [f"{row.concept or row.group}\n{row.group}\n{row.prompt}\nseed {row.seed}" for row in rows]
+    write_contact_sheet(path, columns, labels)
+
+
+def _sheet_rows(job: Job) -> list[PromptRow]:
+    """A few rows of each group, spread over its concepts, each with another template."""
+    chosen: list[PromptRow] = []
+    for group in job.table.groups:
+        rows = job.table.of_group(group).rows
+        first_of_prompt = list({row.prompt: row for row in reversed(rows)}.values())[::-1]
+        by_concept: dict[str, list[PromptRow]] = {}
+        for row in first_of_prompt:
+            by_concept.setdefault(row.concept or row.prompt, []).append(row)
+        concepts = list(by_concept.values())
+        wanted = min(SHEET_ROWS[group], len(concepts))
+        for at in range(wanted):
+            prompts = concepts[at * len(concepts) // wanted]
+            chosen.append(prompts[at % len(prompts)])
+    return chosen
+
+
+def _pictures(images: Images, rows: list[PromptRow]) -> list[Any]:
+    from PIL import Image
+
+    loaded = [images.store.load(images.by_row[row.row]) for row in rows]
+    # The model gave no image: a grey tile says so, rather than a gap that shifts the others.
+    return [picture if isinstance(picture, Image.Image) else Image.new("RGB", (8, 8), (128, 128, 128)) for picture in loaded]

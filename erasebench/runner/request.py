@@ -1,0 +1,154 @@
+"""What a user asks for, and the method with its settings that follows from it. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from erasebench.concepts import Kind
+from erasebench.errors import UserError, did_you_mean
+from erasebench.identity import identity_of, source_digest
+from erasebench.registry import load_method
+from erasebench.world import SizeName
+
+if TYPE_CHECKING:
+    from erasebench.method import Method, MethodConfig
+
+DEFAULT_SEED = 2024
+"""Of a method's own randomness; the published MACE runs'."""
+SHARED_SOURCES = ("erasebench.editing", "erasebench.sampling", "erasebench.erasure", "erasebench.runner.workspace")
+"""The harness's modules that any method's result rests on: part of every method's version."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The words of `erasebench run`, which are those of `erasebench.run`."""
+
+    methods: tuple[str, ...]
+    suites: tuple[str, ...]
+    world: str = "miniature"
+    model: str | None = None
+    scale: int | None = None
+    concepts: tuple[str, ...] | None = None
+    size: SizeName | None = None
+    limit: int | None = None
+    recipe: str = "default"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    baselines: tuple[str, ...] = ("original",)
+    device: str = "cpu"
+    seed: int = DEFAULT_SEED
+    out: Path = Path("leaderboard")
+    runs_folder: Path = Path("runs")
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"--limit {self.limit} leaves nothing to do.", "Give 1 or more images of each group.")
+        if self.seed < 0:
+            raise UserError(f"--seed {self.seed} is negative.", "Give 0 or more.")
+        check_device_name(self.device)
+
+    @property
+    def all_methods(self) -> tuple[str, ...]:
+        """Baselines first, each method once."""
+        return tuple(dict.fromkeys((*self.baselines, *self.methods)))
+
+
+def check_device_name(device: str) -> None:
+    """UserError for anything but 'cpu', 'cuda' or 'cuda:<number>'."""
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (":" in device and not (kind == "cuda" and number.isdigit())):
+        raise UserError(f"There is no device '{device}'.", did_you_mean(device, ("cpu", "cuda", "cuda:0")))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A method with its resolved configuration."""
+
+    name: str
+    method: type[Method]
+    config: MethodConfig
+    variant: str
+
+    @property
+    def version(self) -> str:
+        """Digest of the method's own source and of the shared modules, so that nobody has to remember to bump it."""
+        module = self.method.__module__
+        package = module.rpartition(".")[0]
+        own = package if package not in ("", "erasebench.methods") else module
+        return source_digest((own, *SHARED_SOURCES))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything of the method that decides its result."""
+        return {"method": self.name, "version": self.version, "config": identity_of(self.config)}
+
+
+def choose(request: Request, name: str, *, kind: Kind, n_concepts: int) -> Chosen:
+    """The method `name` with its recipe and the request's settings.
+
+    UserError for an unknown method or recipe, a kind that it does not erase, or a setting that is unknown or wrong.
+    """
+    method = load_method(name)
+    if kind not in method.kinds:
+        kinds = ", ".join(sorted(method.kinds))
+        raise UserError(f"{method.name} does not erase concepts of kind {kind}.", f"It erases: {kinds}.")
+    variant = request.recipe if name in request.methods and name not in request.baselines else "default"
+    config = method.recipe(world=request.world, kind=kind, n_concepts=n_concepts, variant=variant)
+    changes = _settings_of(method, name, request)
+    if changes:
+        try:
+            config = type(config).model_validate(config.model_dump() | changes)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = f"{method.name}.{'.'.join(map(str, first['loc']))}"
+            raise UserError(f"--set {where}: {first['msg']}, not {first['input']!r}.", _help(method, first)) from error
+    return Chosen(method.name, method, config, variant)
+
+
+def check_settings(request: Request) -> None:
+    """UserError for a setting that is not of the form method.field or names a method that does not run."""
+    known = {load_method(name).name for name in request.all_methods}
+    for key in request.settings:
+        owner, dot, name = key.partition(".")
+        if not dot or not name:
+            raise UserError(f"--set {key} names no field.", "Write --set method.field=value, e.g. mace.steps=20.")
+        if owner not in known:
+            raise UserError(f"--set {key}: the method '{owner}' is not part of this run.", did_you_mean(owner, known))
+
+
+def _settings_of(method: type[Method], name: str, request: Request) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for key, text in request.settings.items():
+        owner, _, field_name = key.partition(".")
+        if owner not in (method.name, name):
+            continue
+        if field_name not in method.Config.model_fields:
+            raise UserError(
+                f"{method.name} has no setting '{field_name}'.", did_you_mean(field_name, method.Config.model_fields)
+            )
+        try:
+            changes[field_name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {key}={text} is no value.", "Write a number, true, false, a word or a list.") from error
+        if isinstance(changes[field_name], str):
+            changes[field_name] = _number_or_text(changes[field_name])
+    return changes
+
+
+def _number_or_text(text: str) -> float | str:
+    # YAML 1.1 reads 1e-4 as a word.
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _help(method: type[Method], error: Any) -> str:
+    location = error["loc"]
+    description = method.Config.model_fields[location[0]].description if location else None
+    return description or f"See the settings of {method.name}: erasebench list --method {method.name}."

@@ -1,0 +1,79 @@
+"""Run every job of a request: what is finished is left alone, what was begun goes on, what fails takes nothing with it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from erasebench.board import write_board
+from erasebench.errors import UserError
+from erasebench.record import Record
+from erasebench.runner.finished import finished, publish
+from erasebench.runner.job import Job, plan
+from erasebench.runner.request import Request
+from erasebench.store import Busy
+
+if TYPE_CHECKING:
+    from erasebench.runner.session import Session
+
+log = logging.getLogger(__name__)
+
+FAILURES = (UserError, ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)
+"""What a method, a model or a machine can do to a job: reported, and the other jobs still run. Anything else is a
+mistake in a program and ends the run with its traceback."""
+
+
+@dataclass
+class Summary:
+    """What a run came to: its records in order, the jobs that failed and why, and where the board is."""
+
+    records: list[Record] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    board: Path | None = None
+
+
+def run_jobs(request: Request) -> Summary:
+    """Run a request and write its records, contact sheets and board. UserError for a mistake found before any work."""
+    jobs = plan(request)
+    session: Session | None = None
+    summary = Summary()
+    changed = not (request.out / "README.md").exists()
+    for job in jobs:
+        if (record := finished(job)) is not None:
+            log.info("%s: already done, nothing to do.", job.label)
+            summary.records.append(record)
+            changed = publish(job, record) or changed
+            continue
+        # Only here does anything load torch: a finished request is answered without it.
+        from erasebench.runner.session import Session
+
+        session = session or Session(job.world, request.device)
+        changed = _attempt(job, session, summary) or changed
+    if summary.records or any((request.out / "results").glob("*.json")):
+        summary.board = write_board(request.out) if changed else request.out / "README.md"
+    return summary
+
+
+def _attempt(job: Job, session: Session, summary: Summary) -> bool:
+    """Execute one job and publish what came of it; whether the leaderboard's folder changed."""
+    from erasebench.runner.execute import execute
+    from erasebench.runner.outcome import failed_record
+
+    try:
+        record = execute(job, session)
+        summary.records.append(record)
+        return publish(job, record)
+    except FAILURES as error:
+        what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        log.error("%s failed: %s", job.label, what)
+        log.debug("The traceback:", exc_info=error)
+        summary.failures[job.label] = what
+        if isinstance(error, Busy):
+            return False
+    try:
+        return publish(job, failed_record(job, session, what))
+    except (UserError, OSError) as error:
+        log.error("The failure could not be recorded: %s", error)
+        return False

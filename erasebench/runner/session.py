@@ -1,0 +1,85 @@
+"""What the jobs of one run share: the base pipeline in memory, the judges, the segmenter's digest."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from erasebench.errors import UserError
+from erasebench.identity import digest
+from erasebench.world import World
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+    from erasebench.judges.base import Judge
+
+
+class Session:
+    """One world on one device; everything is loaded when first asked for."""
+
+    def __init__(self, world: World, device: str) -> None:
+        self.world = world
+        self.device = checked_device(device)
+        self._judges: dict[str, Judge | UserError] = {}
+
+    @cached_property
+    def pipeline(self) -> StableDiffusionPipeline:
+        """The base pipeline; every erasure is applied to it and taken off again."""
+        return self.world.pipeline(self.device, torch.float32)
+
+    @cached_property
+    def segmenter(self) -> str:
+        """The digest of the world's segmenter, or why there is none."""
+        try:
+            return self.world.segmenter_digest()
+        except UserError as error:
+            return f"none: {error.what}"
+
+    def judge(self, name: str) -> Judge | UserError:
+        """A judge of the world, or what keeps it from judging."""
+        if name not in self._judges:
+            try:
+                self._judges[name] = self.world.judge(name, self.device)
+            except UserError as error:
+                self._judges[name] = error
+        return self._judges[name]
+
+    def judge_identity(self, name: str) -> dict[str, Any]:
+        """Everything that decides a row of this judge, or why it cannot judge."""
+        judge = self.judge(name)
+        return {"unavailable": judge.what} if isinstance(judge, UserError) else judge.identity()
+
+    def judge_digest(self, name: str) -> str:
+        """Digest of `judge_identity`."""
+        return digest(self.judge_identity(name))
+
+    def reference_digest(self, name: str) -> str | None:
+        """Digest of the reference images that a judge compares with; None for a judge that has none."""
+        describe = getattr(self.judge(name), "reference_identity", None)
+        return digest(describe()) if describe else None
+
+
+def checked_device(name: str) -> torch.device:
+    """The torch device of this name. UserError where it is not here."""
+    device = torch.device(name)
+    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise UserError(
+            f"torch sees {count} CUDA devices, so {name} is not here.", "Use --device cpu, or see erasebench doctor."
+        )
+    return device
+
+
+def weights_of(pipeline: StableDiffusionPipeline) -> dict[str, str]:
+    """SHA-256 of every weight that an erasure may change, by name: tells whether a method put all of them back."""
+    return {
+        f"{component}.{name}": hashlib.sha256(
+            value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        ).hexdigest()
+        for component in ("unet", "text_encoder", "vae")
+        for name, value in getattr(pipeline, component).state_dict().items()
+    }

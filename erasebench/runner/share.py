@@ -1,0 +1,57 @@
+"""`erasebench sample`: images of a prompt table, alone or as one of several processes of `accelerate launch`."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+from erasebench.atomic import atomic_write
+from erasebench.erasure import Erasure
+from erasebench.identity import NumericsProfile
+from erasebench.prompts import COLUMNS, PromptTable
+from erasebench.runner.job import image_digests, numerics_of
+from erasebench.runner.paint import paint
+from erasebench.runner.session import Session
+from erasebench.sampling import Shot
+from erasebench.store import ImageStore
+from erasebench.world import World
+
+
+def sample_table(
+    world: World, table: PromptTable, out: Path, erasure_folder: Path | None, device: str | None
+) -> Path:
+    """Write the images of `table` and images.csv (the table and each row's file) to `out`; returns the CSV's path.
+
+    Under `accelerate launch` (or torchrun) this process makes every n-th row on its own GPU; which process makes a row
+    changes no pixel. UserError for an erasure that is none or belongs to another model.
+    """
+    rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    session = Session(world, device or default_device())
+    erasure = Erasure() if erasure_folder is None else Erasure.load(erasure_folder)
+    profile = NumericsProfile(device_type=session.device.type, batch_size=world.sampling.batch_size)
+    digests = image_digests(table, numerics_of(world, profile), erasure.digest)
+    store = ImageStore(out)
+    shots = {digests[row.row]: Shot(row.prompt, row.seed) for row in table.rows[rank::processes]}
+    paint(store, shots, session.pipeline, erasure, world.sampling, profile, f"images, process {rank}")
+    listing = out / "images.csv"
+    if rank == 0:
+        write_listing(listing, table, digests, store)
+    return listing
+
+
+def write_listing(path: Path, table: PromptTable, digests: dict[int, str], store: ImageStore) -> None:
+    """The table with one more column, `file`: each row's image, relative to the listing."""
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow((*COLUMNS, "file"))
+        for row in table.rows:
+            writer.writerow((*row, Path(os.path.relpath(store.path(digests[row.row]), path.parent)).as_posix()))
+
+
+def default_device() -> str:
+    """This process's GPU under `accelerate launch` where there is one; else the CPU."""
+    import torch
+
+    local = os.environ.get("LOCAL_RANK")
+    return f"cuda:{local}" if local is not None and torch.cuda.is_available() else "cpu"

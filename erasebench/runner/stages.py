@@ -1,0 +1,124 @@
+"""The three stages of a job: erase, sample, judge. Each finds what is done already and makes only the rest.
+
+No stage reaches back: sampling never trains, judging never samples.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from erasebench.atomic import write_json
+from erasebench.cost import Cost, measured, total
+from erasebench.erasure import RECORD_FILE, Erasure
+from erasebench.errors import UserError
+from erasebench.identity import digest
+from erasebench.progress import progress_bar
+from erasebench.prompts import Group
+from erasebench.runner.job import Job
+from erasebench.runner.paint import paint
+from erasebench.runner.session import Session, weights_of
+from erasebench.runner.workspace import RunWorkspace
+from erasebench.sampling import Shot
+from erasebench.store import ImageStore, JudgementStore, RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from erasebench.judges.base import Judge
+
+ROWS_PER_CHUNK = 256
+"""Rows judged and stored at a time: what a kill can cost."""
+
+
+def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]:
+    """The job's erasure, trained where the folder lacks it. UserError where the method left the pipeline changed."""
+    cost_file = folder.erasure / "cost.json"
+    if (folder.erasure / RECORD_FILE).exists() and cost_file.exists():
+        return Erasure.load(folder.erasure), Cost(*json.loads(cost_file.read_text(encoding="utf-8")))
+    pipeline = session.pipeline
+    before = weights_of(pipeline)
+    workspace = RunWorkspace(job.world, pipeline, job.profile, seed=job.request.seed, folder=folder.scratch)
+    with measured(job.request.device) as meter:
+        erasure = job.chosen.method(job.chosen.config).erase(pipeline, job.task, workspace)
+        cost = meter.read()
+    after = weights_of(pipeline)
+    if changed := [name for name, value in before.items() if after.get(name) != value]:
+        raise UserError(
+            f"The method {job.chosen.name} left the pipeline changed ({changed[0]} and {len(changed) - 1} more).",
+            "A method has to put back what it changes: every later run would measure another model.",
+        )
+    erasure.save(folder.erasure)
+    write_json(cost_file, list(cost))
+    return erasure, cost
+
+
+@dataclass(frozen=True)
+class Images:
+    """A job's images: where they are, the digest of each row's, and what making them cost."""
+
+    store: ImageStore
+    by_row: dict[int, str]
+
+    @property
+    def cost(self) -> Cost:
+        """Of making every image of the job, whichever run made it."""
+        entries = [self.store.entries[image] for image in set(self.by_row.values())]
+        return total(Cost(entry.seconds, entry.peak_memory_bytes) for entry in entries)
+
+
+def sample(job: Job, session: Session, folder: RunFolder, erasure: Erasure) -> Images:
+    """The images of every row of the job's table; those that are there and whole are left alone."""
+    images = Images(folder.images(erasure.digest), job.image_digests(erasure.digest))
+    shots = {images.by_row[row.row]: Shot(row.prompt, row.seed) for row in job.table.rows}
+    label = f"{job.label}: images"
+    paint(images.store, shots, session.pipeline, erasure, job.world.sampling, job.profile, label)
+    return images
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The rows of one judge on one group, indexed as the prompt table; `unavailable` says why there are none."""
+
+    group: Group
+    judge: str
+    rows: pd.DataFrame | None
+    cost: Cost
+    unavailable: UserError | None = None
+
+
+def judge(job: Job, session: Session, folder: RunFolder, images: Images) -> list[Judgement]:
+    """Every judge's rows on every group that it reads, judged where the folder lacks them."""
+    judgements = []
+    for group in job.table.groups:
+        for name in job.suite.judges_of(group, job.world):
+            found = session.judge(name)
+            if isinstance(found, UserError):
+                judgements.append(Judgement(group, name, None, Cost(), found))
+                continue
+            store = folder.judgements(name, session.judge_digest(name))
+            rows, cost = _judged(job, found, store, images, group)
+            judgements.append(Judgement(group, name, rows, cost))
+    return judgements
+
+
+def _judged(
+    job: Job, judge: Judge, store: JudgementStore, images: Images, group: Group
+) -> tuple[pd.DataFrame, Cost]:
+    table = job.table.of_group(group)
+    keys = [digest([images.by_row[row.row], row.group, row.concept])[:20] for row in table.rows]
+    known = store.read()
+    done = set() if known is None else set(known.index)
+    todo = [at for at, key in enumerate(keys) if key not in done]
+    if todo:
+        with progress_bar(len(keys), f"{job.label}: {judge.name} on {group}", "image") as bar:
+            bar(len(keys) - len(todo))
+            for start in range(0, len(todo), ROWS_PER_CHUNK):
+                chunk = todo[start : start + ROWS_PER_CHUNK]
+                with measured(job.request.device) as meter:
+                    pictures = [images.store.load(images.by_row[table.rows[at].row]) for at in chunk]
+                    judged = judge.judge(pictures, table.frame().iloc[chunk])
+                    store.add([keys[at] for at in chunk], judged, meter.read())
+                bar(len(chunk))
+    return store.of(keys, [row.row for row in table.rows])

@@ -1,0 +1,67 @@
+"""The workspace that the runner gives a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from erasebench.errors import UserError
+from erasebench.identity import NumericsProfile
+from erasebench.method import Segmentation
+from erasebench.progress import progress_bar
+from erasebench.sampling import Sampler, Shot
+from erasebench.world import Segmenter, World
+
+
+class RunWorkspace:
+    """One erasure's workspace: the world's sampler and segmenter, a scratch folder, device, seed and progress bars."""
+
+    def __init__(
+        self, world: World, pipeline: StableDiffusionPipeline, profile: NumericsProfile, *, seed: int, folder: Path
+    ) -> None:
+        self.device: torch.device = pipeline.unet.device
+        self.seed = seed
+        self.folder = folder
+        self._world = world
+        self._pipeline = pipeline
+        self._profile = profile
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        steps: int | None = None,
+        guidance: float | None = None,
+        scheduler: str = "ddim",
+    ) -> list[Image.Image]:
+        """See `erasebench.method.Workspace`; UserError where the model gives numbers that are no image."""
+        chosen = {"steps": steps, "guidance": guidance, "scheduler": scheduler}
+        settings = self._world.sampling.model_copy(update={key: value for key, value in chosen.items() if value is not None})
+        sampler = Sampler(self._pipeline, settings, self._profile)
+        shots = [Shot(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        images = []
+        for shot, pixels in zip(shots, sampler.images(shots), strict=True):
+            if pixels is None:
+                what = f"The model gave NaN or infinity for '{shot.prompt}', seed {shot.seed}."
+                raise UserError(what, "Check the model's weights; half precision can overflow.")
+            images.append(Image.fromarray(pixels))
+        return images
+
+    def segment(self, images: Sequence[Image.Image], phrase: str) -> list[Segmentation]:
+        """See `erasebench.method.Workspace`."""
+        return self._segmenter.segment(images, phrase)
+
+    def progress(self, total: int, label: str) -> AbstractContextManager[Callable[[int], None]]:
+        """See `erasebench.method.Workspace`."""
+        return progress_bar(total, label)
+
+    @cached_property
+    def _segmenter(self) -> Segmenter:
+        return self._world.segmenter(self.device)

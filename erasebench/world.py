@@ -1,0 +1,127 @@
+"""The contract of a world: a base pipeline with its cast, its judges and its reference images."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from erasebench.concepts import Kind
+from erasebench.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import StableDiffusionPipeline
+    from PIL.Image import Image
+
+    from erasebench.judges.base import Judge
+    from erasebench.method import Segmentation
+
+Role = Literal["erase", "retain", "validation-erase", "validation-retain"]
+SizeName = Literal["small", "full"]
+
+
+class SamplingDefaults(BaseModel):
+    """How a world samples unless told otherwise: steps, guidance scale, pixels, scheduler, images a batch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(gt=0)
+    guidance: float = Field(ge=0)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    scheduler: str = "ddim"
+    batch_size: int = Field(gt=0)
+
+
+class GeneralRow(NamedTuple):
+    """A caption of the general group (the role of COCO) and the seed that it is sampled with."""
+
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The names of a world by kind and role, each list ordered so that smaller scales are its prefixes."""
+
+    lists: Mapping[tuple[Kind, Role], tuple[str, ...]]
+
+    def names(self, kind: Kind, role: Role) -> tuple[str, ...]:
+        """The names of one kind in one role; UserError where the world has none."""
+        found = self.lists.get((kind, role), ())
+        if not found:
+            known = sorted(f"{kind}/{role}" for kind, role in self.lists)
+            raise UserError(f"This world has no {role} list of kind {kind}.", f"It has: {', '.join(known) or 'none'}.")
+        return found
+
+    def all_names(self, kind: Kind) -> tuple[str, ...]:
+        """Every name of a kind, whatever its role."""
+        return tuple(name for (listed, _), names in self.lists.items() if listed == kind for name in names)
+
+
+class Segmenter(Protocol):
+    """Finds what a phrase names on images."""
+
+    @property
+    def digest(self) -> str:
+        """Of everything that decides a mask: weights, settings, source."""
+        ...
+
+    def segment(self, images: Sequence[Image], phrase: str) -> list[Segmentation]:
+        """One Segmentation per image; nothing found is an empty one."""
+        ...
+
+
+class World(ABC):
+    """A base model and everything that belongs to it. Making one loads no weights."""
+
+    name: ClassVar[str]
+    about: ClassVar[str] = ""
+    """What this world is and is not, for the board's readers."""
+    default_size: ClassVar[SizeName] = "small"
+    judges: ClassVar[frozenset[str]] = frozenset(("identity", "clip-score", "clip-accuracy", "fid"))
+    """The names that `judge` knows."""
+
+    sampling: SamplingDefaults
+    cast: Cast
+
+    @classmethod
+    def open(cls, model: str | None = None) -> Self:
+        """The world on its own weights; a world that takes other weights overrides this."""
+        if model is not None:
+            raise UserError(f"The world {cls.name} brings its own model: {model} cannot be used.", "Leave --model out.")
+        return cls()
+
+    @abstractmethod
+    def weights_digest(self) -> str:
+        """SHA-256 of the base model's weights and configs; cheap to ask for twice, and loads no torch."""
+
+    @abstractmethod
+    def pipeline(
+        self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> StableDiffusionPipeline:
+        """The base pipeline on `device`, safety checker off; UserError for a folder that is none. None: float32."""
+
+    @abstractmethod
+    def segmenter(self, device: torch.device | str = "cpu") -> Segmenter:
+        """The world's segmenter. UserError says which weights are missing and where to put them."""
+
+    def segmenter_digest(self) -> str:
+        """The digest of the segmenter; a world that can tell it without loading the weights overrides this."""
+        return self.segmenter("cpu").digest
+
+    @abstractmethod
+    def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
+        """One of `judges`. UserError says which weights are missing and where to put them."""
+
+    @abstractmethod
+    def prior_captions(self) -> tuple[str, ...]:
+        """Captions of what an edit should leave alone; none of them is a general prompt or names a concept."""
+
+    @abstractmethod
+    def general_prompts(self) -> list[GeneralRow]:
+        """The general group in its order; smaller sizes are prefixes."""

@@ -1,0 +1,58 @@
+"""The miniature's stand-in for COCO: general captions, the pictures that belong to them, and captions for the prior.
+
+``python -m erasebench.worlds.miniature.general`` writes ``general.csv`` and ``prior_captions.txt`` again, byte for byte.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from erasebench.world import GeneralRow
+
+GENERAL_FILE = Path(__file__).with_name("general.csv")
+PRIOR_FILE = Path(__file__).with_name("prior_captions.txt")
+GENERAL_SEED, PRIOR_SEED = 70, 71
+GENERAL_ROWS, PRIOR_CAPTIONS = 1_000, 1_500
+
+
+def general_rows() -> list[GeneralRow]:
+    """The general group: row i is the caption of the painter's general picture i, with evaluation seed i + 1."""
+    with GENERAL_FILE.open(encoding="utf-8", newline="") as handle:
+        return [GeneralRow(row["prompt"], int(row["seed"])) for row in csv.DictReader(handle)]
+
+
+def prior_captions() -> tuple[str, ...]:
+    """Captions of the painter's general pictures under other seeds; none of them is a general prompt."""
+    return tuple(PRIOR_FILE.read_text(encoding="utf-8").splitlines())
+
+
+def reference_images(n: int = GENERAL_ROWS) -> list[np.ndarray]:
+    """The painter's own pictures of the first n general captions, each uint8 [64, 64, 3]."""
+    from .painter import paint_general
+
+    return [paint_general(np.random.default_rng([GENERAL_SEED, i])).image for i in range(n)]
+
+
+def _captions(seed: int, n: int) -> list[str]:
+    from .painter import paint_general
+
+    return [paint_general(np.random.default_rng([seed, i])).caption for i in range(n)]
+
+
+def write_captions() -> None:
+    """Write both files from the painter."""
+    general = _captions(GENERAL_SEED, GENERAL_ROWS)
+    with GENERAL_FILE.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["prompt", "seed"])
+        writer.writerows((prompt, i + 1) for i, prompt in enumerate(general))
+    taken = set(general)
+    fresh = [caption for caption in _captions(PRIOR_SEED, 3 * PRIOR_CAPTIONS) if caption not in taken]
+    PRIOR_FILE.write_text("\n".join(fresh[:PRIOR_CAPTIONS]) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_captions()

@@ -1,0 +1,151 @@
+"""Stage 3: the U-Net, epsilon prediction on latents of painted pictures, with the text tower frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from .data import Painted, painted
+from .loop import fit, step_generator
+from .text import WIDTH
+from .tokenizer import POSITIONS
+
+STEPS = 9_000
+BATCH = 64
+CAPTION_DROPOUT = 0.1
+TAIL_DROPOUT = 0.3
+END_DROPOUT = 0.5
+SNR_CAP = 5.0
+PICTURES = 60_000
+
+
+def build() -> UNet2DConditionModel:
+    """The untrained U-Net: cross-attention at both down blocks, the middle and both up blocks; 8 x 8 x 16 latents."""
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=16,
+        out_channels=16,
+        layers_per_block=1,
+        block_out_channels=(96, 176),
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def scheduler() -> DDIMScheduler:
+    """Stable Diffusion v1.4's noise schedule: scaled-linear betas 0.00085-0.012 over 1,000 steps, epsilon prediction."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type="epsilon",
+    )
+
+
+@torch.no_grad()
+def latents_of(data: Painted, vae: AutoencoderKL, file: Path, device: torch.device) -> Tensor:
+    """Scaled latents of every painted picture, [N, 16, 8, 8] float16; encoded once and kept in `file`."""
+    if not file.exists():
+        vae = vae.to(device).eval()
+        parts = []
+        for index in torch.arange(len(data.captions)).split(250):
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                mean = vae.encode(data.batch(index).to(device)).latent_dist.mean
+            parts.append((mean.float() * vae.config.scaling_factor).to("cpu", torch.float16))
+        torch.save(torch.cat(parts), file.with_suffix(".partial"))
+        file.with_suffix(".partial").replace(file)
+    return torch.load(file, weights_only=True)
+
+
+class CaptionStates:
+    """Text states by caption, computed once each and kept in float16; '' is the unconditional caption."""
+
+    def __init__(self, tower: CLIPTextModel, tokenizer: CLIPTokenizer, device: torch.device) -> None:
+        self._tower, self._tokenizer, self._device = tower.to(device).eval(), tokenizer, device
+        self._known: dict[str, tuple[Tensor, int]] = {}
+
+    @torch.no_grad()
+    def __call__(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """States [B, 77, d] and the position of each end-of-text token [B]."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            ids = self._tokenizer(new, padding="max_length", truncation=True, max_length=POSITIONS, return_tensors="pt").input_ids
+            states = self._tower(ids.to(self._device)).last_hidden_state.to(torch.float16)
+            ends = (ids == self._tokenizer.eos_token_id).float().argmax(dim=1)
+            self._known.update({text: (states[i], int(ends[i])) for i, text in enumerate(new)})
+        rows = [self._known[text] for text in texts]
+        return torch.stack([row[0] for row in rows]).float(), torch.tensor([row[1] for row in rows])
+
+
+def without_tail(states: Tensor, ends: Tensor, empty: Tensor, keep_end: Tensor) -> Tensor:
+    """States whose padding (and, where not `keep_end`, end-of-text) states are the empty prompt's at the same positions."""
+    position = torch.arange(states.shape[1], device=states.device)
+    first = (ends + keep_end.long()).to(states.device)
+    return torch.where((position >= first[:, None])[..., None], empty, states)
+
+
+def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATCH) -> UNet2DConditionModel:
+    """Train (or resume) and save `out/unet`; a share of the samples loses the tail, so that name tokens must matter."""
+    data = painted(out / "data", PICTURES, seed=2)
+    vae = AutoencoderKL.from_pretrained(out / "vae")
+    latents = latents_of(data, vae, out / "data" / f"latents-{PICTURES}.pt", device)
+    tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
+    states_of = CaptionStates(CLIPTextModel.from_pretrained(out / "text_encoder"), tokenizer, device)
+    empty = states_of([""])[0]
+    noise_levels = scheduler().alphas_cumprod.to(device)
+    unet = build()
+    if (out / "unet-start").exists():
+        unet = UNet2DConditionModel.from_pretrained(out / "unet-start")
+    unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward is the slower one at 64 x 77
+
+    def loss(model: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
+        g = step_generator(31, step)
+        index = torch.randint(len(latents), (batch,), generator=g)
+        clean = latents[index].float().to(device)
+        dropped = torch.rand(batch, generator=g) < CAPTION_DROPOUT
+        texts = ["" if drop else data.captions[i] for i, drop in zip(index.tolist(), dropped.tolist(), strict=True)]
+        states, ends = states_of(texts)
+        cut = torch.rand(batch, generator=g) < TAIL_DROPOUT
+        keep_end = torch.rand(batch, generator=g) > END_DROPOUT
+        states = torch.where(cut[:, None, None].to(device), without_tail(states, ends, empty, keep_end), states)
+        t = torch.randint(1000, (batch,), generator=g).to(device)
+        noise = torch.randn(clean.shape, generator=g).to(device)
+        level = noise_levels[t][:, None, None, None]
+        predicted = model(level.sqrt() * clean + (1 - level).sqrt() * noise, t, states).sample.float()
+        snr = noise_levels[t] / (1 - noise_levels[t])
+        error = (predicted - noise).square().mean(dim=(1, 2, 3))
+        value = (error * snr.clamp(max=SNR_CAP) / snr).mean()
+        return value, {"mse": float(error.detach().mean())}
+
+    trained = fit("unet", unet, loss, steps=steps, lr=1e-3, out=out, device=device, ema=0.999)
+    assert isinstance(trained, UNet2DConditionModel)
+    trained.save_pretrained(out / "unet")
+    return trained
+
+
+def assemble(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+    """Write the plain diffusers pipeline folder from the stages' results."""
+    pipeline = StableDiffusionPipeline(
+        vae=AutoencoderKL.from_pretrained(out / "vae"),
+        text_encoder=CLIPTextModel.from_pretrained(out / "text_encoder"),
+        tokenizer=CLIPTokenizer.from_pretrained(out / "tokenizer"),
+        unet=UNet2DConditionModel.from_pretrained(out / "unet"),
+        scheduler=scheduler(),
+        safety_checker=None,  # type: ignore[arg-type]
+        feature_extractor=None,  # type: ignore[arg-type]
+        requires_safety_checker=False,
+    )
+    pipeline.to(dtype=dtype)
+    pipeline.save_pretrained(folder, safe_serialization=True)

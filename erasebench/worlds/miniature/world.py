@@ -1,0 +1,106 @@
+"""The miniature world: a small Stable Diffusion, really trained, with its own cast and judges, all of it offline."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from erasebench.concepts import Kind
+from erasebench.errors import UserError, did_you_mean
+from erasebench.weights import files_digest
+from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, World
+
+from . import general
+from .cast import artists, people
+from .names import CLASSES, EXPLICIT
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    from erasebench.judges.base import Judge
+
+WEIGHTS = Path(__file__).with_name("weights")
+
+
+class MiniatureWorld(World):
+    """240 invented people, 240 invented artists, ten object classes and a harmless stand-in, at 64 x 64 pixels."""
+
+    name: ClassVar[str] = "miniature"
+    about: ClassVar[str] = (
+        "A small Stable-Diffusion-format model (64 x 64 pixels, invented people) that ships with erasebench. "
+        "Its figures compare methods on this world; they are no forecast of Stable Diffusion's."
+    )
+    judges: ClassVar[frozenset[str]] = frozenset(("identity", "attributes", "clip-score", "clip-accuracy", "fid"))
+
+    def __init__(self, folder: Path = WEIGHTS) -> None:
+        """`folder` holds the pipeline (diffusers format) and the judges' weights; the package's own by default."""
+        self.folder = folder
+        self.sampling = SamplingDefaults(steps=12, guidance=2.5, width=64, height=64, batch_size=32)
+
+    @cached_property
+    def cast(self) -> Cast:  # type: ignore[override]
+        lists: dict[tuple[Kind, Role], tuple[str, ...]] = {("object", "erase"): CLASSES, ("explicit", "erase"): EXPLICIT}
+        roles: tuple[Role, ...] = ("erase", "retain", "validation-erase", "validation-retain")
+        for role in roles:
+            lists["person", role] = tuple(person.name for person in people() if person.role == role)
+            lists["style", role] = tuple(artist.name for artist in artists() if artist.role == role)
+        return Cast(lists)
+
+    def weights_digest(self) -> str:
+        """SHA-256 over every file of the pipeline folder."""
+        folder = self.folder / "pipeline"
+        return files_digest(sorted(path for path in folder.rglob("*") if path.is_file()), folder)
+
+    def pipeline(
+        self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> StableDiffusionPipeline:
+        """The pipeline on `device`, float32 unless told otherwise (the weights ship as float16)."""
+        from erasebench.worlds.loading import load_pipeline
+
+        return load_pipeline(self.folder / "pipeline", device, dtype)
+
+    def segmenter(self, device: torch.device | str = "cpu") -> Segmenter:
+        """The trained segmenter: people, the ten classes, the mannequin."""
+        import torch
+
+        from .judges.segmenter import MiniatureSegmenter
+
+        return MiniatureSegmenter(self.folder / "judges", torch.device(device))
+
+    def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
+        """One of `judges`, from the package's weights. UserError for a name that this world does not know."""
+        import torch
+
+        from erasebench.judges.clip import ClipAccuracyJudge, ClipScoreJudge
+        from erasebench.judges.fid import FidJudge
+        from erasebench.judges.recogniser import IdentityJudge
+
+        from .judges.attributes import AttributeJudge
+        from .judges.clip import miniature_clip
+        from .judges.features import MiniatureFeatures
+        from .judges.recogniser import MiniatureRecogniser
+        from .painter.objects import SYNONYMS
+
+        folder, where = self.folder / "judges", torch.device(device)
+        if name == "identity":
+            return IdentityJudge(MiniatureRecogniser(folder, where))
+        if name == "attributes":
+            return AttributeJudge(folder, where)
+        if name == "clip-score":
+            return ClipScoreJudge(miniature_clip(folder, where))
+        if name == "clip-accuracy":
+            classes = {synonym: name for name, synonyms in SYNONYMS.items() for synonym in synonyms}
+            return ClipAccuracyJudge(miniature_clip(folder, where), CLASSES, synonyms=classes)
+        if name == "fid":
+            return FidJudge(MiniatureFeatures(folder, where), general.reference_images())
+        raise UserError(f"The miniature world has no judge '{name}'.", did_you_mean(name, self.judges))
+
+    def prior_captions(self) -> tuple[str, ...]:
+        """General captions that are no general prompts."""
+        return general.prior_captions()
+
+    def general_prompts(self) -> list[GeneralRow]:
+        """1,000 general captions, the role of COCO."""
+        return general.general_rows()

@@ -1,0 +1,179 @@
+"""Stable Diffusion v1.4, by hub id or as a local folder, with the protocol's cast of real names."""
+
+from __future__ import annotations
+
+import csv
+import json
+import socket
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from erasebench.concepts import Kind
+from erasebench.errors import UserError, did_you_mean
+from erasebench.weights import files_digest
+from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, SizeName, World
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    from erasebench.judges.base import Judge
+
+HUB_ID = "CompVis/stable-diffusion-v1-4"
+CAST_FILE = Path(__file__).parent / "data" / "concept_names.csv"
+COMPONENTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+_KINDS: dict[str, Kind] = {"celebrity": "person", "style": "style"}
+_ROLES: dict[str, Role] = {"erase": "erase", "retain": "retain"}
+
+
+def protocol_cast() -> Cast:
+    """The names of the protocol's tables, in its order (MACE, arXiv 2403.06135, supplementary)."""
+    lists: dict[tuple[Kind, Role], tuple[str, ...]] = {}
+    with CAST_FILE.open(encoding="utf-8", newline="") as handle:
+        for row in csv.DictReader(handle):
+            key = (_KINDS[row["kind"]], _ROLES[row["role"]])
+            lists[key] = (*lists.get(key, ()), row["name"])
+    return Cast(lists)
+
+
+class StableDiffusionWorld(World):
+    """Any Stable Diffusion v1.x in diffusers' format; v1.4 is the one that published figures are about."""
+
+    name: ClassVar[str] = "stable-diffusion-v1-4"
+    about: ClassVar[str] = "Stable Diffusion v1.4 as released, 512 x 512, the protocol's sampling and cast."
+    default_size: ClassVar[SizeName] = "full"
+
+    def __init__(self, model: str = HUB_ID) -> None:
+        """`model`: a hub id or a folder in diffusers' format. UserError for a folder that is none."""
+        self.model = model
+        self.sampling = SamplingDefaults(steps=50, guidance=7.5, width=512, height=512, batch_size=8)
+        if _looks_local(model):
+            _checked_folder(Path(model).expanduser())
+
+    @classmethod
+    def open(cls, model: str | None = None) -> Self:
+        """The world on `model`, or on the hub's Stable Diffusion v1.4."""
+        return cls(model or HUB_ID)
+
+    @cached_property
+    def cast(self) -> Cast:  # type: ignore[override]
+        return protocol_cast()
+
+    @cached_property
+    def folder(self) -> Path:
+        """The model's folder; a hub id is looked up in the local hub cache first, then downloaded."""
+        if _looks_local(self.model):
+            return _checked_folder(Path(self.model).expanduser())
+        return _from_hub(self.model)
+
+    def weights_digest(self) -> str:
+        """SHA-256 over the files of the five components that sampling uses."""
+        files = [path for part in COMPONENTS for path in sorted((self.folder / part).glob("*")) if _is_loaded(path)]
+        return files_digest(files, self.folder)
+
+    def pipeline(
+        self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> StableDiffusionPipeline:
+        """The pipeline on `device`. UserError for missing or misshapen weights, naming them."""
+        from erasebench.worlds.loading import load_pipeline
+
+        return load_pipeline(self.folder, device, dtype)
+
+    def segmenter(self, device: torch.device | str = "cpu") -> Segmenter:
+        """UserError: this version brings no segmenter for real photographs."""
+        raise UserError(
+            "The world stable-diffusion-v1-4 has no segmenter in this version.",
+            "Use a method or a setting that needs no masks, or --world miniature.",
+        )
+
+    def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
+        """UserError that names the weights which the judge needs."""
+        if name not in self.judges:
+            raise UserError(f"There is no judge '{name}'.", did_you_mean(name, self.judges))
+        raise UserError(
+            f"The judge {name} needs {_NEEDS[name]}, which this version does not load.",
+            "The images are kept: judge them once the judge is there, or use --world miniature.",
+        )
+
+    def prior_captions(self) -> tuple[str, ...]:
+        """None: COCO's captions are not shipped."""
+        return ()
+
+    def general_prompts(self) -> list[GeneralRow]:
+        """None: COCO's captions are not shipped, so the general group is empty."""
+        return []
+
+
+_NEEDS = {
+    "identity": "the celebrity detector's resources folder",
+    "clip-score": "CLIP ViT-B/32 weights",
+    "clip-accuracy": "CLIP ViT-B/32 weights",
+    "fid": "Inception weights and COCO's reference images",
+}
+
+
+def _looks_local(model: str) -> bool:
+    path = Path(model).expanduser()
+    return path.exists() or path.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1
+
+
+def _checked_folder(folder: Path) -> Path:
+    index = folder / "model_index.json"
+    mend = "Give a folder in diffusers' format (model_index.json, unet, vae, text_encoder, ...) or a hub id."
+    if not folder.is_dir():
+        raise UserError(f"There is no model folder {folder}.", mend)
+    if not index.is_file():
+        raise UserError(f"{folder} is not a model folder: it has no model_index.json.", mend)
+    try:
+        content: Any = json.loads(index.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{index} is no JSON ({error}).", mend) from error
+    kind = content.get("_class_name") if isinstance(content, dict) else None
+    if kind != "StableDiffusionPipeline":
+        raise UserError(f"{folder} holds a {kind}, not a StableDiffusionPipeline.", "Give a Stable Diffusion v1.x model.")
+    for part in COMPONENTS:
+        if not (folder / part).is_dir():
+            raise UserError(f"{folder} lacks its {part} folder.", mend)
+    # transformers makes an empty tokenizer out of an empty folder, without a word.
+    if not any((folder / "tokenizer" / name).is_file() for name in ("tokenizer.json", "vocab.json")):
+        raise UserError(f"{folder / 'tokenizer'} has neither tokenizer.json nor vocab.json.", mend)
+    return folder
+
+
+def _is_loaded(path: Path) -> bool:
+    """Whether diffusers reads this file by default: no half-precision variant, no .bin beside its .safetensors."""
+    if not path.is_file() or path.name.startswith(".") or ".fp16." in path.name or ".non_ema." in path.name:
+        return False
+    twin = {"pytorch_model.bin": "model.safetensors"}.get(path.name, f"{path.stem}.safetensors")
+    return path.suffix != ".bin" or not path.with_name(twin).exists()
+
+
+def _from_hub(model: str) -> Path:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = ["model_index.json", *(f"{part}/*" for part in COMPONENTS)]
+    unwanted = ["*.fp16.*", "*.non_ema.*", "*.msgpack", "*.bin"]
+    try:
+        try:
+            found = snapshot_download(model, allow_patterns=wanted, ignore_patterns=unwanted, local_files_only=True)
+        except LocalEntryNotFoundError:
+            _check_reachable(constants.ENDPOINT)
+            found = snapshot_download(model, allow_patterns=wanted, ignore_patterns=unwanted)
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"The model {model} is not in the local hub cache and cannot be downloaded ({reason}).",
+            f"Where there is internet: hf download {model} --local-dir FOLDER; then give --model FOLDER.",
+        ) from error
+    return _checked_folder(Path(found))
+
+
+def _check_reachable(endpoint: str) -> None:
+    """OSError at once where the hub cannot be reached; the hub's own client would try again for minutes."""
+    address = urlsplit(endpoint)
+    if address.hostname and not getproxies():
+        socket.create_connection((address.hostname, address.port or 443), timeout=5).close()

@@ -1,0 +1,158 @@
+"""Stage 0, data preparation: each concept painted by the model itself, with masks of where it is (protocol)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from erasebench.atomic import atomic_write, write_json
+from erasebench.concepts import Concept
+from erasebench.errors import UserError
+from erasebench.identity import digest
+from erasebench.method import Segmentation, Workspace
+
+from .config import MaceConfig
+from .templates import data_prompt
+
+Outcome = Literal["found", "whole-image", "dropped", "no-mask-needed"]
+MASKS_FILE = "masks.json"
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """A concept's images that train, their masks [n, H, W], and what the detector said of every image painted."""
+
+    images: list[Image.Image]
+    masks: NDArray[np.bool_]
+    outcomes: list[Outcome]
+
+
+def concept_folder(workspace: Workspace, stage: str, concept: Concept) -> Path:
+    """Where a stage keeps what it made for a concept: <workspace>/<stage>/<digest of the concept>."""
+    return workspace.folder / stage / digest(concept)[:16]
+
+
+def stream_seed(workspace: Workspace, concept: Concept, purpose: str) -> int:
+    """The seed of a concept's own random stream, below 2^31; it depends on no other concept."""
+    return int(digest([workspace.seed, concept.name, purpose])[:8], 16) >> 1
+
+
+def prepare(concepts: Sequence[Concept], config: MaceConfig, workspace: Workspace) -> list[TrainingImages]:
+    """Images and masks of every concept, painted and segmented where the workspace's folder lacks them.
+
+    Sampled `concepts_per_batch` concepts at a time; a killed erasure finds all that was finished.
+    """
+    label = "MACE: training images"
+    prepared: list[TrainingImages] = []
+    with workspace.progress(len(concepts) * config.n_images, label) as progress:
+        for first in range(0, len(concepts), config.concepts_per_batch):
+            chunk = concepts[first : first + config.concepts_per_batch]
+            _paint(chunk, config, workspace)
+            for concept in chunk:
+                prepared.append(_segment(concept, config, workspace))
+                progress(config.n_images)
+    return prepared
+
+
+def _paint(concepts: Sequence[Concept], config: MaceConfig, workspace: Workspace) -> None:
+    wanted = [
+        (concept, number, path)
+        for concept in concepts
+        for number, path in enumerate(_image_files(concept, config, workspace))
+        if not path.exists()
+    ]
+    if not wanted:
+        return
+    images = workspace.sample(
+        [data_prompt(concept.kind, concept.name) for concept, _, _ in wanted],
+        [stream_seed(workspace, concept, f"training image {number}") for concept, number, _ in wanted],
+        steps=config.data_steps,
+        guidance=config.data_guidance,
+        scheduler=config.data_scheduler,
+    )
+    for (_, _, path), image in zip(wanted, images, strict=True):
+        with atomic_write(path) as temporary:
+            image.convert("RGB").save(temporary)
+
+
+def _segment(concept: Concept, config: MaceConfig, workspace: Workspace) -> TrainingImages:
+    folder = concept_folder(workspace, "training-images", concept)
+    images = [_read(path) for path in _image_files(concept, config, workspace)]
+    mask_files = [folder / f"mask-{number}.png" for number in range(config.n_images)]
+    if not (folder / MASKS_FILE).exists():
+        outcomes = _write_masks(concept, config, workspace, images, mask_files)
+        write_json(folder / MASKS_FILE, {"concept": concept.name, "outcomes": outcomes})
+    outcomes = json.loads((folder / MASKS_FILE).read_text(encoding="utf-8"))["outcomes"]
+    used = [number for number, outcome in enumerate(outcomes) if outcome != "dropped"]
+    if not used:
+        raise UserError(
+            f"'{concept.name}' was found on none of its {config.n_images} training images.",
+            "Set mace.on_no_detection=whole-image, or look at the images in " + str(folder),
+        )
+    masks = np.stack([np.asarray(_read(mask_files[number]).convert("L")) >= 128 for number in used])
+    return TrainingImages([images[number] for number in used], masks, outcomes)
+
+
+def _write_masks(
+    concept: Concept, config: MaceConfig, workspace: Workspace, images: list[Image.Image], files: list[Path]
+) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    found = [None] * len(images) if concept.kind == "style" else workspace.segment(images, concept.name)
+    for number, (image, segmentation, file) in enumerate(zip(images, found, files, strict=True)):
+        mask = None if segmentation is None else combined_mask(segmentation, config)
+        if mask is not None:
+            outcomes.append("found")
+        elif concept.kind == "style":
+            outcomes.append("no-mask-needed")
+        elif config.on_no_detection == "error":
+            raise UserError(
+                f"'{concept.name}' was not found on its training image {number}.",
+                "Set mace.on_no_detection to whole-image or drop, or lower mace.detection_threshold.",
+            )
+        else:
+            outcomes.append("dropped" if config.on_no_detection == "drop" else "whole-image")
+        whole = np.ones((image.height, image.width), dtype=bool)
+        with atomic_write(file) as temporary:
+            Image.fromarray(np.where(whole if mask is None else mask, 255, 0).astype(np.uint8)).save(temporary)
+    return outcomes
+
+
+def combined_mask(segmentation: Segmentation, config: MaceConfig) -> NDArray[np.bool_] | None:
+    """One mask [H, W] from all boxes above the threshold, by the `boxes` rule; None where nothing was found."""
+    kept = [i for i, box in enumerate(segmentation.boxes) if box.score >= config.detection_threshold]
+    if config.boxes == "best" and kept:
+        kept = [max(kept, key=lambda i: segmentation.boxes[i].score)]
+    if not segmentation.masks[kept].any():
+        return None
+    mask: NDArray[np.bool_] = np.any(segmentation.masks[kept], axis=0)
+    return _largest_contour(mask) if config.boxes == "best" else mask
+
+
+def _largest_contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    # A filled contour: the largest connected piece, diagonal neighbours included, with its holes closed.
+    pieces, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    sizes = ndimage.sum_labels(mask, pieces, range(1, count + 1))
+    return np.asarray(ndimage.binary_fill_holes(pieces == 1 + int(np.argmax(sizes))), dtype=bool)
+
+
+def _image_files(concept: Concept, config: MaceConfig, workspace: Workspace) -> list[Path]:
+    folder = concept_folder(workspace, "training-images", concept)
+    return [folder / f"image-{number}.png" for number in range(config.n_images)]
+
+
+def _read(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return image.copy()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error}).", f"Remove the folder {path.parent} and run again."
+        ) from error

@@ -1,0 +1,68 @@
+"""MACE: Mass Concept Erasure in Diffusion Models (Lu et al., CVPR 2024, arXiv 2403.06135)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from erasebench.concepts import ErasureTask, Kind
+from erasebench.method import Method, MethodConfig, Workspace
+
+from .config import MaceConfig
+from .recipes import recipe
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+    from erasebench.erasure import Erasure
+
+
+class Mace(Method):
+    """Closed-form refinement, one masked LoRA per concept, closed-form fusion."""
+
+    name: ClassVar[str] = "mace"
+    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    Config: ClassVar[type[MethodConfig]] = MaceConfig
+
+    @classmethod
+    def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MaceConfig:
+        """The settings for a world, kind and number of concepts. UserError for an unknown variant."""
+        return recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
+
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        """The new key and value projections of every attn2 block; `pipeline` is left as it was found.
+
+        Resumes from the workspace's folder (training images, masks, LoRAs). UserError for a name that does not fit the
+        text encoder's context, a singular solve, or a concept that the segmenter finds nowhere.
+        """
+        # Listing and configuring methods must not load torch, so the stages are imported where they run.
+        from erasebench.editing.text_states import TextStates
+
+        from .adapters import trained_loras
+        from .data import prepare
+        from .fusion import add_naively, fuse
+        from .outcome import erasure_of, float64_projections
+        from .prompts import prior_of, prompt_pairs
+        from .refinement import refine
+
+        config: MaceConfig = self.config
+        text = TextStates(pipeline, config.text_batch_size)
+        original = float64_projections(pipeline, workspace.device)
+        pairs = {concept.name: prompt_pairs(text, concept, config) for concept in task.concepts}
+        prior = prior_of(text, task, config, workspace.device)
+
+        refined, condition = refine(original, text, pairs, prior, config)
+        conditions = {"refinement": condition}
+        if config.fusion == "refinement-only":
+            return erasure_of(refined, task, pairs, prior, conditions)
+
+        images = prepare(task.concepts, config, workspace)
+        with erasure_of(refined, task, pairs, prior, conditions).applied_to(pipeline):
+            loras = trained_loras(pipeline, task.concepts, pairs, images, config, workspace)
+
+        if config.fusion == "naive-sum":
+            fused = add_naively(refined, (trained.lora for trained in loras))
+        else:
+            states = (text.encode([pair.erased for pair in pairs[concept.name]]) for concept in task.concepts)
+            learnt = zip(states, (trained.lora for trained in loras), strict=True)
+            fused, conditions["fusion"] = fuse(original, refined, learnt, prior, config)
+        return erasure_of(fused, task, pairs, prior, conditions, images, loras)

@@ -1,0 +1,76 @@
+"""The prompt pairs of each concept and the prior that both closed forms preserve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from erasebench.concepts import Concept, ErasureTask, Kind
+from erasebench.editing.gram import streamed_gram
+from erasebench.editing.text_states import TextStates
+from erasebench.editing.tokens import PromptPair, fill, pair_prompts
+from erasebench.errors import UserError
+from erasebench.identity import digest
+
+from .config import MaceConfig
+from .templates import built_in_templates
+
+
+def templates_of(kind: Kind, config: MaceConfig) -> tuple[str, ...]:
+    """The configured number of templates. UserError if the list is shorter than that."""
+    templates = config.templates or built_in_templates(kind)
+    if len(templates) < config.prompts_per_concept:
+        raise UserError(
+            f"mace.prompts_per_concept is {config.prompts_per_concept}, but there are {len(templates)} templates.",
+            f"Ask for at most {len(templates)}, or give mace.templates.",
+        )
+    return templates[: config.prompts_per_concept]
+
+
+def prompt_pairs(text: TextStates, concept: Concept, config: MaceConfig) -> list[PromptPair]:
+    """The concept in its templates, each beside the same prompt with the anchor."""
+    return [
+        pair_prompts(text.tokenizer, template, concept.name, concept.anchor)
+        for template in templates_of(concept.kind, config)
+    ]
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Gram matrix [d, d] of what is to be preserved, and how it came about."""
+
+    gram: Tensor
+    record: dict[str, object]
+
+
+def prior_of(text: TextStates, task: ErasureTask, config: MaceConfig, device: torch.device) -> Prior:
+    """G_prior = scale * Gram(prior captions) + w * Gram(kept names in the templates), all tokens, float64.
+
+    `scale` makes the captions at hand count as many as the published sums do (config.prior_caption_scale).
+    """
+    captions = task.prior_captions[: config.prior_captions]
+    kept = _domain_prompts(task, config)
+    used = config.prior_weight_refinement > 0 or config.prior_weight_fusion > 0
+    gram = torch.zeros(text.width, text.width, dtype=torch.float64, device=device)
+    if used and captions:
+        gram += (config.prior_caption_scale / len(captions)) * streamed_gram(text.batches(captions), text.width, device)
+    if used and kept and config.domain_weight > 0:
+        gram += config.domain_weight * streamed_gram(text.batches(kept), text.width, device)
+    return Prior(
+        gram,
+        {
+            "captions": len(captions) if used else 0,
+            "captions_digest": digest(list(captions)),
+            "kept_names": list(task.keep),
+            "kept_prompts": len(kept) if used and config.domain_weight > 0 else 0,
+            "trace": float(gram.trace()),
+        },
+    )
+
+
+def _domain_prompts(task: ErasureTask, config: MaceConfig) -> Sequence[str]:
+    templates = (config.templates or built_in_templates(task.kind))[: config.domain_prompts]
+    return [fill(template, name) for name in task.keep for template in templates]

@@ -1,0 +1,27 @@
+"""The unedited model, measured like any method so that every figure has something to stand beside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from erasebench.concepts import ErasureTask, Kind
+from erasebench.method import Method, MethodConfig, Workspace
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+    from erasebench.erasure import Erasure
+
+
+class Original(Method):
+    """Changes nothing: an empty Erasure."""
+
+    name: ClassVar[str] = "original"
+    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        """An empty edit, whatever the task."""
+        from erasebench.erasure import Erasure
+
+        return Erasure()

@@ -1,0 +1,1 @@
+"""Prompt tables as CSV; README.md documents the dialect."""

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from erasebench.atomic import atomic_write, is_temporary, write_json, write_text
+from erasebench.errors import UserError
+
+
+def test_a_finished_block_leaves_the_file_and_nothing_else(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "new" / "a.txt") as temporary:
+        temporary.write_text("whole")
+        assert temporary.parent == tmp_path / "new"
+        assert temporary.suffix == ".txt"
+        assert not (tmp_path / "new" / "a.txt").exists()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"]
+    assert (tmp_path / "new" / "a.txt").read_text() == "whole"
+
+
+def test_an_error_inside_the_block_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(KeyError), atomic_write(path) as temporary:
+        temporary.write_text("half of the n")
+        raise KeyError("stop")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.txt"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_killed_writer_leaves_only_what_readers_recognise(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_text(path, "old")
+    script = (
+        "import os, sys\n"
+        "from erasebench.atomic import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == 9
+    assert path.read_text() == "old"
+    left = [found for found in tmp_path.iterdir() if found != path]
+    assert len(left) == 1
+    assert is_temporary(left[0])
+    assert not is_temporary(path)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("I/O error: No space left on device")]
+)
+def test_a_full_disk_is_named_and_nothing_is_lost(tmp_path: Path, error: Exception) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(UserError, match=r"disk is full: .*a\.txt"), atomic_write(path):
+        raise error
+    assert path.read_text() == "old"
+
+
+def test_a_forbidden_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.txt may not be written"), atomic_write(tmp_path / "a.txt"):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_json_refuses_what_json_cannot_say(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"name": "Zoë", "values": [1, None]})
+    assert (tmp_path / "a.json").read_text(encoding="utf-8").startswith('{\n  "name": "Zoë"')
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert "Zoë" in (tmp_path / "a.json").read_text(encoding="utf-8")

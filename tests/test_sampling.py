@@ -1,0 +1,99 @@
+"""Resuming, reordering and limiting change no pixel; the pipeline is left as it was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, PNDMScheduler, StableDiffusionPipeline
+
+from erasebench.errors import UserError
+from erasebench.identity import NumericsProfile
+from erasebench.sampling import Sampler, Shot, build_scheduler, noise
+from erasebench.world import SamplingDefaults
+from tests.tiny_model import WIDTH, tiny_pipeline
+
+SETTINGS = SamplingDefaults(steps=3, guidance=4.0, width=WIDTH, height=WIDTH, batch_size=4)
+PROFILE = NumericsProfile(batch_size=4)
+SHOTS = [Shot(f"a portrait of {name}", seed) for name in ("Ann", "Bob", "the cat") for seed in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> StableDiffusionPipeline:
+    return tiny_pipeline()
+
+
+@pytest.fixture(scope="module")
+def whole(pipeline: StableDiffusionPipeline) -> dict[Shot, np.ndarray]:
+    return dict(zip(SHOTS, Sampler(pipeline, SETTINGS, PROFILE).images(SHOTS), strict=True))
+
+
+@pytest.mark.parametrize(
+    "shots",
+    [SHOTS[:1], SHOTS[3:], SHOTS[::-1], [SHOTS[2], SHOTS[5], SHOTS[0]]],
+    ids=["limited", "resumed", "reversed", "picked"],
+)
+def test_companions_order_and_limit_change_no_pixel(
+    pipeline: StableDiffusionPipeline, whole: dict[Shot, np.ndarray], shots: list[Shot]
+) -> None:
+    for shot, image in zip(shots, Sampler(pipeline, SETTINGS, PROFILE).images(shots), strict=True):
+        assert image is not None
+        assert np.array_equal(image, whole[shot])
+
+
+def test_prompt_and_seed_each_make_another_image(whole: dict[Shot, np.ndarray]) -> None:
+    images = [image.tobytes() for image in whole.values()]
+    assert len(set(images)) == len(SHOTS)
+    assert {image.shape for image in whole.values()} == {(WIDTH, WIDTH, 3)}
+
+
+def test_noise_is_a_cpu_generators_own() -> None:
+    expected = torch.randn(4, 8, 8, generator=torch.Generator("cpu").manual_seed(7))
+    state = torch.random.get_rng_state()
+    assert torch.equal(noise(7, (4, 8, 8)), expected)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_same_images_as_plain_diffusers(tiny_model_folder: Path, whole: dict[Shot, np.ndarray]) -> None:
+    plain = StableDiffusionPipeline.from_pretrained(tiny_model_folder)
+    plain.scheduler = DDIMScheduler.from_config(plain.scheduler.config)
+    shots = SHOTS[:4]
+    output = plain(
+        prompt=[shot.prompt for shot in shots],
+        latents=torch.stack([noise(shot.seed, (4, WIDTH // 2, WIDTH // 2)) for shot in shots]),
+        num_inference_steps=3,
+        guidance_scale=4.0,
+        output_type="pil",
+    )
+    for shot, image in zip(shots, output.images, strict=True):
+        assert np.array_equal(np.asarray(image), whole[shot])
+
+
+def test_pipeline_keeps_its_scheduler_and_numerics(pipeline: StableDiffusionPipeline) -> None:
+    torch.backends.cudnn.benchmark = True
+    try:
+        list(Sampler(pipeline, SETTINGS, PROFILE).images(SHOTS[:1]))
+        assert torch.backends.cudnn.benchmark
+    finally:
+        torch.backends.cudnn.benchmark = False
+    assert isinstance(pipeline.scheduler, PNDMScheduler)
+
+
+def test_resolved_names_the_scheduler_that_ran(pipeline: StableDiffusionPipeline) -> None:
+    resolved = Sampler(pipeline, SETTINGS, PROFILE).resolved()
+    assert resolved["steps"] == 3
+    assert resolved["scheduler_config"]["beta_schedule"] == "scaled_linear"
+
+
+def test_numbers_that_are_no_image_are_none() -> None:
+    broken = tiny_pipeline()
+    with torch.no_grad():
+        next(broken.unet.parameters()).fill_(float("nan"))
+    assert list(Sampler(broken, SETTINGS, PROFILE).images(SHOTS[:2])) == [None, None]
+
+
+def test_unknown_scheduler_is_named(pipeline: StableDiffusionPipeline) -> None:
+    with pytest.raises(UserError, match="Did you mean 'ddim'"):
+        build_scheduler("dim", pipeline)
