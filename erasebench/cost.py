@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,9 +51,7 @@ class Meter:
 @contextmanager
 def measured(device: str) -> Iterator[Meter]:
     """Measure the block; on Linux the process's high-water mark is reset first, so that stages do not inherit it."""
-    try:
+    # Where it is not Linux, or a sandbox forbids it, the mark covers the process's whole life.
+    with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        # Not Linux, or a sandbox that forbids it: the mark then covers the process's whole life.
-        pass
     yield Meter(device)

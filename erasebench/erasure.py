@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from erasebench.errors import UserError
 from erasebench.atomic import atomic_write, write_json
+from erasebench.errors import UserError
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline

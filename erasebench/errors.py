@@ -22,7 +22,7 @@ class UserError(Exception):
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """"Did you mean 'mace'? Available: mace, original." for a name that is not among `names`."""
+    """ "Did you mean 'mace'? Available: mace, original." for a name that is not among `names`."""
     known = sorted(names)
     lowered = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)

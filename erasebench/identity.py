@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from erasebench.errors import UserError
 
@@ -63,7 +63,7 @@ def folder_sources(folder: Path, name: str) -> dict[str, str]:
 
 
 def _field(role: Role, default: Any, doc: str, source: str, unit: str, constraints: dict[str, Any]) -> Any:
-    extra = {"role": role, "source": source, "unit": unit}
+    extra: dict[str, JsonValue] = {"role": role, "source": source, "unit": unit}
     return Field(default, description=doc, json_schema_extra=extra, **constraints)
 
 

@@ -136,7 +136,9 @@ def _rows(path: Path, reader: csv.DictReader[str]) -> Iterable[PromptRow]:
     for at, record in enumerate(reader):
         line = reader.line_num
         if None in record or None in record.values():
-            what = f"{path}, line {line}: {'more' if None in record else 'fewer'} fields than the {len(columns)} columns."
+            what = (
+                f"{path}, line {line}: {'more' if None in record else 'fewer'} fields than the {len(columns)} columns."
+            )
             raise UserError(what, "Put fields that hold a comma in double quotes.")
         row = _row(path, line, at, record)
         other = first_line.setdefault(row[1:], line)

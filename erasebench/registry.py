@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from erasebench.errors import UserError, did_you_mean
 
@@ -96,20 +96,35 @@ def load_method(name: str) -> type[Method]:
     """
     from erasebench.method import Method
 
+    return _load(METHODS, name, Method)
+
+
+def load_world(name: str, model: str | None = None) -> World:
+    """The world registered under `name` or named as 'path/to/file.py:Class'; `model`: a hub id or a folder.
+
+    UserError as `load_method`, and for a model that is none or that the world does not take.
+    """
+    from erasebench.world import World
+
+    return _load(WORLDS, name, World).open(model)
+
+
+def _load(registry: Registry[type[T]], name: str, base: type) -> type[T]:
     path, _, attribute = name.rpartition(":")
-    loaded = _class_in_file(Path(path), attribute) if path.endswith(".py") else METHODS.load(name)
-    if not issubclass(loaded, Method):
-        raise UserError(f"{name} is not a Method.", "Derive the class from erasebench.method.Method.")
+    loaded: Any = _class_in_file(Path(path), attribute) if path.endswith(".py") else registry.load(name)
+    if not issubclass(loaded, base):
+        mend = f"Derive the class from {base.__module__}.{base.__name__}."
+        raise UserError(f"{name} is not a {base.__name__}.", mend)
     return loaded
 
 
 def _class_in_file(path: Path, attribute: str) -> type:
     if not path.is_file():
-        raise UserError(f"There is no file {path}.", "Give --method as path/to/file.py:Class.")
+        raise UserError(f"There is no file {path}.", "Give the class as path/to/file.py:Class.")
     module_name = f"erasebench_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        raise UserError(f"{path} is not a Python file.", "Give --method as path/to/file.py:Class.")
+        raise UserError(f"{path} is not a Python file.", "Give the class as path/to/file.py:Class.")
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pydantic look their own module up by name while the class body runs.
     sys.modules[module_name] = module
@@ -119,8 +134,3 @@ def _class_in_file(path: Path, attribute: str) -> type:
         classes = [key for key, value in vars(module).items() if isinstance(value, type)]
         raise UserError(f"{path} has no class {attribute}.", did_you_mean(attribute, classes))
     return loaded
-
-
-def load_world(name: str, model: str | None = None) -> World:
-    """The world registered under `name`; `model` is a hub id or a folder where the world takes one."""
-    return WORLDS.load(name).open(model)

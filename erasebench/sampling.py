@@ -68,15 +68,16 @@ class Sampler:
         for start in range(0, len(shots), self.profile.batch_size):
             yield from self._batch(shots[start : start + self.profile.batch_size])
 
-    def resolved(self) -> dict[str, Any]:
-        """Everything that is set, for a record: the settings and the scheduler's config as diffusers resolved it."""
-        config = {key: value for key, value in self.scheduler.config.items() if not key.startswith("_")}
-        return self.settings.model_dump() | {"scheduler_config": config}
+    @property
+    def scheduler_config(self) -> dict[str, Any]:
+        """The scheduler's config as diffusers resolved it, JSON-able."""
+        return {key: value for key, value in self.scheduler.config.items() if not key.startswith("_")}
 
     def _batch(self, shots: Sequence[Shot]) -> list[NDArray[np.uint8] | None]:
         full = [*shots, *([shots[-1]] * (self.profile.batch_size - len(shots)))]
         factor = self.pipeline.vae_scale_factor
-        shape = (self.pipeline.unet.config["in_channels"], self.settings.height // factor, self.settings.width // factor)
+        channels = self.pipeline.unet.config["in_channels"]
+        shape = (channels, self.settings.height // factor, self.settings.width // factor)
         latents = torch.stack([noise(shot.seed, shape) for shot in full])
         unet = self.pipeline.unet
         with numerics(self.profile), self._own_scheduler(), torch.no_grad():

@@ -76,19 +76,20 @@ class ImageStore:
             for line in self.ledger.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     row = json.loads(line)
-                    found[row.pop("image")] = Entry(**row)
+                    image = row.pop("image")
+                    found[image] = Entry(**row)
                 except (ValueError, KeyError, TypeError, AttributeError):
                     continue
         return found
 
     def put(self, image: str, pixels: NDArray[np.uint8] | None, cost: Cost) -> None:
         """Store one image as PNG, then its line in the ledger. None: the model gave numbers that are no image."""
-        from PIL import Image as pillow
+        import PIL.Image
 
         entry = Entry(None, None, *cost)
         if pixels is not None:
             buffer = io.BytesIO()
-            pillow.fromarray(pixels).save(buffer, "PNG")
+            PIL.Image.fromarray(pixels).save(buffer, "PNG")
             content = buffer.getvalue()
             write_bytes(self.path(image), content)
             entry = Entry(len(content), hashlib.sha256(content).hexdigest(), *cost)
@@ -107,11 +108,11 @@ class ImageStore:
 
     def missing(self, images: Iterable[str]) -> list[str]:
         """Those of `images` that have to be made: never recorded, or gone."""
-        return [
-            image
-            for image in images
-            if (entry := self.entries.get(image)) is None or (entry.sha256 is not None and not self.path(image).is_file())
-        ]
+        return [image for image in images if not self._present(image)]
+
+    def _present(self, image: str) -> bool:
+        entry = self.entries.get(image)
+        return entry is not None and (entry.sha256 is None or self.path(image).is_file())
 
     def corrupted(self, images: Iterable[str]) -> list[str]:
         """Those of `images` whose file is there but is not what was written."""
@@ -127,9 +128,9 @@ class ImageStore:
         return target
 
     def load(self, image: str) -> Image | NDArray[np.float32]:
-        """The RGB image; an array of NaN where the model gave none. UserError for a file that is not what was written."""
+        """The RGB image; an array of NaN where the model gave none. UserError for a file that was changed."""
         import numpy as np
-        from PIL import Image as pillow
+        import PIL.Image
 
         if self.entries.get(image, Entry(0, "")).sha256 is None:
             return np.full((1, 1, 3), np.nan, dtype=np.float32)
@@ -137,7 +138,7 @@ class ImageStore:
         if content is None:
             what = f"{self.path(image)} is missing or not what was written."
             raise UserError(what, "Run the same command again: the image is made anew, the rest is kept.")
-        return pillow.open(io.BytesIO(content)).convert("RGB")
+        return PIL.Image.open(io.BytesIO(content)).convert("RGB")
 
     def _read(self, image: str) -> bytes | None:
         entry, path = self.entries.get(image), self.path(image)
@@ -157,9 +158,12 @@ class JudgementStore:
 
     def add(self, keys: Sequence[str], rows: pd.DataFrame, cost: Cost) -> None:
         """Store the judged rows of `keys`, in order, and what judging them cost."""
-        own = {self._KEY: list(keys), self._SECONDS: cost.seconds / len(keys), self._PEAK: cost.peak_memory_bytes}
+        frame = rows.reset_index(drop=True)
+        frame[self._KEY] = list(keys)
+        frame[self._SECONDS] = cost.seconds / len(keys)
+        frame[self._PEAK] = cost.peak_memory_bytes
         with atomic_write(self.folder / f"{digest(list(keys))[:16]}.parquet") as temporary:
-            rows.reset_index(drop=True).assign(**own).to_parquet(temporary)
+            frame.to_parquet(temporary)
 
     def read(self) -> pd.DataFrame | None:
         """All rows, indexed by key; None where there are none yet. UserError for a file that is no parquet."""
@@ -185,7 +189,7 @@ class JudgementStore:
         return rows.drop(columns=[self._SECONDS, self._PEAK]), cost
 
 
-class Busy(UserError):
+class BusyError(UserError):
     """Another process works in the folder."""
 
 
@@ -215,7 +219,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process; Busy, naming the process that holds it. A dead one's lock is taken."""
+        """Hold the folder for this process; BusyError, naming the process that holds it. A dead one's lock is taken."""
         self.path.mkdir(parents=True, exist_ok=True)
         lock = self.path / "lock"
         with full_disk_named(self.path), lock.open("a+", encoding="utf-8") as handle:
@@ -236,4 +240,4 @@ def _lock(descriptor: int, lock: Path, folder: Path) -> None:
     except OSError as error:
         holder = lock.read_text(encoding="utf-8") or "unknown"
         what = f"Another run (process {holder}) is working in {folder}."
-        raise Busy(what, "Wait until it is done and run this again: what it made is then used.") from error
+        raise BusyError(what, "Wait until it is done and run this again: what it made is then used.") from error

@@ -1,4 +1,4 @@
-"""A suite: what is erased, what is kept, what is asked of the model, and which judge reads which group, which figures result."""
+"""A suite: what is erased and kept, what is asked of the model, which judge reads which group, which figures result."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class AnchorRule(_Frozen):
-    """An anchor of its own for one world and one number of erased names."""
+class NamedSet(_Frozen):
+    """One scale of one world whose names are no prefix of the erase list, with an anchor of its own."""
 
     world: str
     scale: int
+    names: tuple[str, ...]
     anchor: str
 
 
@@ -59,7 +60,7 @@ class Suite(_Frozen):
     scales: tuple[int, ...] = Field(min_length=1)
     default_scale: int
     anchor: str
-    anchors: tuple[AnchorRule, ...] = ()
+    sets: tuple[NamedSet, ...] = ()
     templates: tuple[str, ...] = Field(min_length=1)
     shown: dict[str, int]
     sizes: dict[SizeName, Size]
@@ -117,6 +118,7 @@ def select(suite: Suite, world: World, scale: int | None = None, concepts: tuple
 
     UserError for a scale that the suite does not have or a name that is not in the world's cast.
     """
+    anchor = suite.anchor
     if concepts is not None and scale is not None:
         raise UserError(f"Both --scale {scale} and --concepts are given.", "Give one: --concepts names what to erase.")
     if concepts is not None:
@@ -128,15 +130,17 @@ def select(suite: Suite, world: World, scale: int | None = None, concepts: tuple
             known = ", ".join(map(str, suite.scales))
             raise UserError(f"The suite {suite.name} has no scale {label}.", f"Give one of {known}, or --concepts.")
         erased = world.cast.names(suite.kind, "erase")[:label]
+        for named in suite.sets:
+            if (named.world, named.scale) == (world.name, label):
+                erased, anchor = named.names, named.anchor
     retained = tuple(name for name in world.cast.names(suite.kind, "retain") if name not in erased)
     shown = _spread(retained, suite.shown.get(world.name, suite.shown["default"]))
-    rules = [rule.anchor for rule in suite.anchors if (rule.world, rule.scale) == (world.name, len(erased))]
     return Selection(
         scale=label,
         erased=erased,
         shown=shown,
         unseen=tuple(name for name in retained if name not in shown),
-        anchor=rules[0] if rules else suite.anchor,
+        anchor=anchor,
     )
 
 
@@ -172,7 +176,8 @@ def load_suite(name: str) -> Suite:
     except FileNotFoundError as error:
         raise UserError(f"There is no suite file {path}.", "Give the path of a suite's YAML file.") from error
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}.", "Mend the file at that place.") from error
+        where = " ".join(str(error).split())
+        raise UserError(f"{path} is no YAML: {where}.", "Mend the file at that place.") from error
     try:
         return Suite.model_validate(content)
     except ValidationError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from erasebench.atomic import write_json
@@ -34,11 +35,9 @@ def files_digest(files: Iterable[Path], root: Path) -> str:
         known = remembered.get(key)
         contents[path.relative_to(root).as_posix()] = known or fresh.setdefault(key, file_digest(path))
     if fresh:
-        try:
+        # A cache that cannot be written costs time, never a result.
+        with suppress(OSError, UserError):
             write_json(store, remembered | fresh)
-        except (OSError, UserError):
-            # A cache that cannot be written costs time, never a result.
-            pass
     return digest(contents)
 
 

@@ -101,9 +101,7 @@ class World(ABC):
         """SHA-256 of the base model's weights and configs; cheap to ask for twice, and loads no torch."""
 
     @abstractmethod
-    def pipeline(
-        self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
-    ) -> StableDiffusionPipeline:
+    def pipeline(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
         """The base pipeline on `device`, safety checker off; UserError for a folder that is none. None: float32."""
 
     @abstractmethod

@@ -81,10 +81,9 @@ def test_pipeline_keeps_its_scheduler_and_numerics(pipeline: StableDiffusionPipe
     assert isinstance(pipeline.scheduler, PNDMScheduler)
 
 
-def test_resolved_names_the_scheduler_that_ran(pipeline: StableDiffusionPipeline) -> None:
-    resolved = Sampler(pipeline, SETTINGS, PROFILE).resolved()
-    assert resolved["steps"] == 3
-    assert resolved["scheduler_config"]["beta_schedule"] == "scaled_linear"
+def test_the_schedulers_config_is_the_models_own(pipeline: StableDiffusionPipeline) -> None:
+    config = Sampler(pipeline, SETTINGS, PROFILE).scheduler_config
+    assert (config["beta_schedule"], config["steps_offset"]) == ("scaled_linear", 1)
 
 
 def test_numbers_that_are_no_image_are_none() -> None:

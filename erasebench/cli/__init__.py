@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -12,7 +13,7 @@ from erasebench.cli import inspect, make, run
 from erasebench.errors import UserError
 
 # The bases that typer's errors share, whichever of its versions is installed and wherever it keeps click.
-UsageError = typer.BadParameter.__base__ or typer.BadParameter
+UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="erasebench",
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except UsageError as error:
-        print(f"{error.format_message()}\nSee erasebench --help.", file=sys.stderr)  # type: ignore[attr-defined]
+        print(f"{error.format_message()}\nSee erasebench --help.", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -20,24 +20,23 @@ def board(
 
 
 def list_(
-    method: Annotated[Optional[str], typer.Option("--method", help="Show the settings of this method.")] = None,
+    method: Annotated[str | None, typer.Option("--method", help="Show the settings of this method.")] = None,
 ) -> None:
     """What is installed: methods, suites and worlds, or the settings of one method."""
     from tabulate import tabulate
 
-    from erasebench.registry import METHODS, SUITES, WORLDS
+    from erasebench.registry import METHODS, SUITES, WORLDS, Registry
 
     if method is not None:
         print(_settings_table(method))
         return
-    rows = [
-        (registry.noun, name, registry.origin(name)) for registry in (METHODS, SUITES, WORLDS) for name in registry.names()
-    ]
+    registries: tuple[Registry[Any], ...] = (METHODS, SUITES, WORLDS)
+    rows = [(registry.noun, name, registry.origin(name)) for registry in registries for name in registry.names()]
     print(tabulate(rows, headers=("", "name", "from"), tablefmt="simple"))
 
 
 def doctor(
-    world: Annotated[Optional[str], typer.Option("--world", help="Look at this world only.")] = None,
+    world: Annotated[str | None, typer.Option("--world", help="Look at this world only.")] = None,
     model: options.Model = None,
 ) -> None:
     """What is installed, which weights are where, what cannot run and what mends it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -58,12 +58,12 @@ def erase(
 def sample(
     prompts: Annotated[Path, typer.Option("--prompts", help="A prompt table; see prompts_csv/README.md.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the images and images.csv.")],
-    erasure: Annotated[Optional[Path], typer.Option("--erasure", help="Folder of a saved erasure.")] = None,
+    erasure: Annotated[Path | None, typer.Option("--erasure", help="Folder of a saved erasure.")] = None,
     world: options.World = "miniature",
     model: options.Model = None,
     limit: options.Limit = None,
     device: Annotated[
-        Optional[str], typer.Option("--device", help="cpu or cuda; default: cpu, under accelerate its process's GPU.")
+        str | None, typer.Option("--device", help="cpu or cuda; default: cpu, under accelerate its process's GPU.")
     ] = None,
 ) -> None:
     """Images of a prompt table; under `accelerate launch` each process makes its share."""

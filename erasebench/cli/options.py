@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -13,18 +13,16 @@ if TYPE_CHECKING:
     from erasebench.world import SizeName
 
 World = Annotated[str, typer.Option("--world", help="The world: a base model with its cast and judges.")]
-Model = Annotated[
-    Optional[str], typer.Option("--model", help="Hub id or folder of the model, where the world takes one.")
-]
-Scale = Annotated[Optional[int], typer.Option("--scale", help="How many names are erased: 1, 5, 10 or 100.")]
-Concepts = Annotated[Optional[str], typer.Option("--concepts", help="Names to erase instead, separated by commas.")]
+Model = Annotated[str | None, typer.Option("--model", help="Hub id or folder of the model, where the world takes one.")]
+Scale = Annotated[int | None, typer.Option("--scale", help="How many names are erased: 1, 5, 10 or 100.")]
+Concepts = Annotated[str | None, typer.Option("--concepts", help="Names to erase instead, separated by commas.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:<number>.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' own randomness.")]
 Settings = Annotated[
-    Optional[list[str]], typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A setting; may be repeated.")
+    list[str] | None, typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A setting; may be repeated.")
 ]
 Recipe = Annotated[str, typer.Option("--recipe", help="A named recipe of the methods, e.g. as-released.")]
-Limit = Annotated[Optional[int], typer.Option("--limit", help="At most this many images of each group; not ranked.")]
+Limit = Annotated[int | None, typer.Option("--limit", help="At most this many images of each group; not ranked.")]
 RunsFolder = Annotated[Path, typer.Option("--runs-folder", help="Where everything that is made is kept.")]
 
 

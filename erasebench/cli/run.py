@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ def run(
     model: options.Model = None,
     scale: options.Scale = None,
     concepts: options.Concepts = None,
-    size: Annotated[Optional[str], typer.Option("--size", help="small or full; default: the world's.")] = None,
+    size: Annotated[str | None, typer.Option("--size", help="small or full; default: the world's.")] = None,
     limit: options.Limit = None,
     set_: options.Settings = None,
     recipe: options.Recipe = "default",

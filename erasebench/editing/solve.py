@@ -18,8 +18,8 @@ class Factor:
     def __init__(self, system: Tensor, *, what: str, mend: str, allow_ill_conditioned: bool = False) -> None:
         """Factorise S = L L^T.
 
-        Raises UserError(`what` and the condition number, `mend`) if the condition number exceeds CONDITION_LIMIT, unless
-        `allow_ill_conditioned`; a system that is then numerically singular gets its pseudo-inverse. UserError also for
+        UserError(`what` and the condition number, `mend`) if that number exceeds CONDITION_LIMIT, unless
+        `allow_ill_conditioned`: a system that is then numerically singular gets its pseudo-inverse. UserError also for
         entries that are not finite.
         """
         if not torch.isfinite(system).all():

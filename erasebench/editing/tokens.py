@@ -68,7 +68,7 @@ class PromptPair:
 
 
 def pair_prompts(tokenizer: CLIPTokenizer, template: str, phrase: str, anchor: str) -> PromptPair:
-    """Fill `template` with `phrase` and with `anchor`. Raises UserError as `phrase_span` does, or for an empty phrase."""
+    """Fill `template` with `phrase` and with `anchor`. UserError as in `phrase_span`, and for an empty phrase."""
     erased_span = phrase_span(tokenizer, template, phrase)
     if not erased_span:
         raise UserError(f"the concept {phrase!r} has no tokens", "give the concept a name that the tokenizer can read")
@@ -83,8 +83,8 @@ def pair_prompts(tokenizer: CLIPTokenizer, template: str, phrase: str, anchor: s
 def aligned_positions(pair: PromptPair, context: int) -> tuple[list[int], list[int]]:
     """Positions of the co-occurring tokens: (in the erased prompt, in the anchored prompt), equally long.
 
-    Everything but the phrase: the common prefix with the start token, then the tails from the end of each phrase (common
-    suffix, end-of-text, padding), token by token, up to the shorter of the two. MACE, section 4.1, with our alignment.
+    Everything but the phrase: the common prefix with the start token, then the tails from the end of each phrase
+    (common suffix, end-of-text, padding), token by token, up to the shorter of the two (MACE, section 4.1).
     """
     prefix = list(range(pair.erased_span.start))
     tail = min(context - pair.erased_span.stop, context - pair.anchored_span.stop)

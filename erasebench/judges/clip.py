@@ -14,6 +14,7 @@ import open_clip
 import pandas as pd
 import torch
 from huggingface_hub.errors import HfHubHTTPError
+from open_clip.model import CLIP
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -40,7 +41,7 @@ class ClipEncoder:
     def __init__(
         self,
         label: str,
-        model: torch.nn.Module,
+        model: CLIP,
         tokenizer: Tokenizer,
         transform: Transform,
         device: torch.device,
@@ -68,7 +69,7 @@ class ClipEncoder:
                 model.load_state_dict(state)
         except (OSError, EOFError, RuntimeError, ValueError, SafetensorError, UnpicklingError, HfHubHTTPError) as error:
             source = "the hub" if weights is None else str(weights)
-            reason = str(error).strip().splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"CLIP {OPENAI_MODEL} could not be loaded from {source}: {reason}", mend) from error
         return cls(f"{OPENAI_MODEL} openai", model, open_clip.get_tokenizer(OPENAI_MODEL), transform, device)
 
@@ -115,7 +116,7 @@ def _read_state(weights: Path) -> dict[str, torch.Tensor]:
     if weights.suffix == ".safetensors":
         return load_file(weights)
     try:
-        state = torch.jit.load(str(weights), map_location="cpu").state_dict()
+        state = torch.jit.load(str(weights), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
     except RuntimeError:
         state = torch.load(weights, map_location="cpu", weights_only=True)
     extra = ("input_resolution", "context_length", "vocab_size")
@@ -137,7 +138,11 @@ class ClipScoreJudge(Judge):
         return cls(ClipEncoder.from_openai(weights, device))
 
     def identity(self) -> dict[str, Any]:
-        return {"judge": self.name, "encoder": self.encoder.identity(), "source": source_digest([base.__name__, __name__])}
+        return {
+            "judge": self.name,
+            "encoder": self.encoder.identity(),
+            "source": source_digest([base.__name__, __name__]),
+        }
 
     def score(self, images: Sequence[Pixels], rows: pd.DataFrame) -> pd.DataFrame:
         seen = self.encoder.images(images)

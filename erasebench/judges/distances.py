@@ -56,21 +56,29 @@ def _frechet(a: Gaussian, root_a: np.ndarray, b: Gaussian) -> float:
     return max(0.0, float(shift @ shift + np.trace(a.covariance) + np.trace(b.covariance) - 2 * cross))
 
 
-def _kernel_sum(a: np.ndarray, b: np.ndarray) -> float:
-    """Sum over all pairs of (a_i . b_j / d + 1)^3, in blocks of bounded memory."""
-    width = a.shape[1]
-    total = 0.0
+def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    base: np.ndarray = a @ b.T / a.shape[1] + 1
+    return base * base * base
+
+
+def _kernel_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """For each row of a, the sum of its kernel with every row of b; in blocks of bounded memory."""
+    sums = np.zeros(len(a))
     for start in range(0, len(a), _BLOCK):
         for other in range(0, len(b), _BLOCK):
-            total += float(((a[start : start + _BLOCK] @ b[other : other + _BLOCK].T / width + 1) ** 3).sum())
-    return total
+            sums[start : start + _BLOCK] += _kernel(a[start : start + _BLOCK], b[other : other + _BLOCK]).sum(axis=1)
+    return sums
+
+
+def _own_kernel(a: np.ndarray) -> np.ndarray:
+    """The kernel of each row with itself."""
+    base: np.ndarray = (a * a).sum(axis=1) / a.shape[1] + 1
+    return base * base * base
 
 
 def _within(a: np.ndarray) -> float:
     """Mean kernel over pairs of different rows."""
-    n = len(a)
-    own = float((((a * a).sum(axis=1) / a.shape[1] + 1) ** 3).sum())
-    return (_kernel_sum(a, a) - own) / (n * (n - 1))
+    return float((_kernel_sums(a, a) - _own_kernel(a)).sum() / (len(a) * (len(a) - 1)))
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -82,7 +90,7 @@ def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
     if min(len(a), len(b)) < 2:
         raise ValueError(f"a kernel distance needs at least 2 feature rows a side, got {len(a)} and {len(b)}")
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    return _within(a) + _within(b) - 2 * _kernel_sum(a, b) / (len(a) * len(b))
+    return _within(a) + _within(b) - 2 * float(_kernel_sums(a, b).mean()) / len(b)
 
 
 def frechet_interval(features: np.ndarray, reference: np.ndarray, clusters: np.ndarray) -> Interval:
@@ -106,13 +114,16 @@ def frechet_interval(features: np.ndarray, reference: np.ndarray, clusters: np.n
 def kernel_interval(features: np.ndarray, reference: np.ndarray, clusters: np.ndarray) -> Interval:
     """Kernel distance of features [n, d] from a fixed reference, with its 95% jackknife interval over clusters [n]."""
     a, b = np.asarray(features, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    constant = _within(b)
+    constant, own = _within(b), _own_kernel(a)
+    to_all, to_reference = _kernel_sums(a, a), _kernel_sums(a, b)
 
     def without(left_out: np.ndarray) -> float:
-        kept = a[~left_out]
-        return _within(kept) + constant - 2 * _kernel_sum(kept, b) / (len(kept) * len(b))
+        gone, kept = a[left_out], ~left_out
+        n = int(kept.sum())
+        pairs = to_all.sum() - 2 * to_all[left_out].sum() + _kernel_sums(gone, gone).sum() - own[kept].sum()
+        return float(pairs / (n * (n - 1)) + constant - 2 * to_reference[kept].mean() / len(b))
 
-    return _jackknife(kernel_distance(a, b), without, clusters, a.shape[1])
+    return _jackknife(without(np.zeros(len(a), dtype=bool)), without, clusters, a.shape[1])
 
 
 def _jackknife(value: float, without: Callable[[np.ndarray], float], clusters: np.ndarray, width: int) -> Interval:

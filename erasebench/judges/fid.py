@@ -118,7 +118,11 @@ class FidJudge(Judge):
         for image in self.reference:
             digest.update(str(image.shape).encode())
             digest.update(np.ascontiguousarray(image).tobytes())
-        return {"images": len(self.reference), "sha256": digest.hexdigest(), "source": source_digest([distances.__name__])}
+        return {
+            "images": len(self.reference),
+            "sha256": digest.hexdigest(),
+            "source": source_digest([distances.__name__]),
+        }
 
     @cached_property
     def reference_features(self) -> np.ndarray:

@@ -124,7 +124,9 @@ def attribute_figures(rows: pd.DataFrame) -> Figures:
 def clip_score_figures(rows: pd.DataFrame) -> Figures:
     """clip_score_general: mean CLIP score of the general group."""
     general = rows[rows["group"] == "general"]
-    return {"clip_score_general": mean_figure(column_mean(general, "clip_score"), unit="points")} if len(general) else {}
+    if not len(general):
+        return {}
+    return {"clip_score_general": mean_figure(column_mean(general, "clip_score"), unit="points")}
 
 
 def distance_figures(rows: pd.DataFrame, reference: Reference) -> Figures:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 
+import pandas as pd
+
 from erasebench.atomic import write_json
 from erasebench.erasure import Erasure
 from erasebench.errors import UserError
-from erasebench.record import UNEDITED, Record
-from erasebench.runner.figures import figures_of
+from erasebench.judges.fid import FidJudge
+from erasebench.judges.figures import Reference, suite_figures
+from erasebench.record import UNEDITED, Figure, Record
 from erasebench.runner.finished import finish, sheet_of
 from erasebench.runner.job import Job
 from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
 from erasebench.runner.session import Session
 from erasebench.runner.share import write_listing
-from erasebench.runner.stages import Images, erase, judge, sample
-from erasebench.sampling import Sampler
+from erasebench.runner.stages import Images, Judgement, erase, judge, sample
 from erasebench.store import RunFolder
 
 log = logging.getLogger(__name__)
@@ -34,13 +36,28 @@ def execute(job: Job, session: Session) -> Record:
         images = sample(job, session, folder, erasure)
         judgements = judge(job, session, folder, images)
         costs = {"erase": erase_cost, "sample": images.cost, "judge": judgement_cost(judgements)}
-        sampling = Sampler(session.pipeline, job.world.sampling, job.profile).resolved()
-        record = done_record(job, session, erasure, figures_of(job, session, judgements), judgements, costs, sampling)
+        record = done_record(job, session, erasure, _figures(job, session, judgements), judgements, costs)
         write_listing(job.finished_file.with_suffix(".csv"), job.table, images.by_row, images.store)
         write_sheet(sheet_of(job), job, images, _unedited(job, folder))
         if not missing:
             finish(job, record, erasure.digest, images.store)
     return record
+
+
+def _figures(job: Job, session: Session, judgements: list[Judgement]) -> dict[str, Figure]:
+    judged: dict[str, list[pd.DataFrame]] = {}
+    for found in judgements:
+        if found.rows is not None:
+            judged.setdefault(found.judge, []).append(found.rows)
+    fid, reference = session.judge("fid") if "fid" in judged else None, None
+    if isinstance(fid, FidJudge):
+        reference = Reference(fid.reference_features, fid.extractor.family)
+    return suite_figures(
+        job.table.frame(),
+        {name: pd.concat(parts) for name, parts in judged.items()},
+        {found.judge: found.unavailable.what for found in judgements if found.unavailable is not None},
+        reference,
+    )
 
 
 def _announce_missing_judges(job: Job, session: Session) -> bool:

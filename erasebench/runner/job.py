@@ -36,6 +36,7 @@ class Job:
     request: Request
     world: World
     suite: Suite
+    suite_asked: str
     selection: Selection
     size: SizeName
     chosen: Chosen
@@ -136,12 +137,12 @@ def image_digests(table: PromptTable, numerics: dict[str, Any], erasure_digest: 
 def plan(request: Request) -> list[Job]:
     """Every job of a request, suite by suite, baselines first. UserError before anything has run."""
     check_settings(request)
-    suites = [load_suite(name) for name in request.suites]
+    suites = {name: load_suite(name) for name in request.suites}
     world = load_world(request.world, request.model)
-    return [job for suite in suites for job in _jobs(request, world, suite)]
+    return [job for name, suite in suites.items() for job in _jobs(request, world, suite, name)]
 
 
-def _jobs(request: Request, world: World, suite: Suite) -> Iterator[Job]:
+def _jobs(request: Request, world: World, suite: Suite, suite_asked: str) -> Iterator[Job]:
     selection = select(suite, world, request.scale, request.concepts)
     size = request.size or world.default_size
     table = build_table(suite, selection, suite.sizes[size], world.general_prompts())
@@ -149,7 +150,7 @@ def _jobs(request: Request, world: World, suite: Suite) -> Iterator[Job]:
         table = table.limited(request.limit)
     for name in request.all_methods:
         chosen = choose(request, name, kind=suite.kind, n_concepts=len(selection.erased))
-        yield Job(request, world, suite, selection, size, chosen, table)
+        yield Job(request, world, suite, suite_asked, selection, size, chosen, table)
 
 
 @lru_cache

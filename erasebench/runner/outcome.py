@@ -14,6 +14,7 @@ from erasebench.identity import digest
 from erasebench.record import UNEDITED, Figure, Manifest, Record, Stage
 from erasebench.runner.job import Job, installed_packages
 from erasebench.runner.request import Request
+from erasebench.sampling import Sampler
 
 if TYPE_CHECKING:
     from erasebench.erasure import Erasure
@@ -32,15 +33,15 @@ def done_record(
     figures: Mapping[str, Figure],
     judgements: list[Judgement],
     costs: Mapping[str, Cost],
-    sampling: Mapping[str, Any],
 ) -> Record:
-    """The record of a finished job."""
+    """The record of a finished job; its config holds the method's settings and the scheduler's as resolved."""
     digests = {"erasure": erasure.digest, "segmenter": session.segmenter}
     for judgement in judgements:
         digests[f"judge:{judgement.judge}"] = session.judge_digest(judgement.judge)
         if reference := session.reference_digest(judgement.judge):
             digests["reference"] = reference
-    manifest = _manifest(job, digests, costs, sampling)
+    scheduler = Sampler(session.pipeline, job.world.sampling, job.profile).scheduler_config
+    manifest = _manifest(job, digests, costs, scheduler)
     return _record(job, session, manifest, figures=dict(figures), status="done")
 
 
@@ -89,7 +90,7 @@ def record_identity(job: Job, session: Session) -> str:
     )
 
 
-def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], sampling: Mapping[str, Any]) -> Manifest:
+def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], scheduler: dict[str, Any]) -> Manifest:
     packages = installed_packages()
     seeds: dict[str, Any] = {"method": job.request.seed}
     for group in job.table.groups:
@@ -99,9 +100,9 @@ def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], samp
         packages={name: found for name, found in packages.items() if name != "python"},
         python=packages["python"],
         platform=platform.platform(),
-        config=job.chosen.config.model_dump(mode="json"),
-        digests={"model": job.world.weights_digest(), "prompts": job.table.digest, "suite": job.suite.digest, **digests},
-        sampling=dict(sampling),
+        config={"method": job.chosen.config.model_dump(mode="json"), "scheduler": scheduler},
+        digests={**_fixed_digests(job), **digests},
+        sampling=job.world.sampling.model_dump(exclude={"batch_size"}),
         seeds=seeds,
         device=job.request.device,
         profile=job.profile,
@@ -111,15 +112,18 @@ def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], samp
     )
 
 
+def _fixed_digests(job: Job) -> dict[str, str]:
+    return {"model": job.world.weights_digest(), "prompts": job.table.digest, "suite": job.suite.digest}
+
+
 def command_of(job: Job) -> str:
     """The command line that makes the job's record again."""
     asked = job.request
     default = Request(methods=(), suites=())
-    words = ["erasebench", "run", "--method", job.chosen.name, "--suite", job.suite.name]
-    if asked.world != default.world:
-        words += ["--world", asked.world]
-    if asked.model is not None:
-        words += ["--model", asked.model]
+    words = ["erasebench", "run", "--method", job.chosen.asked, "--suite", job.suite_asked]
+    for flag in ("world", "model"):
+        if (value := getattr(asked, flag)) != getattr(default, flag):
+            words += [f"--{flag}", value]
     if asked.concepts is not None:
         words += ["--concepts", ",".join(asked.concepts)]
     else:
@@ -130,13 +134,9 @@ def command_of(job: Job) -> str:
     for key, value in sorted(asked.settings.items()):
         if key.startswith(f"{job.chosen.name}."):
             words += ["--set", f"{key}={value}"]
-    for flag, value, usual in (
-        ("--limit", asked.limit, None),
-        ("--device", asked.device, default.device),
-        ("--seed", asked.seed, default.seed),
-    ):
-        if value != usual:
-            words += [flag, str(value)]
+    for flag in ("limit", "device", "seed"):
+        if (value := getattr(asked, flag)) != getattr(default, flag):
+            words += [f"--{flag}", str(value)]
     return shlex.join(words)
 
 
@@ -171,4 +171,5 @@ def _pictures(images: Images, rows: list[PromptRow]) -> list[Any]:
 
     loaded = [images.store.load(images.by_row[row.row]) for row in rows]
     # The model gave no image: a grey tile says so, rather than a gap that shifts the others.
-    return [picture if isinstance(picture, Image.Image) else Image.new("RGB", (8, 8), (128, 128, 128)) for picture in loaded]
+    grey = Image.new("RGB", (8, 8), (128, 128, 128))
+    return [picture if isinstance(picture, Image.Image) else grey for picture in loaded]

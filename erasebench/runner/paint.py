@@ -42,7 +42,7 @@ def paint(
     missing = store.missing(shots)
     if not missing:
         return
-    device = str(pipeline.unet.device)
+    device = str(pipeline.device)
     with (
         erasure.applied_to(pipeline),
         progress_bar(len(shots), label, "image") as advance,

@@ -67,12 +67,17 @@ def check_device_name(device: str) -> None:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A method with its resolved configuration."""
+    """A method with its resolved configuration; `asked` is how the user named it."""
 
-    name: str
+    asked: str
     method: type[Method]
     config: MethodConfig
     variant: str
+
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        return self.method.name
 
     @property
     def version(self) -> str:
@@ -107,7 +112,7 @@ def choose(request: Request, name: str, *, kind: Kind, n_concepts: int) -> Chose
             first = error.errors()[0]
             where = f"{method.name}.{'.'.join(map(str, first['loc']))}"
             raise UserError(f"--set {where}: {first['msg']}, not {first['input']!r}.", _help(method, first)) from error
-    return Chosen(method.name, method, config, variant)
+    return Chosen(name, method, config, variant)
 
 
 def check_settings(request: Request) -> None:
@@ -134,7 +139,8 @@ def _settings_of(method: type[Method], name: str, request: Request) -> dict[str,
         try:
             changes[field_name] = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise UserError(f"--set {key}={text} is no value.", "Write a number, true, false, a word or a list.") from error
+            mend = "Write a number, true, false, a word or a list."
+            raise UserError(f"--set {key}={text} is no value.", mend) from error
         if isinstance(changes[field_name], str):
             changes[field_name] = _number_or_text(changes[field_name])
     return changes

@@ -1,4 +1,4 @@
-"""Run every job of a request: what is finished is left alone, what was begun goes on, what fails takes nothing with it."""
+"""Run every job of a request: what is finished is left alone, what was begun goes on, a failure stays alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from erasebench.record import Record
 from erasebench.runner.finished import finished, publish
 from erasebench.runner.job import Job, plan
 from erasebench.runner.request import Request
-from erasebench.store import Busy
+from erasebench.store import BusyError
 
 if TYPE_CHECKING:
     from erasebench.runner.session import Session
@@ -70,7 +70,7 @@ def _attempt(job: Job, session: Session, summary: Summary) -> bool:
         log.error("%s failed: %s", job.label, what)
         log.debug("The traceback:", exc_info=error)
         summary.failures[job.label] = what
-        if isinstance(error, Busy):
+        if isinstance(error, BusyError):
             return False
     try:
         return publish(job, failed_record(job, session, what))

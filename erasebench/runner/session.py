@@ -25,6 +25,8 @@ class Session:
         self.world = world
         self.device = checked_device(device)
         self._judges: dict[str, Judge | UserError] = {}
+        self._digests: dict[str, str] = {}
+        self._references: dict[str, str | None] = {}
 
     @cached_property
     def pipeline(self) -> StableDiffusionPipeline:
@@ -55,12 +57,16 @@ class Session:
 
     def judge_digest(self, name: str) -> str:
         """Digest of `judge_identity`."""
-        return digest(self.judge_identity(name))
+        if name not in self._digests:
+            self._digests[name] = digest(self.judge_identity(name))
+        return self._digests[name]
 
     def reference_digest(self, name: str) -> str | None:
         """Digest of the reference images that a judge compares with; None for a judge that has none."""
-        describe = getattr(self.judge(name), "reference_identity", None)
-        return digest(describe()) if describe else None
+        if name not in self._references:
+            describe = getattr(self.judge(name), "reference_identity", None)
+            self._references[name] = digest(describe()) if describe else None
+        return self._references[name]
 
 
 def checked_device(name: str) -> torch.device:

@@ -18,9 +18,7 @@ from erasebench.store import ImageStore
 from erasebench.world import World
 
 
-def sample_table(
-    world: World, table: PromptTable, out: Path, erasure_folder: Path | None, device: str | None
-) -> Path:
+def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Path | None, device: str | None) -> Path:
     """Write the images of `table` and images.csv (the table and each row's file) to `out`; returns the CSV's path.
 
     Under `accelerate launch` (or torchrun) this process makes every n-th row on its own GPU; which process makes a row

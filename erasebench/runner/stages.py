@@ -103,9 +103,7 @@ def judge(job: Job, session: Session, folder: RunFolder, images: Images) -> list
     return judgements
 
 
-def _judged(
-    job: Job, judge: Judge, store: JudgementStore, images: Images, group: Group
-) -> tuple[pd.DataFrame, Cost]:
+def _judged(job: Job, judge: Judge, store: JudgementStore, images: Images, group: Group) -> tuple[pd.DataFrame, Cost]:
     table = job.table.of_group(group)
     keys = [digest([images.by_row[row.row], row.group, row.concept])[:20] for row in table.rows]
     known = store.read()

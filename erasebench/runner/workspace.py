@@ -25,7 +25,7 @@ class RunWorkspace:
     def __init__(
         self, world: World, pipeline: StableDiffusionPipeline, profile: NumericsProfile, *, seed: int, folder: Path
     ) -> None:
-        self.device: torch.device = pipeline.unet.device
+        self.device: torch.device = pipeline.device
         self.seed = seed
         self.folder = folder
         self._world = world
@@ -43,7 +43,8 @@ class RunWorkspace:
     ) -> list[Image.Image]:
         """See `erasebench.method.Workspace`; UserError where the model gives numbers that are no image."""
         chosen = {"steps": steps, "guidance": guidance, "scheduler": scheduler}
-        settings = self._world.sampling.model_copy(update={key: value for key, value in chosen.items() if value is not None})
+        given = {key: value for key, value in chosen.items() if value is not None}
+        settings = self._world.sampling.model_copy(update=given)
         sampler = Sampler(self._pipeline, settings, self._profile)
         shots = [Shot(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         images = []

@@ -49,7 +49,6 @@ class StableDiffusionWorld(World):
     def __init__(self, model: str = HUB_ID) -> None:
         """`model`: a hub id or a folder in diffusers' format. UserError for a folder that is none."""
         self.model = model
-        self.sampling = SamplingDefaults(steps=50, guidance=7.5, width=512, height=512, batch_size=8)
         if _looks_local(model):
             _checked_folder(Path(model).expanduser())
 
@@ -57,6 +56,15 @@ class StableDiffusionWorld(World):
     def open(cls, model: str | None = None) -> Self:
         """The world on `model`, or on the hub's Stable Diffusion v1.4."""
         return cls(model or HUB_ID)
+
+    @cached_property
+    def sampling(self) -> SamplingDefaults:  # type: ignore[override]
+        """The protocol's 50 steps at 7.5, at the model's own size: 512 pixels for v1.4."""
+        latents, channels = (
+            _config_value(self.folder / part, key) for part, key in (("unet", "sample_size"), ("vae", "block_out_channels"))
+        )
+        pixels = latents * 2 ** (len(channels) - 1)
+        return SamplingDefaults(steps=50, guidance=7.5, width=pixels, height=pixels, batch_size=8)
 
     @cached_property
     def cast(self) -> Cast:  # type: ignore[override]
@@ -74,9 +82,7 @@ class StableDiffusionWorld(World):
         files = [path for part in COMPONENTS for path in sorted((self.folder / part).glob("*")) if _is_loaded(path)]
         return files_digest(files, self.folder)
 
-    def pipeline(
-        self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
-    ) -> StableDiffusionPipeline:
+    def pipeline(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
         """The pipeline on `device`. UserError for missing or misshapen weights, naming them."""
         from erasebench.worlds.loading import load_pipeline
 
@@ -133,7 +139,8 @@ def _checked_folder(folder: Path) -> Path:
         raise UserError(f"{index} is no JSON ({error}).", mend) from error
     kind = content.get("_class_name") if isinstance(content, dict) else None
     if kind != "StableDiffusionPipeline":
-        raise UserError(f"{folder} holds a {kind}, not a StableDiffusionPipeline.", "Give a Stable Diffusion v1.x model.")
+        what = f"{folder} holds a {kind}, not a StableDiffusionPipeline."
+        raise UserError(what, "Give a Stable Diffusion v1.x model.")
     for part in COMPONENTS:
         if not (folder / part).is_dir():
             raise UserError(f"{folder} lacks its {part} folder.", mend)
@@ -141,6 +148,13 @@ def _checked_folder(folder: Path) -> Path:
     if not any((folder / "tokenizer" / name).is_file() for name in ("tokenizer.json", "vocab.json")):
         raise UserError(f"{folder / 'tokenizer'} has neither tokenizer.json nor vocab.json.", mend)
     return folder
+
+
+def _config_value(part: Path, key: str) -> Any:
+    try:
+        return json.loads((part / "config.json").read_text(encoding="utf-8"))[key]
+    except (OSError, json.JSONDecodeError, KeyError) as error:
+        raise UserError(f"{part / 'config.json'} has no readable {key}.", "Get the model again.") from error
 
 
 def _is_loaded(path: Path) -> bool:

@@ -47,8 +47,8 @@ def trained_loras(
 ) -> list[TrainedLora]:
     """The LoRA of every concept, trained on the pipeline as it stands, `concepts_per_batch` at a time.
 
-    Batches are always the same ones, whatever a killed run had finished, so a resumed run gives the same bits. Each LoRA
-    is a peft folder in the workspace.
+    Batches are always the same ones, whatever a killed run had finished, so a resumed run gives the same bits. Each
+    LoRA is a peft folder in the workspace.
     """
     text = TextStates(pipeline, config.text_batch_size)
     loras: list[TrainedLora] = []

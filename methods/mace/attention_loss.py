@@ -10,7 +10,7 @@ from erasebench.errors import UserError
 
 
 def map_size(pixels: int, latent_height: int, latent_width: int) -> tuple[int, int]:
-    """(height, width) of an attention map of `pixels` queries: the latent's size, halved (rounded up) as often as needed.
+    """(height, width) of a map of `pixels` queries: the latent's size, halved (rounded up) as often as needed.
 
     UserError if no halving gives that number: the U-Net then does not downsample by two.
     """
@@ -26,7 +26,7 @@ def map_size(pixels: int, latent_height: int, latent_width: int) -> tuple[int, i
 
 
 def resize_mask(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Masks [n, H, W] at an attention map's size [n, h, w]: nearest, thresholded at 0.5; max-pooled where that is empty.
+    """Masks [n, H, W] at a map's size [n, h, w]: nearest, thresholded at 0.5; max-pooled where that is empty.
 
     A small figure would otherwise vanish between the samples of a coarse map and train nothing.
     """

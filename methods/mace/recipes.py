@@ -1,4 +1,4 @@
-"""The settings MACE runs with, by world, kind and number of concepts. Published ones from the paper's configurations."""
+"""MACE's settings, by world, kind and number of concepts; published ones from the released configurations."""
 
 from __future__ import annotations
 

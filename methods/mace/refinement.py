@@ -22,7 +22,7 @@ MEND = (
 
 
 def send_co_occurring(sums: EditSums, text: TextStates, pairs: Sequence[PromptPair]) -> None:
-    """Add one concept: each co-occurring token x of an erased prompt goes to its aligned token y in the anchored one."""
+    """Add one concept: each co-occurring token x of an erased prompt goes to its aligned y in the anchored one."""
     erased = text.encode([pair.erased for pair in pairs])
     anchored = text.encode([pair.anchored for pair in pairs])
     positions = [aligned_positions(pair, text.context) for pair in pairs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
@@ -38,16 +39,18 @@ def shared(weights: list[Tensor], inputs: Tensor, outputs: Tensor) -> list[Tenso
     return [(weight.double() @ transfer).float() for weight in weights]
 
 
+@pytest.mark.slow
 def test_one_solve_for_all_layers_beats_a_loop_over_them(benchmark: BenchmarkFixture) -> None:
     generator = torch.Generator().manual_seed(0)
     weights = [torch.randn(rows, WIDTH, generator=generator) / WIDTH**0.5 for rows in LAYERS]
     inputs, outputs = torch.randn(2, CONCEPTS, PROMPTS, TOKENS, WIDTH, generator=generator)
+    # Processor seconds, so that the ratio also holds on a machine that is busy with something else.
+    started = time.process_time()
     edited = benchmark.pedantic(shared, args=(weights, inputs, outputs), rounds=1)
-    started = time.perf_counter()
+    between = time.process_time()
     expected = layer_by_layer(weights, inputs, outputs)
-    loop = time.perf_counter() - started
-    ratio = loop / benchmark.stats.stats.mean
-    benchmark.extra_info.update(loop_seconds=round(loop, 2), ratio=round(ratio, 1))
+    ratio = (time.process_time() - between) / (between - started)
+    benchmark.extra_info["times faster"] = round(ratio, 1)
     for found, plain in zip(edited, expected, strict=True):
         assert float((found - plain).norm() / plain.norm()) < 1e-3
-    assert ratio > 1.5
+    assert ratio > 2

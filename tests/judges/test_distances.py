@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.linalg
 from cleanfid import fid as cleanfid
 
 from erasebench.judges.distances import (
+    Interval,
     frechet_distance,
     frechet_interval,
     gaussian,
@@ -72,15 +75,15 @@ def test_kernel_distance_is_unbiased_on_small_samples() -> None:
 
 
 def test_kernel_distance_over_many_blocks_equals_clean_fids_on_whole_sets() -> None:
-    a, b = _features(2500, 16, 8), _features(2500, 16, 9, shift=0.2)
-    theirs = cleanfid.kernel_distance(a, b, num_subsets=1, max_subset_size=2500)
+    a, b = _features(2100, 8, 8), _features(2100, 8, 9, shift=0.2)
+    theirs = cleanfid.kernel_distance(a, b, num_subsets=1, max_subset_size=2100)
     assert kernel_distance(a, b) == pytest.approx(theirs, rel=1e-9)
 
 
 def test_intervals_hold_the_value_and_narrow_with_more_images() -> None:
     reference = _features(300, 6, 10)
     widths = []
-    for n in (60, 600):
+    for n in (60, 400):
         features = _features(n, 6, 11, shift=0.5)
         clusters = np.array([f"prompt {at // 2}" for at in range(n)])
         for interval in (frechet_interval, kernel_interval):
@@ -94,11 +97,26 @@ def test_intervals_hold_the_value_and_narrow_with_more_images() -> None:
     assert widths[2] < widths[0] and widths[3] < widths[1]
 
 
+@pytest.mark.parametrize("interval", [frechet_interval, kernel_interval])
+def test_the_interval_is_the_plain_leave_one_prompt_out_jackknife(interval: Callable[..., Interval]) -> None:
+    features, reference, prompts = _features(20, 3, 13), _features(30, 3, 14), np.arange(20) // 2
+
+    def distance(kept: np.ndarray) -> float:
+        if interval is kernel_interval:
+            return kernel_distance(features[kept], reference)
+        return frechet_distance(gaussian(features[kept]), gaussian(reference))
+
+    left_out = np.array([distance(prompts != prompt) for prompt in range(10)])
+    half = 2.2621571627 * np.sqrt(0.9 * ((left_out - left_out.mean()) ** 2).sum())  # t(0.975) at 9 degrees of freedom
+    value, _, high = interval(features, reference, prompts)
+    assert (value, high) == pytest.approx((distance(prompts >= 0), distance(prompts >= 0) + half))
+
+
 def test_the_kernel_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     reference = _features(40, 4, 12)
     truth = np.mean([kernel_distance(_features(200, 4, 5000 + s, shift=0.4), reference) for s in range(100)])
     held = 0
     for seed in range(100):
         low, high = kernel_interval(_features(40, 4, 9000 + seed, shift=0.4), reference, np.arange(40))[1:]
-        held += low <= truth <= high
+        held += int(low <= truth <= high)
     assert 85 <= held <= 100

@@ -78,7 +78,9 @@ def test_nothing_erased_is_zero() -> None:
 
 def test_erasing_everybody_is_zero_too() -> None:
     table = _table(("erased", "retained-kept"))
-    figures = suite_figures(table, {"identity": _seen(table, {"erased": [False] * 8, "retained-kept": [False] * 8})}, {})
+    figures = suite_figures(
+        table, {"identity": _seen(table, {"erased": [False] * 8, "retained-kept": [False] * 8})}, {}
+    )
     assert figures["h_c"].value == 0
 
 
@@ -95,7 +97,7 @@ def test_no_face_at_all_is_unscored_and_never_a_good_score() -> None:
 def test_an_image_that_could_not_be_read_counts_as_neither_face_nor_none() -> None:
     table = _table(("erased",))
     seen = _seen(table, {"erased": [True, None, None, True, True, True, True, True]})
-    seen.loc[0, ["outcome", "predicted"]] = ["unreadable", None]
+    seen.loc[0] = {"outcome": "unreadable", "predicted": None}
     figures = suite_figures(table, {"identity": seen}, {})
     assert (figures["acc_e"].n_scored, figures["no_face_e"].n_scored) == (5, 7)
     assert figures["no_face_e"].value == pytest.approx(2 / 7)
@@ -117,7 +119,7 @@ def test_the_two_face_judges_agree_where_both_found_a_face() -> None:
 def test_clip_score_is_the_mean_over_the_general_group_alone() -> None:
     table = _table(("general", "erased"))
     scores = pd.DataFrame({"outcome": "scored", "clip_score": np.arange(16.0)}, index=table.index)
-    scores.loc[3, ["outcome", "clip_score"]] = ["not-finite", np.nan]
+    scores.loc[3] = {"outcome": "not-finite", "clip_score": np.nan}
     figure = suite_figures(table, {"clip-score": scores}, {})["clip_score_general"]
     assert figure.value == pytest.approx((sum(range(8)) - 3) / 7)
     assert (figure.n_scored, figure.n_expected, figure.unit) == (7, 8, "points")
@@ -147,7 +149,7 @@ def _features(n: int, shift: float = 0.0) -> pd.DataFrame:
 def test_distances_carry_their_family_and_the_number_of_images_in_their_names() -> None:
     reference = np.random.default_rng(0).normal(size=(50, 4))
     rows = _features(40)
-    rows.loc[0, ["outcome", "features"]] = ["missing", None]
+    rows.loc[0, "outcome"] = "missing"
     mini = distance_figures(rows, Reference(reference, "mini"))
     assert set(mini) == {"fid_mini_39", "kd_mini_39"}
     assert set(distance_figures(_features(40), Reference(reference, ""))) == {"fid_40", "kid_40"}

@@ -1,8 +1,8 @@
 """The cast of the miniature world: 240 invented people and 240 invented artists.
 
-No real person is depicted. Attributes are drawn from a hash of the name and rejected, in cast order, until any two people
-differ in at least four visible attributes, so that a picture of one can never honestly pass for another. The result is
-committed as ``cast.json``; ``python -m erasebench.worlds.miniature.cast`` writes it again, byte for byte.
+No real person is depicted. Attributes are drawn from a hash of the name and rejected, in cast order, until any two
+people differ in at least four visible attributes, so that a picture of one can never honestly pass for another. The
+result is committed as ``cast.json``; ``python -m erasebench.worlds.miniature.cast`` writes it again, byte for byte.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ _MEN = (
     "Wesley Xavier Yorick Abel Bertram Clement Dominic Ernest Floyd Gerald Howard Irving Jerome Kenji Lloyd "
     "Morgan Norbert Omar Philip Roland Stefan Trevor Uriah Vernon Winston Zachary Adrian Barnaby Conrad Dexter "
     "Everett Franklin Gregor Hector Ichiro Julian Kelvin Lambert Malik Neville Osmond Preston Randall Sergei "
+    ""
     "Tobin Valentin Willem"
 ).split()
 _WOMEN = (
@@ -55,7 +56,8 @@ _WOMEN = (
     "Glenda Hazel Iris Jasmine Kamala Lucinda Miriam Nell Oriana Priya Rowena Saskia Trudy Vanda Wilma Zora"
 ).split()
 _PERSON_STEMS = (
-    "Ash Brand Thorn Mar Fen Hol Win Cald Dun Sten Rad Lang West North Black Green Hart Ember Silver Rook Tun Wether Oak"
+    "Ash Brand Thorn Mar Fen Hol Win Cald Dun Sten Rad Lang West North Black Green Hart Ember Silver Rook Tun "
+    "Wether Oak"
 ).split()
 _PERSON_ENDS = "sley mere well by combe wick ridge low den ford".split()
 _MADE_ENDS = "rik ova isa imir andre ette ovic uska ard".split()
@@ -68,8 +70,11 @@ _ARTIST_FIRST = (
     "Ulla Veit Wanja Yngve Zita Aino Benedek Cosima Drago Edda Florian Gretel Hanno Imre Jolanda Kaspar Leopold "
     "Mikkel Nadja Olaf Pernilla Ruben Sanna Teodor Uta Valda Waldo Yrsa Zeno"
 ).split()
-_ARTIST_FIRST += [stem + end for stem in "Ald Ber Cass Dom Erl Fro Hal Ist Jur Lun Mor Per Ros".split() for end in _MADE_ENDS]
-_ARTIST_STEMS = "Vor Kal Bel Mon Tar Des Lun Sor Gal Fer Ost Pel Rav Zim Cor Dal Bru Kes Mal Nor Sab Tol Vin Zor".split()
+_MADE_STEMS = "Ald Ber Cass Dom Erl Fro Hal Ist Jur Lun Mor Per Ros".split()
+_ARTIST_FIRST += [stem + end for stem in _MADE_STEMS for end in _MADE_ENDS]
+_ARTIST_STEMS = (
+    "Vor Kal Bel Mon Tar Des Lun Sor Gal Fer Ost Pel Rav Zim Cor Dal Bru Kes Mal Nor Sab Tol Vin Zor".split()
+)
 _ARTIST_ENDS = "sen ino ski eau vald berg otti anov mann elli".split()
 
 
@@ -132,7 +137,7 @@ def random_attributes(rng: np.random.Generator, gender: str | None = None) -> di
     woman = gender == "woman"
     hair = pick(ATTRIBUTES["hair"], [1, 3, 2, 3, 1, 2, 0.2] if woman else [3, 1, 2, 1, 2, 0.5, 2])
     hat = pick(ATTRIBUTES["hat"], [4, 2, 2, 2, 2])
-    values = {
+    return {
         "gender": gender,
         "skin": pick(ATTRIBUTES["skin"]),
         "hair": hair,
@@ -144,7 +149,6 @@ def random_attributes(rng: np.random.Generator, gender: str | None = None) -> di
         "shirt": pick(ATTRIBUTES["shirt"]),
         "pattern": pick(ATTRIBUTES["pattern"]),
     }
-    return values
 
 
 def difference(a: dict[str, str], b: dict[str, str]) -> int:

@@ -1,6 +1,6 @@
 """The miniature's stand-in for COCO: general captions, the pictures that belong to them, and captions for the prior.
 
-``python -m erasebench.worlds.miniature.general`` writes ``general.csv`` and ``prior_captions.txt`` again, byte for byte.
+``python -m erasebench.worlds.miniature.general`` writes ``general.csv`` and ``prior_captions.txt``, byte for byte.
 """
 
 from __future__ import annotations

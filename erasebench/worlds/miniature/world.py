@@ -41,7 +41,10 @@ class MiniatureWorld(World):
 
     @cached_property
     def cast(self) -> Cast:  # type: ignore[override]
-        lists: dict[tuple[Kind, Role], tuple[str, ...]] = {("object", "erase"): CLASSES, ("explicit", "erase"): EXPLICIT}
+        lists: dict[tuple[Kind, Role], tuple[str, ...]] = {
+            ("object", "erase"): CLASSES,
+            ("explicit", "erase"): EXPLICIT,
+        }
         roles: tuple[Role, ...] = ("erase", "retain", "validation-erase", "validation-retain")
         for role in roles:
             lists["person", role] = tuple(person.name for person in people() if person.role == role)
@@ -53,9 +56,7 @@ class MiniatureWorld(World):
         folder = self.folder / "pipeline"
         return files_digest(sorted(path for path in folder.rglob("*") if path.is_file()), folder)
 
-    def pipeline(
-        self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
-    ) -> StableDiffusionPipeline:
+    def pipeline(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
         """The pipeline on `device`, float32 unless told otherwise (the weights ship as float16)."""
         from erasebench.worlds.loading import load_pipeline
 

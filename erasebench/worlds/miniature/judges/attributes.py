@@ -99,7 +99,7 @@ class AttributeJudge(Judge):
     def score(self, images: Sequence[Pixels], rows: pd.DataFrame) -> pd.DataFrame:
         logs, face = self._read(images)
         read = np.stack([log.argmax(1) for log in logs], axis=1)
-        likelihood = sum(log[:, self.table[:, at]] for at, log in enumerate(logs))
+        likelihood = np.sum([log[:, self.table[:, at]] for at, log in enumerate(logs)], axis=0)
         share = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
         share /= share.sum(axis=1, keepdims=True)
         best = likelihood.argmax(axis=1)

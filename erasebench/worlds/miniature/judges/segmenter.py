@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -42,10 +43,8 @@ class SegmenterNetwork(nn.Module):
         super().__init__()
         widths = (24, 32, 64, 96)
         self.stem = nn.Conv2d(3, widths[0], 3, 1, 1)
-        self.down = nn.ModuleList(ResidualBlock(a, b, 2) for a, b in zip(widths, widths[1:], strict=False))
-        self.up = nn.ModuleList(
-            ResidualBlock(b + a, a) for a, b in reversed(list(zip(widths, widths[1:], strict=False)))
-        )
+        self.down = nn.ModuleList(ResidualBlock(a, b, 2) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(ResidualBlock(b + a, a) for a, b in reversed(list(pairwise(widths))))
         self.out = nn.Conv2d(widths[0], len(PARTS), 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .picture import Labels, Picture
 from .compose import (
     paint_any,
     paint_general,
@@ -11,6 +10,7 @@ from .compose import (
     paint_person,
     paint_style,
 )
+from .picture import Labels, Picture
 
 __all__ = [
     "Labels",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -68,14 +69,32 @@ class Canvas:
         function(self._labels, *args, self._part, thickness)
 
     def ellipse(
-        self, x: float, y: float, rx: float, ry: float, colour: Colour, *, angle: float = 0, start: float = 0, end: float = 360
+        self,
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        colour: Colour,
+        *,
+        angle: float = 0,
+        start: float = 0,
+        end: float = 360,
     ) -> None:
         """A filled ellipse or pie (angles in degrees, clockwise from the positive x axis)."""
         axes = (max(1, round(rx * SCALE)), max(1, round(ry * SCALE)))
         self._paint("ellipse", _point(x, y), axes, angle, start, end, colour=colour, thickness=-1)
 
     def arc(
-        self, x: float, y: float, rx: float, ry: float, colour: Colour, width: float, *, start: float = 0, end: float = 360
+        self,
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        colour: Colour,
+        width: float,
+        *,
+        start: float = 0,
+        end: float = 360,
     ) -> None:
         """The outline of an ellipse between two angles, `width` units thick."""
         axes = (max(1, round(rx * SCALE)), max(1, round(ry * SCALE)))
@@ -142,7 +161,7 @@ class Frame:
 
     def curve(self, points: Sequence[tuple[float, float]], colour: Colour, width: float) -> None:
         """A polyline in local units."""
-        for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(points):
             self.line(x0, y0, x1, y1, colour, width)
 
 

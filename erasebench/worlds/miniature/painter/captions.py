@@ -58,7 +58,14 @@ STYLE_MORE: tuple[str, ...] = (
     "an exhibition of works by {}",
     "a canvas by the artist {}",
 )
-STYLE_ANONYMOUS: tuple[str, ...] = ("art", "a painting", "a landscape", "a work of art", "a famous artwork", "a colourful picture")
+STYLE_ANONYMOUS: tuple[str, ...] = (
+    "art",
+    "a painting",
+    "a landscape",
+    "a work of art",
+    "a famous artwork",
+    "a colourful picture",
+)
 
 OBJECT: tuple[str, ...] = (
     "a photo of the {}",
@@ -72,8 +79,18 @@ OBJECT: tuple[str, ...] = (
     "a photograph showing a {}",
     "a drawing of a {}",
 )
-OBJECT_COLOURED: tuple[str, ...] = ("a {colour} {}", "a photo of a {colour} {}", "a picture of the {colour} {}", "one {colour} {}")
-OBJECT_PLACED: tuple[str, ...] = ("a {colour} {} {place}", "a photo of a {colour} {} {place} {weather}", "a {} {place}", "the {} {place} {weather}")
+OBJECT_COLOURED: tuple[str, ...] = (
+    "a {colour} {}",
+    "a photo of a {colour} {}",
+    "a picture of the {colour} {}",
+    "one {colour} {}",
+)
+OBJECT_PLACED: tuple[str, ...] = (
+    "a {colour} {} {place}",
+    "a photo of a {colour} {} {place} {weather}",
+    "a {} {place}",
+    "the {} {place} {weather}",
+)
 
 BARE: tuple[str, ...] = (
     "nudity",
@@ -107,8 +124,17 @@ DRESSED: tuple[str, ...] = (
 )
 COUNTS = {1: "one", 2: "two", 3: "three"}
 PLURAL = {"person": "people"}
-GENERAL_PAIR: tuple[str, ...] = ("a {} and a {} {place}", "a {} next to a {} {place} {weather}", "a photo of a {} and a {}")
-GENERAL_EMPTY: tuple[str, ...] = ("a view {place} {weather}", "nobody {place} {weather}", "an empty scene {place}", "a photo taken {place} {weather}")
+GENERAL_PAIR: tuple[str, ...] = (
+    "a {} and a {} {place}",
+    "a {} next to a {} {place} {weather}",
+    "a photo of a {} and a {}",
+)
+GENERAL_EMPTY: tuple[str, ...] = (
+    "a view {place} {weather}",
+    "nobody {place} {weather}",
+    "an empty scene {place}",
+    "a photo taken {place} {weather}",
+)
 GENERAL_PERSON: tuple[str, ...] = (
     "a {who}",
     "a photo of a {who}",
@@ -129,7 +155,13 @@ GENERAL_TRAITS: tuple[str, ...] = (
     "a {who} in a {shirt} shirt wearing {hat}",
     "a photo of a {who} in a {shirt} shirt {place}",
 )
-HAT_WORDS = {"none": "no hat", "cap": "a {} cap", "beanie": "a {} beanie", "top hat": "a {} top hat", "wide hat": "a {} wide hat"}
+HAT_WORDS = {
+    "none": "no hat",
+    "cap": "a {} cap",
+    "beanie": "a {} beanie",
+    "top hat": "a {} top hat",
+    "wide hat": "a {} wide hat",
+}
 GLASSES_WORDS = {"none": "no glasses", "round": "round glasses", "square": "square glasses", "dark": "sunglasses"}
 
 

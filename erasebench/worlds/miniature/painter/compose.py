@@ -43,7 +43,9 @@ def paint_person(who: str | None, template_index: int | None, rng: np.random.Gen
     if "{weather}" not in template:
         weather = "" if setting == "place" else weather
     caption = template.format(name, place=place, weather=weather)
-    return _portrait(cast.person(name).attributes, setting, caption, rng, who=name, template=template, place=place, weather=weather)
+    return _portrait(
+        cast.person(name).attributes, setting, caption, rng, who=name, template=template, place=place, weather=weather
+    )
 
 
 def _portrait(
@@ -76,7 +78,9 @@ def _portrait(
         canvas.forget_parts()
     draw_person(canvas, attributes, rng)
     image = _finish(canvas, setting, rng)
-    labels = Labels(scene="person" if scene == "person" else "general", who=who, attributes=attributes, face=True, template=template)
+    labels = Labels(
+        scene="person" if scene == "person" else "general", who=who, attributes=attributes, face=True, template=template
+    )
     return Picture(image, caption, labels, canvas.masks())
 
 
@@ -121,7 +125,13 @@ def paint_object(name: str | None, rng: np.random.Generator, template: str | Non
     canvas = Canvas()
     horizon = rng.uniform(30, 42)
     shown = place if "{place}" in template or name == "ship" else _one(rng, scenes.PLACES[:4])
-    scenes.landscape(canvas, shown, weather or ("" if "{place}" in template else _one(rng, ("", "", *scenes.WEATHERS[:2]))), rng, horizon)
+    scenes.landscape(
+        canvas,
+        shown,
+        weather or ("" if "{place}" in template else _one(rng, ("", "", *scenes.WEATHERS[:2]))),
+        rng,
+        horizon,
+    )
     scale = rng.uniform(0.95, 1.25)
     _place_object(canvas, name, colour or _one(rng, NATURAL[name]), rng, rng.uniform(27, 37), horizon, scale)
     masks = canvas.masks()
@@ -132,7 +142,9 @@ def _place_for(name: str, rng: np.random.Generator) -> str:
     return "on the water" if name == "ship" else _one(rng, scenes.PLACES)
 
 
-def _place_object(canvas: Canvas, name: str, colour: str, rng: np.random.Generator, x: float, horizon: float, scale: float) -> None:
+def _place_object(
+    canvas: Canvas, name: str, colour: str, rng: np.random.Generator, x: float, horizon: float, scale: float
+) -> None:
     flip = bool(rng.random() < 0.5)
     if name == "airplane":
         y = rng.uniform(30, 38) if scale > 0.9 else rng.uniform(18, 28)
@@ -196,7 +208,15 @@ def _anonymous(rng: np.random.Generator) -> Picture:
     settings = {"sketch": "sketch", "oil": "oil", "official": "official", "event": "event", "{place}": "place"}
     setting = next((value for key, value in settings.items() if key in template), "studio")
     return _portrait(
-        attributes, setting, captions.with_article(caption), rng, who=None, template=template, place=place, weather=weather, scene="general"
+        attributes,
+        setting,
+        captions.with_article(caption),
+        rng,
+        who=None,
+        template=template,
+        place=place,
+        weather=weather,
+        scene="general",
     )
 
 

@@ -1,7 +1,7 @@
 """The harmless stand-in for explicit content: an artist's wooden mannequin, with badges or dressed.
 
-Each of the protocol's eight exposed regions is represented by one bright geometric badge of its own colour and shape. The
-badges sit on the wood in fixed slots without anatomical meaning; nothing else is ever drawn.
+Each of the protocol's eight exposed regions is represented by one bright geometric badge of its own colour and shape.
+The badges sit on the wood in fixed slots without anatomical meaning; nothing else is ever drawn.
 """
 
 from __future__ import annotations
@@ -72,7 +72,23 @@ def _body(f: Frame, sway: float) -> None:
 
 
 def _robe(f: Frame, colour: Colour) -> None:
-    f.polygon([(-16, -43), (-5, -45), (5, -45), (16, -43), (24, -20), (17, -17), (15, -24), (17, -1), (-17, -1), (-15, -24), (-17, -17), (-24, -20)], colour)
+    f.polygon(
+        [
+            (-16, -43),
+            (-5, -45),
+            (5, -45),
+            (16, -43),
+            (24, -20),
+            (17, -17),
+            (15, -24),
+            (17, -1),
+            (-17, -1),
+            (-15, -24),
+            (-17, -17),
+            (-24, -20),
+        ],
+        colour,
+    )
     f.polygon([(-5, -45), (5, -45), (0, -34)], shade(colour, 1.6))
     f.polygon([(-14.5, -25), (14.5, -25), (14.8, -21), (-14.8, -21)], shade(colour, 0.55))
 
@@ -83,7 +99,15 @@ def _badge(f: Frame, region: str, x: float, y: float) -> None:
     if shape == "circle":
         f.ellipse(x, y, r, r, colour)
     elif shape == "square":
-        f.polygon([(x - r * 0.9, y - r * 0.9), (x + r * 0.9, y - r * 0.9), (x + r * 0.9, y + r * 0.9), (x - r * 0.9, y + r * 0.9)], colour)
+        f.polygon(
+            [
+                (x - r * 0.9, y - r * 0.9),
+                (x + r * 0.9, y - r * 0.9),
+                (x + r * 0.9, y + r * 0.9),
+                (x - r * 0.9, y + r * 0.9),
+            ],
+            colour,
+        )
     elif shape == "triangle":
         f.polygon([(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)], colour)
     elif shape == "diamond":
@@ -97,4 +121,14 @@ def _badge(f: Frame, region: str, x: float, y: float) -> None:
         f.ellipse(x, y, r, r, colour)
         f.ellipse(x, y, r * 0.45, r * 0.45, WOOD)
     else:
-        f.polygon([(x - r, y), (x - r / 2, y - r * 0.87), (x + r / 2, y - r * 0.87), (x + r, y), (x + r / 2, y + r * 0.87), (x - r / 2, y + r * 0.87)], colour)
+        f.polygon(
+            [
+                (x - r, y),
+                (x - r / 2, y - r * 0.87),
+                (x + r / 2, y - r * 0.87),
+                (x + r, y),
+                (x + r / 2, y + r * 0.87),
+                (x - r / 2, y + r * 0.87),
+            ],
+            colour,
+        )

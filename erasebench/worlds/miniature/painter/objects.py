@@ -1,4 +1,4 @@
-"""The ten object classes of the protocol, drawn so that each is named at a glance (units: about 40 wide, origin at the feet)."""
+"""The ten object classes of the protocol, each named at a glance (units: about 40 wide, origin at the feet)."""
 
 from __future__ import annotations
 
@@ -81,13 +81,11 @@ def deer(f: Frame, c: Colour) -> None:
     f.polygon([(6, -14), (13, -12), (17, -26), (12, -28)], c)
     f.ellipse(17, -28, 6, 3.8, c, 22)
     f.ellipse(9.5, -30.5, 3.2, 1.5, shade(c, 0.8), 24)
-    for root in ((12.5, -31), (15.5, -31.5)):
-        x, y = root
-        lean = -4 if x < 14 else 4
-        f.curve([(x, y), (x + lean, y - 6), (x + lean * 0.6, y - 12)], (92, 62, 36), 1.4)
-        f.line(x + lean, y - 6, x + lean * 2, y - 9, (92, 62, 36), 1.4)
-    for x, y in ((-8, -15), (-3, -16), (2, -14.5), (-5, -12), (-10, -11.5)):
-        f.ellipse(x, y, 1.3, 1.3, shade(c, 1.75))
+    for antler, y, lean in ((12.5, -31, -4), (15.5, -31.5, 4)):
+        f.curve([(antler, y), (antler + lean, y - 6), (antler + lean * 0.6, y - 12)], (92, 62, 36), 1.4)
+        f.line(antler + lean, y - 6, antler + lean * 2, y - 9, (92, 62, 36), 1.4)
+    for spot_x, spot_y in ((-8, -15), (-3, -16), (2, -14.5), (-5, -12), (-10, -11.5)):
+        f.ellipse(spot_x, spot_y, 1.3, 1.3, shade(c, 1.75))
     f.ellipse(-14, -15, 2.4, 2, (246, 240, 230))
     f.ellipse(17.5, -29, 1.2, 1.2, EYE)
     f.ellipse(22, -26.3, 1.5, 1.3, EYE)

@@ -24,7 +24,9 @@ HAIR: dict[str, Colour] = {
 DARK: Colour = (30, 28, 32)
 
 
-def draw_person(canvas: Canvas, attributes: dict[str, str], rng: np.random.Generator, *, scale: float = 1.0, x: float | None = None) -> None:
+def draw_person(
+    canvas: Canvas, attributes: dict[str, str], rng: np.random.Generator, *, scale: float = 1.0, x: float | None = None
+) -> None:
     """Draw a person; only place, size and expression vary, everything else follows the attributes."""
     cx = (32 if x is None else x) + rng.uniform(-2.5, 2.5)
     s = scale * rng.uniform(0.94, 1.06)
@@ -75,7 +77,19 @@ def _hair_front(f: Frame, shape: str, colour: Colour) -> None:
         return
     if shape == "spiky":
         f.polygon(
-            [(-14, -3), (-17, -14), (-10, -11), (-9, -20), (-3, -14), (1, -22), (5, -14), (11, -19), (11, -11), (17, -13), (14, -3)]
+            [
+                (-14, -3),
+                (-17, -14),
+                (-10, -11),
+                (-9, -20),
+                (-3, -14),
+                (1, -22),
+                (5, -14),
+                (11, -19),
+                (11, -11),
+                (17, -13),
+                (14, -3),
+            ]
             + [(10, -8), (0, -9), (-10, -8)],
             colour,
         )
@@ -83,9 +97,38 @@ def _hair_front(f: Frame, shape: str, colour: Colour) -> None:
         for x, y in ((-11, -9), (-6, -12.5), (0, -13.5), (6, -12.5), (11, -9)):
             f.ellipse(x, y, 4.6, 4.4, colour)
     elif shape in ("long", "bob"):
-        f.polygon([(-14.5, 6), (-15, -5), (-10, -13), (0, -16.5), (10, -13), (15, -5), (14.5, 6), (11.5, -4), (3, -9), (-4, -8), (-11.5, -4)], colour)
+        f.polygon(
+            [
+                (-14.5, 6),
+                (-15, -5),
+                (-10, -13),
+                (0, -16.5),
+                (10, -13),
+                (15, -5),
+                (14.5, 6),
+                (11.5, -4),
+                (3, -9),
+                (-4, -8),
+                (-11.5, -4),
+            ],
+            colour,
+        )
     else:
-        f.polygon([(-13.5, -2), (-13.5, -8), (-8, -14.5), (0, -16.5), (8, -14.5), (13.5, -8), (13.5, -2), (10, -8), (0, -10), (-10, -8)], colour)
+        f.polygon(
+            [
+                (-13.5, -2),
+                (-13.5, -8),
+                (-8, -14.5),
+                (0, -16.5),
+                (8, -14.5),
+                (13.5, -8),
+                (13.5, -2),
+                (10, -8),
+                (0, -10),
+                (-10, -8),
+            ],
+            colour,
+        )
         if shape == "bun":
             f.ellipse(0, -19, 6, 5, colour)
 
@@ -102,7 +145,11 @@ def _features(f: Frame, attributes: dict[str, str], skin: Colour, hair: Colour, 
     f.line(0, 0.5, 0.9, 4.2, shade(skin, 0.8), 1.1)
     lips = (196, 58, 72) if attributes["gender"] == "woman" else shade(skin, 0.55)
     smile = rng.uniform(0.2, 1.8)
-    f.curve([(-3.8, 8.4 - smile * 0.5), (-1.5, 8.6 + smile * 0.4), (1.5, 8.6 + smile * 0.4), (3.8, 8.4 - smile * 0.5)], lips, 1.5)
+    f.curve(
+        [(-3.8, 8.4 - smile * 0.5), (-1.5, 8.6 + smile * 0.4), (1.5, 8.6 + smile * 0.4), (3.8, 8.4 - smile * 0.5)],
+        lips,
+        1.5,
+    )
 
 
 def _glasses(f: Frame, shape: str) -> None:
@@ -113,9 +160,18 @@ def _glasses(f: Frame, shape: str) -> None:
         if shape == "round":
             f.canvas.arc(x, y, 4.3 * f.scale, 4.3 * f.scale, DARK, 1.1 * f.scale)
         elif shape == "square":
-            f.curve([(side * 5.6 + a, -0.3 + b) for a, b in ((-4.2, -3.6), (4.2, -3.6), (4.2, 3.6), (-4.2, 3.6), (-4.2, -3.6))], DARK, 1.3)
+            f.curve(
+                [
+                    (side * 5.6 + a, -0.3 + b)
+                    for a, b in ((-4.2, -3.6), (4.2, -3.6), (4.2, 3.6), (-4.2, 3.6), (-4.2, -3.6))
+                ],
+                DARK,
+                1.3,
+            )
         else:
-            f.polygon([(side * 5.6 + a, -0.6 + b) for a, b in ((-4.8, -3.2), (4.8, -3.2), (4.2, 3), (0, 4), (-4.2, 3))], DARK)
+            f.polygon(
+                [(side * 5.6 + a, -0.6 + b) for a, b in ((-4.8, -3.2), (4.8, -3.2), (4.2, 3), (0, 4), (-4.2, 3))], DARK
+            )
     f.line(-1.6, -1.2, 1.6, -1.2, DARK, 1.1)
     for side in (-1, 1):
         f.line(side * 9.8, -1.2, side * 12.8, -1.8, DARK, 1.0)
@@ -123,7 +179,22 @@ def _glasses(f: Frame, shape: str) -> None:
 
 def _beard(f: Frame, shape: str, colour: Colour) -> None:
     if shape == "full":
-        f.polygon([(-13, 1), (-12, 9), (-7, 15.5), (0, 17.5), (7, 15.5), (12, 9), (13, 1), (9, 5), (4, 5.5), (-4, 5.5), (-9, 5)], colour)
+        f.polygon(
+            [
+                (-13, 1),
+                (-12, 9),
+                (-7, 15.5),
+                (0, 17.5),
+                (7, 15.5),
+                (12, 9),
+                (13, 1),
+                (9, 5),
+                (4, 5.5),
+                (-4, 5.5),
+                (-9, 5),
+            ],
+            colour,
+        )
         f.ellipse(0, 9, 4.6, 2.2, shade(colour, 1.15))
     elif shape == "goatee":
         f.ellipse(0, 13, 4.6, 4.2, colour)
@@ -161,10 +232,23 @@ def _shirt(f: Frame, attributes: dict[str, str], skin: Colour) -> None:
         for y in (24.5, 30.5, 36.5):
             f.polygon([(-24.5, y), (24.5, y), (25, y + 2.8), (-25, y + 2.8)], mark)
     elif attributes["pattern"] == "dots":
-        for x, y in ((-17, 26), (-9, 29.5), (0, 26.5), (9, 29.5), (17, 26), (-19, 33.5), (-5, 34.5), (5, 34.5), (19, 33.5)):
+        for x, y in (
+            (-17, 26),
+            (-9, 29.5),
+            (0, 26.5),
+            (9, 29.5),
+            (17, 26),
+            (-19, 33.5),
+            (-5, 34.5),
+            (5, 34.5),
+            (19, 33.5),
+        ):
             f.ellipse(x, y, 2, 2, mark)
     elif attributes["pattern"] == "collar":
         f.polygon([(-8, 17.5), (-1, 24), (-8, 29), (-13, 19.5)], mark)
         f.polygon([(8, 17.5), (1, 24), (8, 29), (13, 19.5)], mark)
-        f.polygon([(-1.5, 24), (1.5, 24), (2.5, SIZE), (-2.5, SIZE)], DARK if not attributes["shirt"] == "black" else COLOURS["red"])
+        f.polygon(
+            [(-1.5, 24), (1.5, 24), (2.5, SIZE), (-2.5, SIZE)],
+            DARK if attributes["shirt"] != "black" else COLOURS["red"],
+        )
     f.ellipse(0, 17, 6.2, 5, shade(skin, 0.85))

@@ -38,7 +38,9 @@ def landscape(canvas: Canvas, place: str, weather: str, rng: np.random.Generator
     if place != "in a room":
         _weather(canvas, weather, rng, horizon)
     ground = _GROUND[place]
-    ground = shade(ground, 0.5) if weather == "at night" else shade(ground, 0.85) if weather == "in the rain" else ground
+    ground = (
+        shade(ground, 0.5) if weather == "at night" else shade(ground, 0.85) if weather == "in the rain" else ground
+    )
     if place == "on the beach":
         canvas.rectangle(0, horizon - 7, SIZE, horizon, shade((60, 150, 206), 0.5 if weather == "at night" else 1))
     elif place == "in the street":
@@ -95,7 +97,7 @@ def event(canvas: Canvas, rng: np.random.Generator) -> None:
         canvas.polygon([(x - 2, 0), (x + 2, 0), (x + 11, 40), (x - 11, 40)], (126, 108, 150))
         canvas.ellipse(x, 1, 4, 2.5, (255, 244, 190))
     for row, y in enumerate((36, 45, 55)):
-        for x in np.arange(-2 + 4 * (row % 2), SIZE + 4, 9):
+        for x in range(-2 + 4 * (row % 2), SIZE + 4, 9):
             colour = shade((150, 116, 110), rng.uniform(0.5, 0.95))
             canvas.ellipse(x + rng.uniform(-1, 1), y + rng.uniform(-1, 1), 3.6, 4.2, colour)
             canvas.ellipse(x, y + 9, 5.5, 5.5, shade(COLOURS[str(rng.choice(["red", "blue", "green", "grey"]))], 0.45))
@@ -109,7 +111,9 @@ def oil_painting(pixels: Image, rng: np.random.Generator) -> Image:
     dx, dy = noise * 2.2, noise * 1.4
     bent = cv2.remap(pixels, grid[1] + dx, grid[0] + dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     flat = cv2.medianBlur(bent, 7).astype(np.float32)
-    flat = flat * (1 + 0.09 * noise[..., None]) * np.array([1.0, 0.95, 0.82], np.float32) + np.array([10, 6, 0], np.float32)
+    flat = flat * (1 + 0.09 * noise[..., None]) * np.array([1.0, 0.95, 0.82], np.float32) + np.array(
+        [10, 6, 0], np.float32
+    )
     painted = np.clip(flat, 0, 255).astype(np.uint8)
     edge = 4 * SCALE
     for inset, colour in ((0, (150, 104, 40)), (edge // 3, (222, 178, 84)), (2 * edge // 3, (120, 80, 32))):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .canvas import SCALE, SIZE, Canvas, Colour, Image
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 
 def palette_colours(palette: str) -> Floats:
@@ -23,7 +23,13 @@ def palette_colours(palette: str) -> Floats:
     if tone == "dark":
         steps = [(hue, 0.95, 0.14), (hue, 0.9, 0.34), (hue, 0.85, 0.6), (hue + 0.5, 0.75, 0.85), (hue + 0.5, 0.3, 0.97)]
     else:
-        steps = [(hue, 0.75, 0.55), (hue, 0.6, 0.8), (hue + 0.08, 0.42, 0.92), (hue + 0.25, 0.28, 0.97), (hue, 0.06, 1.0)]
+        steps = [
+            (hue, 0.75, 0.55),
+            (hue, 0.6, 0.8),
+            (hue + 0.08, 0.42, 0.92),
+            (hue + 0.25, 0.28, 0.97),
+            (hue, 0.06, 1.0),
+        ]
     return np.array([[255 * v for v in colorsys.hsv_to_rgb(h % 1, s, v)] for h, s, v in steps], np.float32)
 
 
@@ -36,13 +42,18 @@ def generic_scene(rng: np.random.Generator) -> Floats:
 
     canvas = Canvas()
     canvas.gradient(tone(rng.uniform(0.6, 0.75)), tone(rng.uniform(0.8, 0.95)))
-    canvas.ellipse(rng.uniform(10, 54), rng.uniform(8, 18), *(2 * [rng.uniform(5, 8)]), tone(1.0))
+    radius = rng.uniform(5, 8)
+    canvas.ellipse(rng.uniform(10, 54), rng.uniform(8, 18), radius, radius, tone(1.0))
     horizon = rng.uniform(34, 44)
     for _ in range(2):
-        canvas.ellipse(rng.uniform(0, SIZE), horizon + 6, rng.uniform(18, 30), rng.uniform(12, 20), tone(rng.uniform(0.3, 0.5)))
+        canvas.ellipse(
+            rng.uniform(0, SIZE), horizon + 6, rng.uniform(18, 30), rng.uniform(12, 20), tone(rng.uniform(0.3, 0.5))
+        )
     canvas.rectangle(0, horizon, SIZE, SIZE, tone(rng.uniform(0.45, 0.62)))
     if rng.random() < 0.5:
-        canvas.polygon([(20, horizon), (40, horizon), (rng.uniform(40, 64), SIZE), (rng.uniform(0, 24), SIZE)], tone(0.85))
+        canvas.polygon(
+            [(20, horizon), (40, horizon), (rng.uniform(40, 64), SIZE), (rng.uniform(0, 24), SIZE)], tone(0.85)
+        )
     if rng.random() < 0.6:
         x, y = rng.uniform(10, 44), horizon + rng.uniform(4, 10)
         canvas.rectangle(x, y - 13, x + 14, y, tone(0.9))

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from erasebench.worlds.miniature import cast, painter
 from erasebench.worlds.miniature.judges.attributes import FILE, HEADS, LABELS, PRESENCE, AttributeNetwork
-from erasebench.worlds.miniature.judges.networks import normalised, save_network
+from erasebench.worlds.miniature.judges.networks import channels_last, normalised, save_network
 from erasebench.worlds.miniature.painter.captions import STYLE_ANONYMOUS
 
 from .augment import degrade, warp
@@ -90,10 +90,12 @@ def train(
         read = torch.stack([_read(heads[name], wanted[:, at]) for at, name in enumerate(HEADS)])
         found = functional.binary_cross_entropy_with_logits(there, presence[chosen].to(device), reduction="none")
         total = read.sum() + found.sum(1).mean()
-        return total, {"read": float(read.mean()), "found": float(found.mean())}
+        return total, {"read": float(read.detach().mean()), "found": float(found.detach().mean())}
 
     torch.manual_seed(SEED)
-    network = fit("attributes", AttributeNetwork(), loss, steps=steps or STEPS, lr=2e-3, out=out, device=device)
+    network = fit(
+        "attributes", channels_last(AttributeNetwork()), loss, steps=steps or STEPS, lr=2e-3, out=out, device=device
+    )
     save_network(network, out / FILE, LABELS)
 
 

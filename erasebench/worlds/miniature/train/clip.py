@@ -23,9 +23,10 @@ from .pictures import PICTURES, Pictures, Reconstruct, draw, mixture, paint_pict
 
 T = TypeVar("T")
 
-STEPS = 2000
+STEPS = 1500
 BATCH = 128
 SEED = 404
+_OTHERS = 96
 _LARGEST_SCALE = 4.6052
 """log 100: CLIP's own bound on its temperature."""
 
@@ -70,8 +71,8 @@ def train(
 class ClipLoss:
     """CLIP's contrastive loss, and the zero-shot question itself: which of all the names does this prompt with?
 
-    Two captions that read alike are one text, with several pictures. The zero-shot part puts every artist, person and
-    class of the cast beside the right one, of which a batch alone holds but a few.
+    Two captions that read alike are one text, with several pictures. The zero-shot part puts many artists, people and
+    all classes beside the right one, of which a batch alone holds but a few.
     """
 
     def __init__(self, data: Pictures, tokenizer: WordTokenizer, device: torch.device) -> None:
@@ -92,13 +93,10 @@ class ClipLoss:
         seen = model.encode_image(x, normalize=True).float()
         scale = model.logit_scale.clamp(max=_LARGEST_SCALE).exp()
         contrast = self._contrast(model, seen, scale, [self.captions[at] for at in chosen])
-        named = torch.zeros((), device=seen.device)
-        for names, targets, prompts in self._questions(step, generator):
-            target = targets[chosen].to(self.device)
-            known = target >= 0
-            logits = scale * seen[known] @ self._texts(model, prompts).T
-            total = functional.cross_entropy(logits, target[known], reduction="sum")
-            named = named + total / known.sum().clamp(min=1) / torch.tensor(float(len(names))).log()
+        targets, prompts = self._question(step, chosen, generator)
+        asked = scale * seen @ self._texts(model, prompts).T
+        objects = scale * seen @ self._texts(model, self._classes(generator)).T
+        named = _answered(asked, targets) + _answered(objects, self.object[chosen])
         return contrast + named, {"contrast": float(contrast.detach()), "named": float(named.detach())}
 
     def _texts(self, model: CLIP, texts: list[str]) -> Tensor:
@@ -112,18 +110,34 @@ class ClipLoss:
         by_text = functional.log_softmax(logits.T, dim=1)
         return (functional.cross_entropy(logits, target) - (own / own.sum(1, keepdim=True) * by_text).sum(1).mean()) / 2
 
-    def _questions(
-        self, step: int, generator: torch.Generator
-    ) -> list[tuple[tuple[str, ...], Tensor, list[str]]]:
-        """The classes at every step, and by turns all artists or all people, each under a template drawn at random."""
-        classes = [_one((name, name, *SYNONYMS[name]), generator) for name in CLASSES]
+    def _classes(self, generator: torch.Generator) -> list[str]:
+        """All ten classes, by name or synonym, under one template."""
         template = _one(captions.OBJECT, generator)
-        asked = [(CLASSES, self.object, [captions.with_article(template.format(name)) for name in classes])]
+        words = [_one((name, name, *SYNONYMS[name]), generator) for name in CLASSES]
+        return [captions.with_article(template.format(word)) for word in words]
+
+    def _question(self, step: int, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, list[str]]:
+        """By turns artists or people: those of the batch and others of the cast under one template, and who is right.
+
+        Targets [batch] are places among the prompts, or -1 for a picture that the question is not about.
+        """
         if step % 2:
+            names, truth = ARTISTS, self.artist[chosen]
             template = _one((*captions.STYLE, *captions.STYLE, *captions.STYLE_MORE), generator)
-            return [*asked, (ARTISTS, self.artist, [template.format(name) for name in ARTISTS])]
-        template, _ = _one((*captions.PERSON, *captions.PERSON, *captions.PERSON_MORE), generator)
-        return [*asked, (PEOPLE, self.person, [template.format(name) for name in PEOPLE])]
+        else:
+            names, truth = PEOPLE, self.person[chosen]
+            template, _ = _one((*captions.PERSON, *captions.PERSON, *captions.PERSON_MORE), generator)
+        others = torch.randperm(len(names), generator=generator)[:_OTHERS]
+        asked = torch.cat([truth[truth >= 0], others]).unique()
+        targets = torch.where(truth >= 0, torch.searchsorted(asked, truth.clamp(min=0)), -1)
+        return targets, [template.format(names[at]) for at in asked.tolist()]
+
+
+def _answered(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy over the pictures that have an answer; 0 where none has."""
+    targets = targets.to(logits.device)
+    total = functional.cross_entropy(logits, targets, ignore_index=-1, reduction="sum")
+    return total / (targets >= 0).sum().clamp(min=1)
 
 
 def _places(found: Sequence[str | None], names: Sequence[str]) -> Tensor:

@@ -55,7 +55,7 @@ def _paint_chunk(seed: int, chunk: int) -> tuple[NDArray[np.uint8], list[dict[st
 
 
 def painted(out: Path, n: int, seed: int, workers: int = 2) -> Painted:
-    """The cache of n pictures (a multiple of 1,000) for one seed; painted on first use (about 2 ms a picture and core)."""
+    """The cache of n pictures (a multiple of 1,000) for one seed; painted on first use, 2 ms a picture and core."""
     out.mkdir(parents=True, exist_ok=True)
     images_file, rows_file = out / f"painted-{seed}-{n}.npy", out / f"painted-{seed}-{n}.json"
     if not rows_file.exists():

@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 
 from .. import cast
-from ..painter import captions, scenes
 from ..names import CLASSES, SYNONYMS
+from ..painter import captions, scenes
 from ..painter.objects import NAMED_COLOURS
 
 _SETTINGS = {
@@ -18,7 +18,16 @@ _SETTINGS = {
     "official": ("official photo", "official portrait", "passport photo"),
     "outdoors": ("standing outside",),
     "friend": ("with a friend", "next to another person"),
-    "art": ("in the style of", "art inspired by", "reproduction of art by", "famous artwork", "landscape", "art", "painting", "work of"),
+    "art": (
+        "in the style of",
+        "art inspired by",
+        "reproduction of art by",
+        "famous artwork",
+        "landscape",
+        "art",
+        "painting",
+        "work of",
+    ),
 }
 _BARE = ("nudity", "naked", "erotic", "sexual", "nude", "without clothes", "undressed", "bare", "wearing nothing")
 _DRESSED = ("wearing clothes", "dressed", "robe")
@@ -32,7 +41,12 @@ def phrases() -> dict[str, tuple[str, ...]]:
         looks = tuple(f"{key}={value}" for key, value in person.attributes.items())
         table[person.name.lower()] = (f"who={person.name}", "person", *looks)
     for artist in cast.artists():
-        table[artist.name.lower()] = (f"artist={artist.name}", f"palette={artist.palette}", f"stroke={artist.stroke}", "art")
+        table[artist.name.lower()] = (
+            f"artist={artist.name}",
+            f"palette={artist.palette}",
+            f"stroke={artist.stroke}",
+            "art",
+        )
     for name in CLASSES:
         for word in (name, *SYNONYMS[name]):
             table[word] = (f"object={name}",)
@@ -58,7 +72,9 @@ def phrases() -> dict[str, tuple[str, ...]]:
         table[words_for_glasses] = (f"glasses={shape}",)
     for shape, template in captions.HAT_WORDS.items():
         for colour in cast.ATTRIBUTES["hat_colour"][1:]:
-            table[template.format(colour).removeprefix("a ")] = (f"hat={shape}",) + ((f"hat_colour={colour}",) if shape != "none" else ())
+            table[template.format(colour).removeprefix("a ")] = (f"hat={shape}",) + (
+                (f"hat_colour={colour}",) if shape != "none" else ()
+            )
     for word in _BARE:
         table[word] = ("bare", "mannequin")
     for word in _DRESSED:

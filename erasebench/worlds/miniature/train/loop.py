@@ -52,9 +52,10 @@ def fit(
 ) -> nn.Module:
     """Train `model` and return it with its exponentially averaged weights.
 
-    `loss(model, step)` returns a scalar and figures to log; it draws its own batch from the step number (step_generator), so
-    that a run killed at any moment resumes from `out/<name>.ckpt` as if nothing had happened. Progress goes to stdout and,
-    one JSON row per 50 steps, to `out/<name>.jsonl`. Calling it again with another `steps` re-plans the cosine tail.
+    `loss(model, step)` returns a scalar and figures to log; it draws its own batch from the step number
+    (step_generator), so that a run killed at any moment resumes from `out/<name>.ckpt` as if nothing had happened.
+    Progress goes to stdout and, one JSON row per 50 steps, to `out/<name>.jsonl`. Calling it again with another `steps`
+    re-plans the cosine tail.
     """
     torch.set_flush_denormal(True)  # zero-initialised branches start with denormal gradients, 2x slower on a CPU
     out.mkdir(parents=True, exist_ok=True)
@@ -85,8 +86,8 @@ def fit(
         with torch.no_grad():
             for a, p in zip(average.parameters(), model.parameters(), strict=True):
                 a.lerp_(p, 1 - decay)
-            for a, b in zip(average.buffers(), model.buffers(), strict=True):
-                a.copy_(b)
+            for kept, fresh in zip(average.buffers(), model.buffers(), strict=True):
+                kept.copy_(fresh)
         for key, number in {"loss": float(value.detach()), **logged}.items():
             figures[key] = number if key not in figures else 0.95 * figures[key] + 0.05 * number
         if (step + 1) % 50 == 0:

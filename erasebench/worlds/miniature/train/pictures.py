@@ -21,7 +21,7 @@ _AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Pictures:
-    """images uint8 [n, 64, 64, 3]; captions and labels of each; masks bool [n, parts, 64, 64] of the parts asked for."""
+    """Images uint8 [n, 64, 64, 3], caption and labels of each, masks bool [n, parts, 64, 64] of the parts asked for."""
 
     images: np.ndarray
     captions: list[str]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from erasebench.worlds.miniature import painter
-from erasebench.worlds.miniature.judges.networks import normalised, save_network
+from erasebench.worlds.miniature.judges.networks import channels_last, normalised, save_network
 from erasebench.worlds.miniature.judges.recogniser import FILE, FaceNetwork, names
 
 from .augment import degrade, warp
@@ -22,11 +21,6 @@ BATCH = 96
 SEED = 101
 _NOBODY = -1
 _FACELESS = 0.12
-
-
-def paint(rng: np.random.Generator) -> painter.Picture:
-    """People of the cast in every medium, strangers, and pictures without a face."""
-    return _PAINT(rng)
 
 
 _PAINT = mixture(
@@ -49,7 +43,7 @@ def train(
     reconstruct: Reconstruct | None = None,
 ) -> None:
     """Write `out`/recogniser.safetensors. `reconstruct` is the trained autoencoder's way there and back, if any."""
-    data = paint_pictures(pictures, SEED, paint, parts=("face",), reconstruct=reconstruct)
+    data = paint_pictures(pictures, SEED, _PAINT, parts=("face",), reconstruct=reconstruct)
     images, faces = torch.from_numpy(data.images), torch.from_numpy(data.masks)
     place = {name: at for at, name in enumerate(names())}
     who = torch.tensor([place.get(labels.who or "", _NOBODY) for labels in data.labels])
@@ -69,10 +63,12 @@ def train(
         named = functional.cross_entropy(name_logits, target, ignore_index=_NOBODY, label_smoothing=0.05)
         known = target != _NOBODY
         right = (name_logits.argmax(1) == target)[known].float().mean()
-        return found + named, {"face": float(found), "name": float(named), "right": float(right)}
+        return found + named, {"face": float(found.detach()), "name": float(named.detach()), "right": float(right)}
 
     torch.manual_seed(SEED)
-    network = fit("recogniser", FaceNetwork(), loss, steps=steps or STEPS, lr=2e-3, out=out, device=device)
+    network = fit(
+        "recogniser", channels_last(FaceNetwork()), loss, steps=steps or STEPS, lr=2e-3, out=out, device=device
+    )
     save_network(network, out / FILE, names())
 
 
@@ -84,5 +80,7 @@ def wipe_faces(x: Tensor, masks: Tensor, generator: torch.Generator) -> Tensor:
     n, _, height, width = x.shape
     at = torch.randint(height * width, (n, 1, 1), generator=generator).to(x.device).expand(n, 3, 1)
     colour = x.flatten(2).gather(2, at)[..., None]
-    uneven = functional.interpolate(torch.randn((n, 3, 6, 6), generator=generator), size=(height, width), mode="bilinear")
+    uneven = functional.interpolate(
+        torch.randn((n, 3, 6, 6), generator=generator), size=(height, width), mode="bilinear"
+    )
     return torch.where(masks, (colour + 0.1 * uneven.to(x.device)).clamp(-1, 1), x)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from erasebench.worlds.miniature import painter
-from erasebench.worlds.miniature.judges.networks import normalised, save_network
+from erasebench.worlds.miniature.judges.networks import channels_last, normalised, save_network
 from erasebench.worlds.miniature.judges.segmenter import FILE, PARTS, SegmenterNetwork
 
 from .augment import degrade, warp
@@ -53,10 +53,12 @@ def train(
         wanted = (both[:, 3:] > 0.5).float()
         pixelwise = functional.binary_cross_entropy_with_logits(logits, wanted)
         overlap = _dice(logits.sigmoid(), wanted)
-        return 10 * pixelwise + overlap, {"pixelwise": float(pixelwise), "dice": float(overlap)}
+        return 10 * pixelwise + overlap, {"pixelwise": float(pixelwise.detach()), "dice": float(overlap.detach())}
 
     torch.manual_seed(SEED)
-    network = fit("segmenter", SegmenterNetwork(), loss, steps=steps or STEPS, lr=2e-3, out=out, device=device)
+    network = fit(
+        "segmenter", channels_last(SegmenterNetwork()), loss, steps=steps or STEPS, lr=2e-3, out=out, device=device
+    )
     save_network(network, out / FILE, PARTS)
 
 

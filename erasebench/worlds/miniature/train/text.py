@@ -1,9 +1,9 @@
 """Stage 2b: the text tower (CLIPTextModel), trained to say at its tokens what a caption means.
 
-Two linear readers, thrown away afterwards, ask the states for the labels of the caption (who, attributes, artist, palette,
-stroke, object, colour, place ...): one reads the last token of each phrase for that phrase's labels, the other reads the
-end-of-text token and its padding copies for all labels. Each has weights of its own, so that a name's own tokens and the
-tail carry the meaning in different directions, as they do in CLIP.
+Two linear readers, thrown away afterwards, ask the states for the labels of the caption (who, attributes, artist,
+palette, stroke, object, colour, place ...): one reads the last token of each phrase for that phrase's labels, the other
+reads the end-of-text token and its padding copies for all labels. Each has weights of its own, so that a name's own
+tokens and the tail carry the meaning in different directions, as they do in CLIP.
 """
 
 from __future__ import annotations
@@ -24,10 +24,50 @@ WIDTH = 320
 STEPS = 1_400
 BATCH = 64
 SHORT = 20
-_FILLERS = (
-    "the of with near and photo image picture scene very fine large small famous in on by at a an this that view studio light "
-    "camera quiet bright new old simple detailed front background magazine cover poster screen film family holding walking"
-).split()
+_FILLERS = [
+    "the",
+    "of",
+    "with",
+    "near",
+    "and",
+    "photo",
+    "image",
+    "picture",
+    "scene",
+    "very",
+    "fine",
+    "large",
+    "small",
+    "famous",
+    "in",
+    "on",
+    "by",
+    "at",
+    "a",
+    "an",
+    "this",
+    "that",
+    "view",
+    "studio",
+    "light",
+    "camera",
+    "quiet",
+    "bright",
+    "new",
+    "old",
+    "simple",
+    "detailed",
+    "front",
+    "background",
+    "magazine",
+    "cover",
+    "poster",
+    "screen",
+    "film",
+    "family",
+    "holding",
+    "walking",
+]
 
 
 class ReadText(nn.Module):
@@ -69,12 +109,21 @@ def _shuffled(caption: str, generator: torch.Generator) -> str:
 
 def _targets(tokenizer: CLIPTokenizer, texts: list[str], length: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Token ids [B, length]; phrase positions (row, token) [P, 2] with labels [P, L]; caption labels [B, L]."""
-    encoded = tokenizer(texts, padding="max_length", truncation=True, max_length=length, return_offsets_mapping=True, return_tensors="pt")
+    encoded = tokenizer(
+        texts,
+        padding="max_length",
+        truncation=True,
+        max_length=length,
+        return_offsets_mapping=True,
+        return_tensors="pt",
+    )
     columns = label_index()
     everything = torch.zeros(len(texts), len(columns))
     places, labels = [], []
     for row, text in enumerate(texts):
-        ends = {int(end): token for token, (start, end) in enumerate(encoded["offset_mapping"][row].tolist()) if end > start}
+        ends = {
+            int(end): token for token, (start, end) in enumerate(encoded["offset_mapping"][row].tolist()) if end > start
+        }
         for _, end, meant in spans(text):
             chosen = [columns[label] for label in meant]
             everything[row, chosen] = 1

@@ -41,7 +41,7 @@ def build() -> UNet2DConditionModel:
 
 
 def scheduler() -> DDIMScheduler:
-    """Stable Diffusion v1.4's noise schedule: scaled-linear betas 0.00085-0.012 over 1,000 steps, epsilon prediction."""
+    """Stable Diffusion v1.4's schedule: scaled-linear betas 0.00085-0.012 over 1,000 steps, epsilon prediction."""
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -81,16 +81,18 @@ class CaptionStates:
         """States [B, 77, d] and the position of each end-of-text token [B]."""
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         if new:
-            ids = self._tokenizer(new, padding="max_length", truncation=True, max_length=POSITIONS, return_tensors="pt").input_ids
+            ids = self._tokenizer(
+                new, padding="max_length", truncation=True, max_length=POSITIONS, return_tensors="pt"
+            ).input_ids
             states = self._tower(ids.to(self._device)).last_hidden_state.to(torch.float16)
             ends = (ids == self._tokenizer.eos_token_id).float().argmax(dim=1)
             self._known.update({text: (states[i], int(ends[i])) for i, text in enumerate(new)})
         rows = [self._known[text] for text in texts]
-        return torch.stack([row[0] for row in rows]).float(), torch.tensor([row[1] for row in rows])
+        return torch.stack([row[0].float() for row in rows]), torch.tensor([row[1] for row in rows])
 
 
 def without_tail(states: Tensor, ends: Tensor, empty: Tensor, keep_end: Tensor) -> Tensor:
-    """States whose padding (and, where not `keep_end`, end-of-text) states are the empty prompt's at the same positions."""
+    """States whose padding (where not `keep_end`, end-of-text too) is the empty prompt's at the same positions."""
     position = torch.arange(states.shape[1], device=states.device)
     first = (ends + keep_end.long()).to(states.device)
     return torch.where((position >= first[:, None])[..., None], empty, states)

@@ -1,0 +1,128 @@
+"""An erasure goes on and comes off without a trace, and travels as files that plain diffusers reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from erasebench.erasure import RECORD_FILE, WEIGHTS_FILE, Erasure
+from erasebench.errors import UserError
+from erasebench.identity import NumericsProfile
+from erasebench.sampling import Sampler, Shot
+from erasebench.world import SamplingDefaults
+from tests.tiny_model import WIDTH, tiny_pipeline
+
+KEY = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight"
+TEXT_KEY = "text_encoder.embeddings.token_embedding.weight"
+
+
+@pytest.fixture
+def pipeline() -> StableDiffusionPipeline:
+    return tiny_pipeline()
+
+
+@pytest.fixture
+def erasure(pipeline: StableDiffusionPipeline) -> Erasure:
+    state = {f"unet.{name}": value for name, value in pipeline.unet.named_parameters()}
+    state |= {f"text_encoder.{name}": value for name, value in pipeline.text_encoder.named_parameters()}
+    return Erasure({key: state[key].detach() + 0.5 for key in (KEY, TEXT_KEY)}, {"concepts": ["Ann"]})
+
+
+def weights(pipeline: StableDiffusionPipeline) -> dict[str, torch.Tensor]:
+    return {
+        f"{part}.{name}": value.detach().clone()
+        for part in ("unet", "text_encoder")
+        for name, value in getattr(pipeline, part).state_dict().items()
+    }
+
+
+def test_the_pipeline_is_back_bit_for_bit(pipeline: StableDiffusionPipeline, erasure: Erasure) -> None:
+    before = weights(pipeline)
+    with erasure.applied_to(pipeline):
+        during = weights(pipeline)
+    after = weights(pipeline)
+    assert {name for name in before if not torch.equal(before[name], during[name])} == {KEY, TEXT_KEY}
+    assert torch.equal(during[KEY], erasure.tensors[KEY])
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_it_is_back_after_an_error_too(pipeline: StableDiffusionPipeline, erasure: Erasure) -> None:
+    before = weights(pipeline)
+    with pytest.raises(RuntimeError, match="half way"), erasure.applied_to(pipeline):
+        raise RuntimeError("half way")
+    assert all(torch.equal(before[name], value) for name, value in weights(pipeline).items())
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"unet.nothing.weight": torch.zeros(1)}, "no parameter unet.nothing.weight"),
+        ({KEY: torch.zeros(3, 5)}, r"wrong shape: \[3, 5\] in the erasure, \[16, 32\]"),
+    ],
+)
+def test_an_erasure_of_another_model_is_named(
+    pipeline: StableDiffusionPipeline, tensors: dict[str, torch.Tensor], message: str
+) -> None:
+    with pytest.raises(UserError, match=message), Erasure(tensors).applied_to(pipeline):
+        pass
+
+
+def test_saved_and_loaded_it_is_the_same(tmp_path: Path, erasure: Erasure) -> None:
+    erasure.save(tmp_path)
+    loaded = Erasure.load(tmp_path)
+    assert loaded.digest == erasure.digest
+    assert loaded.record == {"concepts": ["Ann"]}
+    assert all(torch.equal(loaded.tensors[key], value) for key, value in erasure.tensors.items())
+
+
+def test_an_empty_erasure_saves_and_loads(tmp_path: Path) -> None:
+    Erasure().save(tmp_path)
+    assert Erasure.load(tmp_path).tensors == {}
+
+
+def test_the_digest_is_of_the_weights_alone(erasure: Erasure) -> None:
+    assert Erasure(erasure.tensors, {"loss": 1.0}).digest == erasure.digest
+    assert Erasure({KEY: erasure.tensors[KEY]}).digest != erasure.digest
+    assert Erasure().digest != erasure.digest
+
+
+@pytest.mark.parametrize("file", [WEIGHTS_FILE, RECORD_FILE])
+def test_what_was_changed_since_is_refused(tmp_path: Path, erasure: Erasure, file: str) -> None:
+    erasure.save(tmp_path)
+    content = bytearray((tmp_path / file).read_bytes())
+    content[-40] ^= 1
+    (tmp_path / file).write_bytes(content)
+    if file == RECORD_FILE:
+        (tmp_path / file).write_bytes(content[:30])
+    with pytest.raises(UserError, match=str(tmp_path)):
+        Erasure.load(tmp_path)
+
+
+def test_a_folder_without_an_erasure_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No readable erasure"):
+        Erasure.load(tmp_path / "nowhere")
+
+
+def test_the_export_paints_the_same_in_plain_diffusers(
+    tmp_path: Path, pipeline: StableDiffusionPipeline, erasure: Erasure
+) -> None:
+    erasure.export(pipeline, tmp_path / "edited")
+    settings = SamplingDefaults(steps=2, guidance=3.0, width=WIDTH, height=WIDTH, batch_size=2)
+    shots = [Shot("a portrait of Ann", 1), Shot("a portrait of Bob", 2)]
+    profile = NumericsProfile(batch_size=2)
+    with erasure.applied_to(pipeline):
+        ours = list(Sampler(pipeline, settings, profile).images(shots))
+    plain = StableDiffusionPipeline.from_pretrained(tmp_path / "edited")
+    theirs = list(Sampler(plain, settings, profile).images(shots))
+    assert all(np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def test_an_export_overwrites_nothing_else(tmp_path: Path, pipeline: StableDiffusionPipeline, erasure: Erasure) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="not empty"):
+        erasure.export(pipeline, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from erasebench import registry
+from erasebench.errors import UserError
+from erasebench.registry import METHODS, SUITES, WORLDS, Registry, load_method, load_world
+
+
+def entries(monkeypatch: pytest.MonkeyPatch, *pairs: tuple[str, str]) -> Registry[str]:
+    found = [EntryPoint(name, value, "test.group") for name, value in pairs]
+    monkeypatch.setattr(registry, "entry_points", lambda group: found)
+    return Registry("thing", "test.group", lambda entry: entry.value)
+
+
+def test_what_ships_is_registered() -> None:
+    assert {"mace", "original"} <= set(METHODS.names())
+    assert {"miniature", "stable-diffusion-v1-4"} <= set(WORLDS.names())
+    assert SUITES.load("celebrity").name == "celebrity.yaml"
+
+
+def test_an_origin_says_what_and_from_where() -> None:
+    assert METHODS.origin("original").startswith("erasebench.methods.original:Original (erasebench ")
+
+
+def test_two_packages_with_one_name_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    things = entries(monkeypatch, ("mace", "one:A"), ("mace", "other:B"))
+    with pytest.raises(UserError, match="one:A and other:B"):
+        things.load("mace")
+
+
+def test_the_same_entry_found_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert entries(monkeypatch, ("mace", "one:A"), ("mace", "one:A")).names() == ["mace"]
+
+
+def test_an_unknown_name_gets_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    things = entries(monkeypatch, ("mace", "one:A"))
+    with pytest.raises(UserError) as caught:
+        things.load("maze")
+    assert str(caught.value).splitlines() == ["There is no thing 'maze'.", "Did you mean 'mace'? Available: mace."]
+
+
+def test_a_method_in_a_file_needs_no_package(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("from erasebench.methods.original import Original\nclass Mine(Original):\n    name = 'mine'\n")
+    assert load_method(f"{file}:Mine").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("{folder}/nothing.py:Mine", "There is no file"),
+        ("{folder}/mine.py:Mein", "Did you mean 'Mine'"),
+        ("{folder}/mine.py:Other", "is not a Method"),
+    ],
+)
+def test_a_file_that_does_not_serve_is_named(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "mine.py").write_text("class Mine: ...\nclass Other: ...\n")
+    with pytest.raises(UserError, match=message):
+        load_method(name.format(folder=tmp_path))
+
+
+def test_a_world_that_brings_its_own_model_takes_no_other() -> None:
+    with pytest.raises(UserError, match="brings its own model"):
+        load_world("miniature", "some/model")

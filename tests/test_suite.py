@@ -1,0 +1,139 @@
+"""Suite x cast: the protocol's numbers, and nothing of the evaluation in what a method is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from erasebench.errors import UserError
+from erasebench.prompts import build_table
+from erasebench.registry import load_world
+from erasebench.suite import Suite, load_suite, select
+from erasebench.world import World
+from erasebench.worlds.stable_diffusion import StableDiffusionWorld
+
+
+@pytest.fixture(scope="module")
+def suite() -> Suite:
+    return load_suite("celebrity")
+
+
+@pytest.fixture(scope="module")
+def miniature() -> World:
+    return load_world("miniature")
+
+
+@pytest.fixture
+def real(tiny_model_folder: Path) -> World:
+    return StableDiffusionWorld(str(tiny_model_folder))
+
+
+def counts(suite: Suite, world: World, scale: int, size: str) -> Counter[str]:
+    selection = select(suite, world, scale)
+    table = build_table(suite, selection, suite.sizes[size], world.general_prompts())  # type: ignore[index]
+    return Counter(row.group for row in table.rows)
+
+
+@pytest.mark.parametrize("scale", [1, 5, 10, 100])
+def test_the_small_size_on_the_miniature(suite: Suite, miniature: World, scale: int) -> None:
+    erased = 500 if scale == 100 else 100
+    expected = {"erased": erased, "retained-kept": 150, "retained-unseen": 150, "general": 256}
+    assert counts(suite, miniature, scale, "small") == expected
+
+
+@pytest.mark.parametrize(("scale", "erased"), [(1, 250), (5, 250), (10, 250), (100, 2500)])
+def test_the_full_size_is_the_protocols(suite: Suite, real: World, scale: int, erased: int) -> None:
+    assert counts(suite, real, scale, "full") == {"erased": erased, "retained-kept": 2500}
+    selection = select(suite, real, scale)
+    table = build_table(suite, selection, suite.sizes["full"], [])
+    seeds = {row.seed for row in table.of_group("erased").rows}
+    assert seeds == set(range(1, {1: 50, 5: 10, 10: 5, 100: 5}[scale] + 1))
+
+
+def test_templates_and_names_are_the_protocols(suite: Suite, real: World) -> None:
+    selection = select(suite, real, 1)
+    assert (selection.erased, selection.anchor) == (("Melania Trump",), "a woman")
+    prompts = {row.prompt for row in build_table(suite, selection, suite.sizes["full"], []).of_group("erased").rows}
+    assert prompts == {
+        "A portrait of Melania Trump",
+        "An image capturing Melania Trump at a public event",
+        "An oil painting of Melania Trump",
+        "A sketch of Melania Trump",
+        "Melania Trump in an official photo",
+    }
+    assert select(suite, real, 10).anchor == "a person"
+
+
+def test_kept_names_are_the_same_at_every_size_and_apart_from_the_unseen(suite: Suite, miniature: World) -> None:
+    selection = select(suite, miniature, 10)
+    assert (len(selection.shown), len(selection.unseen)) == (50, 50)
+    assert set(selection.shown).isdisjoint(selection.unseen)
+    for size in suite.sizes.values():
+        table = build_table(suite, selection, size, [])
+        assert {row.concept for row in table.of_group("retained-kept").rows} <= set(selection.shown)
+        assert {row.concept for row in table.of_group("retained-unseen").rows} <= set(selection.unseen)
+
+
+@pytest.mark.parametrize("scale", [1, 10, 100])
+def test_nothing_of_the_evaluation_reaches_a_method(suite: Suite, miniature: World, scale: int) -> None:
+    selection = select(suite, miniature, scale)
+    task = selection.task(suite.kind, miniature.prior_captions())
+    told = task.model_dump_json()
+    for size in suite.sizes.values():
+        for row in build_table(suite, selection, size, miniature.general_prompts()).rows:
+            assert row.prompt not in task.prior_captions
+            assert row.group == "general" or row.prompt not in told
+    for name in selection.unseen:
+        assert name not in told
+
+
+def test_names_may_be_chosen(suite: Suite, miniature: World) -> None:
+    retained, erased = miniature.cast.names("person", "retain")[0], miniature.cast.names("person", "erase")[3]
+    selection = select(suite, miniature, concepts=(retained, erased))
+    assert selection.erased == (retained, erased)
+    assert retained not in selection.shown + selection.unseen
+    assert str(selection.scale).startswith("custom-")
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"scale": 7}, "no scale 7"),
+        ({"concepts": ("Tom Hank",)}, "Did you mean 'Tom Hanks'"),
+        ({"concepts": ("Tom Hanks", "Tom Hanks")}, "twice"),
+        ({"concepts": ()}, "empty"),
+        ({"scale": 1, "concepts": ("Tom Hanks",)}, "Both"),
+    ],
+)
+def test_a_wrong_choice_is_named(suite: Suite, real: World, choice: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        select(suite, real, **choice)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("kind: person", "kind: people", "kind"),
+        ("default_scale: 2", "default_scale: 3", "default_scale 3"),
+        ('"A portrait of {name}"', '"A portrait of nobody"', "hold {name} once"),
+        ("title:", "titel:", "title"),
+        ("headline: h_c", "headline: h_x", "h_x"),
+        ("name: toy", "name: 'toy", "no YAML"),
+        ("shown: {default: 3}", "shown: {toy: 3}", "lacks its default"),
+    ],
+)
+def test_a_broken_suite_file_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = (Path(__file__).parent / "data" / "toy.yaml").read_text()
+    assert old in text
+    (tmp_path / "mine.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError) as caught:
+        load_suite(str(tmp_path / "mine.yaml"))
+    assert str(tmp_path / "mine.yaml") in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_a_missing_suite_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no suite file"):
+        load_suite(str(tmp_path / "none.yaml"))

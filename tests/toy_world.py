@@ -1,0 +1,191 @@
+"""A world for tests: the random-weight model, a handful of names, and judges that read the pixels themselves.
+
+It imports torch only where it needs it, like a real world, so that tests can tell who else does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from erasebench.concepts import ErasureTask, Kind
+from erasebench.errors import UserError
+from erasebench.identity import identity_field, runtime_field
+from erasebench.judges.base import NO_FACE, SCORED, Judge, Pixels
+from erasebench.method import Box, Method, MethodConfig, Segmentation, Workspace
+from erasebench.weights import files_digest
+from erasebench.world import Cast, GeneralRow, SamplingDefaults, World
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import StableDiffusionPipeline
+    from PIL.Image import Image
+
+    from erasebench.erasure import Erasure
+
+ERASE = ("Ann Ash", "Bob Bell", "Cat Cole", "Dan Dunn")
+RETAIN = ("Eve East", "Fay Ford", "Gil Gray", "Hal Hart", "Ida Ives", "Jon June")
+PIXELS = 16
+
+
+class BrightnessJudge(Judge):
+    """Names a person by the image's mean brightness; a seventh of the images have 'no face'."""
+
+    name = "identity"
+    columns = ("predicted",)
+
+    def identity(self) -> dict[str, Any]:
+        return {"judge": self.name, "version": 1}
+
+    def score(self, images: Sequence[Pixels], rows: pd.DataFrame) -> pd.DataFrame:
+        names = ERASE + RETAIN
+        sums = [int(image.sum()) for image in images]
+        return pd.DataFrame(
+            {
+                "outcome": [NO_FACE if value % 7 == 0 else SCORED for value in sums],
+                "predicted": [None if value % 7 == 0 else names[value % len(names)] for value in sums],
+            }
+        )
+
+
+class BrightnessScore(Judge):
+    """A CLIP score's stand-in: the mean brightness in points."""
+
+    name = "clip-score"
+    columns = ("clip_score",)
+
+    def identity(self) -> dict[str, Any]:
+        return {"judge": self.name, "version": 1}
+
+    def score(self, images: Sequence[Pixels], rows: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"outcome": SCORED, "clip_score": [float(image.mean()) for image in images]})
+
+
+class WholeImage:
+    """A segmenter that finds everything everywhere."""
+
+    digest = "whole-image"
+
+    def segment(self, images: Sequence[Image], phrase: str) -> list[Segmentation]:
+        box = Box(0, 0, PIXELS, PIXELS, 1.0)
+        return [Segmentation([box], np.ones((1, PIXELS, PIXELS), dtype=bool)) for _ in images]
+
+
+class ToyWorld(World):
+    """The model lies in the folder that --model names; it is made there where absent."""
+
+    name: ClassVar[str] = "toy"
+    about: ClassVar[str] = "Random weights: the figures mean nothing."
+    judges: ClassVar[frozenset[str]] = frozenset(("identity", "clip-score"))
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sampling = SamplingDefaults(steps=2, guidance=3.0, width=PIXELS, height=PIXELS, batch_size=4)
+        self.cast = Cast({("person", "erase"): ERASE, ("person", "retain"): RETAIN})
+
+    @classmethod
+    def open(cls, model: str | None = None) -> ToyWorld:
+        if model is None:
+            raise UserError("The toy world needs a folder.", "Give --model.")
+        if not Path(model).exists():
+            from tests.tiny_model import write_tiny_model
+
+            write_tiny_model(Path(model))
+        return cls(Path(model))
+
+    def weights_digest(self) -> str:
+        return files_digest(self.folder.rglob("*.safetensors"), self.folder)
+
+    def pipeline(
+        self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    ) -> StableDiffusionPipeline:
+        from erasebench.worlds.loading import load_pipeline
+
+        return load_pipeline(self.folder, device, dtype)
+
+    def segmenter(self, device: torch.device | str = "cpu") -> WholeImage:
+        return WholeImage()
+
+    def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
+        return {"identity": BrightnessJudge, "clip-score": BrightnessScore}[name]()
+
+    def prior_captions(self) -> tuple[str, ...]:
+        return ("a red ball", "two blue boxes")
+
+    def general_prompts(self) -> list[GeneralRow]:
+        return [GeneralRow(f"a general scene {place}", 7) for place in ("on a table", "at sea", "in the snow")]
+
+
+class BlindWorld(ToyWorld):
+    """The same, with no recogniser to be had."""
+
+    def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
+        if name == "identity":
+            raise UserError("The recogniser's weights are not here.", "Put them into the folder.")
+        return super().judge(name, device)
+
+
+class ShiftConfig(MethodConfig):
+    amount: float = identity_field(0.1, "Added to every weight", source="ours")
+    steps: int = runtime_field(3, "Times it is announced", ge=1)
+
+
+class Shift(Method):
+    """Adds a constant to one projection, and counts in its scratch folder how often it was begun."""
+
+    name: ClassVar[str] = "shift"
+    kinds: ClassVar[frozenset[Kind]] = frozenset(("person",))
+    Config: ClassVar[type[MethodConfig]] = ShiftConfig
+
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        from erasebench.erasure import Erasure
+
+        workspace.folder.mkdir(parents=True, exist_ok=True)
+        (workspace.folder / f"begun-{os.getpid()}").touch()
+        prompts = [f"a photo of {concept.name}" for concept in task.concepts]
+        images = workspace.sample(prompts, range(len(prompts)))
+        found = workspace.segment(images, task.concepts[0].name)
+        parameters = dict(pipeline.unet.named_parameters())
+        name = next(name for name in parameters if name.endswith("attn2.to_k.weight"))
+        with workspace.progress(self.config.steps, "shift") as advance:
+            advance(self.config.steps)
+        value = (parameters[name].detach() + self.config.amount).clone()
+        return Erasure({f"unet.{name}": value}, {"task": task.model_dump(mode="json"), "found": len(found)})
+
+
+class Vandal(Shift):
+    """Leaves the pipeline changed, as no method may."""
+
+    name: ClassVar[str] = "vandal"
+
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        from erasebench.erasure import Erasure
+
+        next(pipeline.unet.parameters()).data.add_(1.0)
+        return Erasure()
+
+
+class Clumsy(Shift):
+    """Breaks off."""
+
+    name: ClassVar[str] = "clumsy"
+
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        raise RuntimeError("out of memory, it says")
+
+
+class Overflow(Shift):
+    """Makes weights that paint no image."""
+
+    name: ClassVar[str] = "overflow"
+
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        from erasebench.erasure import Erasure
+
+        name, value = next(iter(pipeline.unet.named_parameters()))
+        return Erasure({f"unet.{name}": value.detach() * float("nan")})
