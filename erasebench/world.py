@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -115,6 +116,10 @@ class World(ABC):
     @abstractmethod
     def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
         """One of `judges`. UserError says which weights are missing and where to put them."""
+
+    def judge_files(self) -> tuple[Path, ...]:
+        """Files outside the package and the model that judges read: where one changes, nothing counts as finished."""
+        return ()
 
     @abstractmethod
     def prior_captions(self) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import erasebench
 from erasebench.cli import main  # noqa: F401
+from erasebench.image_store import ImageStore
+from erasebench.judgement_store import JudgementStore
 from erasebench.runner import stages
-from erasebench.store import ImageStore, JudgementStore
 
 HERE = Path(__file__).parent
 

@@ -15,7 +15,9 @@ from PIL import Image
 
 from erasebench.cost import Cost
 from erasebench.errors import UserError
-from erasebench.store import BusyError, ImageStore, JudgementStore, RunFolder, full_disk_named
+from erasebench.image_store import ImageStore, full_disk_named
+from erasebench.judgement_store import JudgementStore
+from erasebench.store import BusyError, RunFolder
 
 PIXELS = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)
 COST = Cost(0.5, 100)

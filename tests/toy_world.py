@@ -101,9 +101,7 @@ class ToyWorld(World):
     def weights_digest(self) -> str:
         return files_digest(self.folder.rglob("*.safetensors"), self.folder)
 
-    def pipeline(
-        self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
-    ) -> StableDiffusionPipeline:
+    def pipeline(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
         from erasebench.worlds.loading import load_pipeline
 
         return load_pipeline(self.folder, device, dtype)
@@ -131,12 +129,12 @@ class BlindWorld(ToyWorld):
 
 
 class ShiftConfig(MethodConfig):
-    amount: float = identity_field(0.1, "Added to every weight", source="ours")
+    amount: float = identity_field(20.0, "Factor of every weight", source="ours")
     steps: int = runtime_field(3, "Times it is announced", ge=1)
 
 
 class Shift(Method):
-    """Adds a constant to one projection, and counts in its scratch folder how often it was begun."""
+    """Multiplies one projection, and counts in its scratch folder how often it was begun."""
 
     name: ClassVar[str] = "shift"
     kinds: ClassVar[frozenset[Kind]] = frozenset(("person",))
@@ -151,10 +149,10 @@ class Shift(Method):
         images = workspace.sample(prompts, range(len(prompts)))
         found = workspace.segment(images, task.concepts[0].name)
         parameters = dict(pipeline.unet.named_parameters())
-        name = next(name for name in parameters if name.endswith("attn2.to_k.weight"))
+        name = next(name for name in parameters if name.endswith("attn2.to_v.weight"))
         with workspace.progress(self.config.steps, "shift") as advance:
             advance(self.config.steps)
-        value = (parameters[name].detach() + self.config.amount).clone()
+        value = parameters[name].detach() * self.config.amount
         return Erasure({f"unet.{name}": value}, {"task": task.model_dump(mode="json"), "found": len(found)})
 
 

@@ -10,12 +10,19 @@ from torch import Tensor
 
 
 class TextStates:
-    """Encodes prompts with a pipeline's own tokenizer and text encoder, in batches of at most `batch_size` prompts."""
+    """Encodes prompts with a pipeline's own tokenizer and text encoder, in batches of at most `batch_size` prompts.
 
-    def __init__(self, pipeline: StableDiffusionPipeline, batch_size: int = 64) -> None:
+    `encode` remembers its first `remembered` prompts (0.1 GB a thousand at width 320, 0.24 GB at 768), since closed
+    forms come back to the same prompts stage after stage. Nothing is ever evicted, so what is remembered depends on
+    the order of the calls alone.
+    """
+
+    def __init__(self, pipeline: StableDiffusionPipeline, batch_size: int = 64, remembered: int = 1024) -> None:
         self.tokenizer = pipeline.tokenizer
         self._encoder = pipeline.text_encoder
         self._batch_size = batch_size
+        self._room = remembered
+        self._known: dict[str, Tensor] = {}
 
     @property
     def width(self) -> int:
@@ -34,7 +41,12 @@ class TextStates:
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """States [len(prompts), context, width] of all prompts at once."""
-        return torch.cat(list(self.batches(prompts)))
+        missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
+        fresh = dict(zip(missing, (states for batch in self.batches(missing) for states in batch), strict=True))
+        found = torch.stack([fresh[prompt] if prompt in fresh else self._known[prompt] for prompt in prompts])
+        # A clone, since a row of a batch would keep the whole batch in memory.
+        self._known |= {prompt: fresh[prompt].clone() for prompt in missing[: self._room - len(self._known)]}
+        return found
 
     @torch.no_grad()
     def _encode(self, prompts: list[str]) -> Tensor:

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 from erasebench.atomic import write_bytes, write_json
+from erasebench.image_store import ImageStore
 from erasebench.record import Record
 from erasebench.runner.job import Job
-from erasebench.store import ImageStore
 
 
 def finished(job: Job) -> Record | None:

@@ -74,6 +74,7 @@ class Job:
                 "installation": installation_digest(),
                 "packages": installed_packages(),
                 "world": [self.world.name, _world_source(self.world)],
+                "judges": files_digest(self.world.judge_files(), Path("/")),
                 "suite": self.suite.digest,
                 "numerics": self.numerics,
                 "method": self.chosen.identity,

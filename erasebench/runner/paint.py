@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from erasebench.cost import Cost, measured
+from erasebench.image_store import ImageStore
 from erasebench.progress import progress_bar
 from erasebench.sampling import Sampler, Shot
-from erasebench.store import ImageStore
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline

@@ -33,6 +33,10 @@ class Session:
         """The base pipeline; every erasure is applied to it and taken off again."""
         return self.world.pipeline(self.device, torch.float32)
 
+    def renew_pipeline(self) -> None:
+        """Load the pipeline afresh when it is next asked for: somebody may have left it changed."""
+        self.__dict__.pop("pipeline", None)
+
     @cached_property
     def segmenter(self) -> str:
         """The digest of the world's segmenter, or why there is none."""

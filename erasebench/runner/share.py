@@ -9,12 +9,12 @@ from pathlib import Path
 from erasebench.atomic import atomic_write
 from erasebench.erasure import Erasure
 from erasebench.identity import NumericsProfile
+from erasebench.image_store import ImageStore
 from erasebench.prompts import COLUMNS, PromptTable
 from erasebench.runner.job import image_digests, numerics_of
 from erasebench.runner.paint import paint
 from erasebench.runner.session import Session
 from erasebench.sampling import Shot
-from erasebench.store import ImageStore
 from erasebench.world import World
 
 

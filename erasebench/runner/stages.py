@@ -14,6 +14,8 @@ from erasebench.cost import Cost, measured, total
 from erasebench.erasure import RECORD_FILE, Erasure
 from erasebench.errors import UserError
 from erasebench.identity import digest
+from erasebench.image_store import ImageStore
+from erasebench.judgement_store import JudgementStore
 from erasebench.progress import progress_bar
 from erasebench.prompts import Group
 from erasebench.runner.job import Job
@@ -21,7 +23,7 @@ from erasebench.runner.paint import paint
 from erasebench.runner.session import Session, weights_of
 from erasebench.runner.workspace import RunWorkspace
 from erasebench.sampling import Shot
-from erasebench.store import ImageStore, JudgementStore, RunFolder
+from erasebench.store import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +39,18 @@ def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]
     cost_file = folder.erasure / "cost.json"
     if (folder.erasure / RECORD_FILE).exists() and cost_file.exists():
         return Erasure.load(folder.erasure), Cost(*json.loads(cost_file.read_text(encoding="utf-8")))
+    try:
+        erasure, cost = _erased(job, session, folder)
+    except BaseException:
+        # Whatever broke off may have been in the middle of changing the weights that every later job rests on.
+        session.renew_pipeline()
+        raise
+    erasure.save(folder.erasure)
+    write_json(cost_file, list(cost))
+    return erasure, cost
+
+
+def _erased(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]:
     pipeline = session.pipeline
     before = weights_of(pipeline)
     workspace = RunWorkspace(job.world, pipeline, job.profile, seed=job.request.seed, folder=folder.scratch)
@@ -49,8 +63,6 @@ def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]
             f"The method {job.chosen.name} left the pipeline changed ({changed[0]} and {len(changed) - 1} more).",
             "A method has to put back what it changes: every later run would measure another model.",
         )
-    erasure.save(folder.erasure)
-    write_json(cost_file, list(cost))
     return erasure, cost
 
 

@@ -13,7 +13,7 @@ from urllib.request import getproxies
 
 from erasebench.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
-from erasebench.weights import files_digest
+from erasebench.weights import cache_folder, files_digest
 from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, SizeName, World
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from erasebench.judges.base import Judge
 
 HUB_ID = "CompVis/stable-diffusion-v1-4"
+CLIP_HUB_ID = "timm/vit_base_patch32_clip_224.openai"
+CLIP_FILE = "open_clip_model.safetensors"
 CAST_FILE = Path(__file__).parent / "data" / "concept_names.csv"
 COMPONENTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 _KINDS: dict[str, Kind] = {"celebrity": "person", "style": "style"}
@@ -60,10 +62,9 @@ class StableDiffusionWorld(World):
     @cached_property
     def sampling(self) -> SamplingDefaults:  # type: ignore[override]
         """The protocol's 50 steps at 7.5, at the model's own size: 512 pixels for v1.4."""
-        latents, channels = (
-            _config_value(self.folder / part, key) for part, key in (("unet", "sample_size"), ("vae", "block_out_channels"))
-        )
-        pixels = latents * 2 ** (len(channels) - 1)
+        latents = _config_value(self.folder / "unet", "sample_size")
+        halvings = len(_config_value(self.folder / "vae", "block_out_channels")) - 1
+        pixels = latents * 2**halvings
         return SamplingDefaults(steps=50, guidance=7.5, width=pixels, height=pixels, batch_size=8)
 
     @cached_property
@@ -96,13 +97,29 @@ class StableDiffusionWorld(World):
         )
 
     def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
-        """UserError that names the weights which the judge needs."""
+        """CLIP score from local weights; UserError that says what the judge needs, and where to put it."""
         if name not in self.judges:
             raise UserError(f"There is no judge '{name}'.", did_you_mean(name, self.judges))
-        raise UserError(
-            f"The judge {name} needs {_NEEDS[name]}, which this version does not load.",
-            "The images are kept: judge them once the judge is there, or use --world miniature.",
-        )
+        if name != "clip-score":
+            raise UserError(
+                f"The judge {name} needs {_NEEDS[name]}, which this version does not load.",
+                "The images are kept: judge them once the judge is there, or use --world miniature.",
+            )
+        weights = weights_folder() / CLIP_FILE
+        if not weights.is_file():
+            raise UserError(
+                f"The judge {name} needs CLIP ViT-B/32's weights at {weights}.",
+                f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir {weights.parent}",
+            )
+        import torch
+
+        from erasebench.judges.clip import ClipScoreJudge
+
+        return ClipScoreJudge.from_openai(weights, torch.device(device))
+
+    def judge_files(self) -> tuple[Path, ...]:
+        """What has been put into the folder of judges' weights."""
+        return tuple(sorted(path for path in weights_folder().rglob("*") if path.is_file()))
 
     def prior_captions(self) -> tuple[str, ...]:
         """None: COCO's captions are not shipped."""
@@ -115,10 +132,14 @@ class StableDiffusionWorld(World):
 
 _NEEDS = {
     "identity": "the celebrity detector's resources folder",
-    "clip-score": "CLIP ViT-B/32 weights",
-    "clip-accuracy": "CLIP ViT-B/32 weights",
+    "clip-accuracy": "the object suite's classes",
     "fid": "Inception weights and COCO's reference images",
 }
+
+
+def weights_folder() -> Path:
+    """Where the judges' weights of real worlds are looked for."""
+    return cache_folder().absolute() / "weights"
 
 
 def _looks_local(model: str) -> bool:

@@ -39,6 +39,7 @@ class TrainedLora:
 
 def trained_loras(
     pipeline: StableDiffusionPipeline,
+    text: TextStates,
     concepts: Sequence[Concept],
     pairs: Mapping[str, Sequence[PromptPair]],
     images: Sequence[TrainingImages],
@@ -50,7 +51,6 @@ def trained_loras(
     Batches are always the same ones, whatever a killed run had finished, so a resumed run gives the same bits. Each
     LoRA is a peft folder in the workspace.
     """
-    text = TextStates(pipeline, config.text_batch_size)
     loras: list[TrainedLora] = []
     with workspace.progress(len(concepts) * config.steps, "MACE: LoRAs") as progress:
         for first in range(0, len(concepts), config.concepts_per_batch):

@@ -57,7 +57,7 @@ class Mace(Method):
 
         images = prepare(task.concepts, config, workspace)
         with erasure_of(refined, task, pairs, prior, conditions).applied_to(pipeline):
-            loras = trained_loras(pipeline, task.concepts, pairs, images, config, workspace)
+            loras = trained_loras(pipeline, text, task.concepts, pairs, images, config, workspace)
 
         if config.fusion == "naive-sum":
             fused = add_naively(refined, (trained.lora for trained in loras))

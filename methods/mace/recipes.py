@@ -56,7 +56,12 @@ AS_RELEASED = {"image_normalisation": "imagenet", "allow_ill_conditioned": True}
 OUR_RIDGE = 1.0
 
 # Sampling as the world does it: its own steps, guidance and DDIM.
-MINIATURE: Mapping[str, Any] = {"data_steps": None, "data_guidance": None, "data_scheduler": "ddim"}
+MINIATURE: Mapping[str, Any] = {
+    "data_steps": None,
+    "data_guidance": None,
+    "data_scheduler": "ddim",
+    "domain_prompts": 10,
+}
 MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     "object": {"learning_rate": 1e-3, "prior_weight_refinement": 1e-4, "ridge_refinement": 1.0, "ridge_fusion": 1.0},
     "person": {"prior_weight_refinement": 1e-4, "prior_weight_fusion": 1e-4, "domain_weight": 1e4, "ridge_fusion": 1.0},

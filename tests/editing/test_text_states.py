@@ -24,3 +24,16 @@ def test_small_batches_give_the_same_states() -> None:
     batches = list(TextStates(pipeline, batch_size=2).batches(prompts))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     torch.testing.assert_close(torch.cat(batches), TextStates(pipeline).encode(prompts))
+
+
+def test_remembered_prompts_keep_their_order_and_values_and_are_not_encoded_again() -> None:
+    pipeline = tiny_pipeline()
+    encoded: list[int] = []
+    pipeline.text_encoder.register_forward_pre_hook(lambda module, inputs: encoded.append(len(inputs[0])))
+    text = TextStates(pipeline, remembered=2)
+    first = text.encode(["a", "b", "a", "c"])
+    again = text.encode(["c", "b", "a"])
+    assert encoded == [3, 1]
+    assert torch.equal(first[0], first[2])
+    assert torch.equal(again[1:], first[[1, 0]])
+    torch.testing.assert_close(again[0], first[3])

@@ -135,3 +135,13 @@ def test_a_name_longer_than_the_context_is_refused_before_any_work(tmp_path: Pat
     with pytest.raises(UserError, match="92 tokens|tokens with start and end"):
         erase(tmp_path, task)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.cuda
+def test_on_cuda_every_stage_gives_what_it_gives_on_the_cpu(tmp_path: Path) -> None:
+    device = torch.device("cuda")
+    workspace = TestWorkspace(tiny_pipeline().to(device), tmp_path / "cuda", device=device)
+    on_cuda = Mace(MaceConfig(**SETTINGS)).erase(workspace.pipeline, PEOPLE, workspace)
+    for name, value in erase(tmp_path / "cpu").tensors.items():
+        assert on_cuda.tensors[name].device.type == "cpu"
+        torch.testing.assert_close(on_cuda.tensors[name], value, rtol=5e-2, atol=1e-3)

@@ -55,7 +55,7 @@ class TestWorkspace:
         )
         noise = [torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         images = self.pipeline(
-            list(prompts), latents=torch.stack(noise), num_inference_steps=2, guidance_scale=2.0
+            list(prompts), latents=torch.stack(noise).to(self.device), num_inference_steps=2, guidance_scale=2.0
         ).images
         self.pipeline.scheduler = kept
         return list(images)

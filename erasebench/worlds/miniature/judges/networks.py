@@ -89,6 +89,7 @@ def save_network(network: nn.Module, path: Path, labels: Sequence[str]) -> None:
     state = {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
     with atomic_write(path) as temporary:
         save_file(state, temporary, metadata={"labels": labels_digest(labels)})
+        temporary.chmod(0o644)  # safetensors writes for the owner alone, but package data is for everybody
 
 
 def load_network(network: Network, path: Path, labels: Sequence[str], device: torch.device) -> Network:

@@ -37,15 +37,18 @@ _WORDS = {
 
 
 class SegmenterNetwork(nn.Module):
-    """Pictures [n, 3, 64, 64] to mask logits [n, 12, 64, 64]: three halvings, three doublings, skips between."""
+    """Pictures [n, 3, 64, 64] to logits [n, 13, 64, 64]: of every part, and last of what belongs to none.
+
+    Three halvings, three doublings, skips between. A pixel belongs to one part, so the parts compete for it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        widths = (24, 32, 64, 96)
+        widths = (16, 32, 64, 128)
         self.stem = nn.Conv2d(3, widths[0], 3, 1, 1)
         self.down = nn.ModuleList(ResidualBlock(a, b, 2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(ResidualBlock(b + a, a) for a, b in reversed(list(pairwise(widths))))
-        self.out = nn.Conv2d(widths[0], len(PARTS), 1)
+        self.out = nn.Conv2d(widths[0], len(PARTS) + 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.stem(x))
@@ -55,8 +58,8 @@ class SegmenterNetwork(nn.Module):
             x = block(x)
         for block, skip in zip(self.up, reversed(skips), strict=True):
             x = block(torch.cat([nn.functional.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1))
-        masks: Tensor = self.out(x)
-        return masks
+        logits: Tensor = self.out(x)
+        return logits
 
 
 @lru_cache
@@ -113,7 +116,7 @@ class MiniatureSegmenter:
         maps: list[np.ndarray] = []
         for start in range(0, len(pixels), self.batch_size):
             logits = self.network(as_batch(pixels[start : start + self.batch_size], self.device))
-            maps += list(logits[:, part].sigmoid().float().cpu().numpy())
+            maps += list(logits.softmax(1)[:, part].float().cpu().numpy())
         return maps
 
 

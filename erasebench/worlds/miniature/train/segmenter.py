@@ -23,10 +23,10 @@ PICTURES = 6_000
 
 _PAINT = mixture(
     {
-        lambda rng: painter.paint_person(None, None, rng): 0.38,
-        lambda rng: painter.paint_object(None, rng): 0.34,
+        lambda rng: painter.paint_person(None, None, rng): 0.2,
+        lambda rng: painter.paint_object(None, rng): 0.54,
         lambda rng: painter.paint_general(rng): 0.12,
-        lambda rng: painter.paint_mannequin(None, rng): 0.12,
+        lambda rng: painter.paint_mannequin(None, rng): 0.1,
         lambda rng: painter.paint_style(None, rng): 0.04,
     }
 )
@@ -49,11 +49,12 @@ def train(
         chosen = draw(len(images), BATCH, generator)
         both = torch.cat([normalised(images[chosen].to(device)), masks[chosen].to(device).float()], dim=1)
         both = warp(both, generator)
-        logits = model(degrade(both[:, :3], generator))
+        logits = model(degrade(both[:, :3], generator)).float()
         wanted = (both[:, 3:] > 0.5).float()
-        pixelwise = functional.binary_cross_entropy_with_logits(logits, wanted)
-        overlap = _dice(logits.sigmoid(), wanted)
-        return 10 * pixelwise + overlap, {"pixelwise": float(pixelwise.detach()), "dice": float(overlap.detach())}
+        wanted = torch.cat([wanted, (wanted.sum(1, keepdim=True) == 0).float()], dim=1)
+        pixelwise = functional.cross_entropy(logits, wanted.argmax(1))
+        overlap = _dice(logits.softmax(1)[:, : len(PARTS)], wanted[:, : len(PARTS)])
+        return pixelwise + overlap, {"pixelwise": float(pixelwise.detach()), "dice": float(overlap.detach())}
 
     torch.manual_seed(SEED)
     network = fit(

@@ -1,9 +1,10 @@
 """Stage 2b: the text tower (CLIPTextModel), trained to say at its tokens what a caption means.
 
-Two linear readers, thrown away afterwards, ask the states for the labels of the caption (who, attributes, artist,
-palette, stroke, object, colour, place ...): one reads the last token of each phrase for that phrase's labels, the other
-reads the end-of-text token and its padding copies for all labels. Each has weights of its own, so that a name's own
-tokens and the tail carry the meaning in different directions, as they do in CLIP.
+A linear reader, thrown away afterwards, asks the states for the labels of the caption (who, attributes, artist, object
+and so on): at the last token of each phrase for that phrase's labels, and at the end-of-text
+token and its padding copies for all labels. There it reads through a fixed random rotation, so that the tail carries
+the meaning in other directions than the words do. On Stable Diffusion an edit of the tail leaves most of a name's own
+tokens alone (MACE's ablation: 68% accuracy after refinement); without the rotation it left nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ WIDTH = 320
 STEPS = 1_400
 BATCH = 64
 SHORT = 20
+ROTATION_SEED = 5
 _FILLERS = [
     "the",
     "of",
@@ -71,7 +73,7 @@ _FILLERS = [
 
 
 class ReadText(nn.Module):
-    """The text tower with its two label readers."""
+    """The text tower with its label reader."""
 
     def __init__(self, tokenizer: CLIPTokenizer) -> None:
         super().__init__()
@@ -88,8 +90,17 @@ class ReadText(nn.Module):
             pad_token_id=tokenizer.pad_token_id,
         )
         self.tower = CLIPTextModel(config)
-        self.at_phrase = nn.Linear(WIDTH, len(label_index()))
-        self.at_tail = nn.Linear(WIDTH, len(label_index()))
+        self.read = nn.Linear(WIDTH, len(label_index()))
+        gaussian = torch.randn(WIDTH, WIDTH, generator=torch.Generator().manual_seed(ROTATION_SEED))
+        self.register_buffer("rotation", torch.linalg.qr(gaussian).Q)
+
+    def at_phrase(self, states: Tensor) -> Tensor:
+        """Label logits [..., L] of phrase tokens' states [..., d]."""
+        return self.read(states)
+
+    def at_tail(self, states: Tensor) -> Tensor:
+        """Label logits [..., L] of end-of-text and padding states [..., d]."""
+        return self.read(states @ self.rotation)
 
 
 def _shuffled(caption: str, generator: torch.Generator) -> str:

@@ -15,10 +15,11 @@ from .loop import fit, step_generator
 from .text import WIDTH
 from .tokenizer import POSITIONS
 
-STEPS = 9_000
+STEPS = 6_800
 BATCH = 64
 CAPTION_DROPOUT = 0.1
-TAIL_DROPOUT = 0.3
+TAIL_DROPOUT, WORDS_DROPOUT = 0.3, 0.5
+FIRST_WORDS_STEP = 2_800
 END_DROPOUT = 0.5
 SNR_CAP = 5.0
 PICTURES = 60_000
@@ -98,8 +99,18 @@ def without_tail(states: Tensor, ends: Tensor, empty: Tensor, keep_end: Tensor) 
     return torch.where((position >= first[:, None])[..., None], empty, states)
 
 
+def without_words(states: Tensor, ends: Tensor, empty: Tensor) -> Tensor:
+    """States whose words (all before the end-of-text token) are the empty prompt's at the same positions."""
+    position = torch.arange(states.shape[1], device=states.device)
+    return torch.where((position < ends.to(states.device)[:, None])[..., None], empty, states)
+
+
 def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATCH) -> UNet2DConditionModel:
-    """Train (or resume) and save `out/unet`; a share of the samples loses the tail, so that name tokens must matter."""
+    """Train (or resume) and save `out/unet`.
+
+    First a share of the samples loses the tail, so that a name's own tokens must be read; then a share loses the words,
+    so that the tail is read too. Neither alone then carries everything, as on Stable Diffusion.
+    """
     data = painted(out / "data", PICTURES, seed=2)
     vae = AutoencoderKL.from_pretrained(out / "vae")
     latents = latents_of(data, vae, out / "data" / f"latents-{PICTURES}.pt", device)
@@ -119,9 +130,13 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
         dropped = torch.rand(batch, generator=g) < CAPTION_DROPOUT
         texts = ["" if drop else data.captions[i] for i, drop in zip(index.tolist(), dropped.tolist(), strict=True)]
         states, ends = states_of(texts)
-        cut = torch.rand(batch, generator=g) < TAIL_DROPOUT
+        chance = torch.rand(batch, generator=g)
         keep_end = torch.rand(batch, generator=g) > END_DROPOUT
-        states = torch.where(cut[:, None, None].to(device), without_tail(states, ends, empty, keep_end), states)
+        if step < FIRST_WORDS_STEP:
+            cut, shortened = chance < TAIL_DROPOUT, without_tail(states, ends, empty, keep_end)
+        else:
+            cut, shortened = chance < WORDS_DROPOUT, without_words(states, ends, empty)
+        states = torch.where(cut[:, None, None].to(device), shortened, states)
         t = torch.randint(1000, (batch,), generator=g).to(device)
         noise = torch.randn(clean.shape, generator=g).to(device)
         level = noise_levels[t][:, None, None, None]

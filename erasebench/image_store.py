@@ -1,0 +1,146 @@
+"""Images by the digest of everything that decides them, with a ledger that says what each file has to hold."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from erasebench.cost import Cost
+from erasebench.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+
+@contextmanager
+def full_disk_named(folder: Path) -> Iterator[None]:
+    """Turn 'no space left on device' inside the block into a UserError that names `folder`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        what = f"The disk is full: writing to {folder} stopped. What was finished before is kept."
+        raise UserError(what, "Free some space and run the same command again: it goes on where it stopped.") from error
+
+
+class Entry(NamedTuple):
+    """What the ledger says of an image: size in bytes and sha256 (None where the model gave NaN), and what it cost."""
+
+    size: int | None
+    sha256: str | None
+    seconds: float = 0.0
+    peak_memory_bytes: int | None = None
+
+
+class ImageStore:
+    """The images of one edited model, each under the digest of everything that decides it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = folder / "ledger.jsonl"
+
+    def path(self, image: str) -> Path:
+        """Where the image of this digest lies."""
+        return self.folder / f"{image}.png"
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """The ledger; a line torn by a kill is an image that was not yet recorded."""
+        found: dict[str, Entry] = {}
+        if self.ledger.exists():
+            for line in self.ledger.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    row = json.loads(line)
+                    image = row.pop("image")
+                    found[image] = Entry(**row)
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    continue
+        return found
+
+    def put(self, image: str, pixels: NDArray[np.uint8] | None, cost: Cost) -> None:
+        """Store one image as PNG, then its line in the ledger. None: the model gave numbers that are no image."""
+        import PIL.Image
+
+        entry = Entry(None, None, *cost)
+        if pixels is not None:
+            buffer = io.BytesIO()
+            PIL.Image.fromarray(pixels).save(buffer, "PNG")
+            content = buffer.getvalue()
+            self._write(image, content)
+            entry = Entry(len(content), hashlib.sha256(content).hexdigest(), *cost)
+        self.entries[image] = entry
+        self._append({"image": image, **entry._asdict()})
+
+    def _write(self, image: str, content: bytes) -> None:
+        # Renamed but not flushed to the disk: after a power cut the ledger's sha256 finds a torn file, and a thousand
+        # small images need not wait for a thousand flushes.
+        temporary = self.folder / f".{image}.{os.getpid()}.tmp"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with full_disk_named(self.folder):
+            try:
+                temporary.write_bytes(content)
+                temporary.replace(self.path(image))
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _append(self, row: dict[str, Any]) -> None:
+        with full_disk_named(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                # The leading line end closes a line that a kill may have torn; the one write keeps two runs apart.
+                os.write(handle, f"\n{json.dumps(row)}\n".encode())
+            finally:
+                os.close(handle)
+
+    def missing(self, images: Iterable[str]) -> list[str]:
+        """Those of `images` that have to be made: never recorded, or gone."""
+        return [image for image in images if not self._present(image)]
+
+    def _present(self, image: str) -> bool:
+        entry = self.entries.get(image)
+        return entry is not None and (entry.sha256 is None or self.path(image).is_file())
+
+    def corrupted(self, images: Iterable[str]) -> list[str]:
+        """Those of `images` whose file is there but is not what was written."""
+        return [image for image in images if self.path(image).is_file() and self._read(image) is None]
+
+    def set_aside(self, image: str) -> Path:
+        """Move an image's file out of the way, keeping it, and forget its entry; returns where it went."""
+        aside = self.folder / "set-aside"
+        aside.mkdir(exist_ok=True)
+        target = next(path for n in range(10**6) if not (path := aside / f"{image}-{n}.png").exists())
+        self.path(image).replace(target)
+        self.entries.pop(image, None)
+        return target
+
+    def load(self, image: str) -> Image | NDArray[np.float32]:
+        """The RGB image; an array of NaN where the model gave none. UserError for a file that was changed."""
+        import numpy as np
+        import PIL.Image
+
+        if self.entries.get(image, Entry(0, "")).sha256 is None:
+            return np.full((1, 1, 3), np.nan, dtype=np.float32)
+        content = self._read(image)
+        if content is None:
+            what = f"{self.path(image)} is missing or not what was written."
+            raise UserError(what, "Run the same command again: the image is made anew, the rest is kept.")
+        return PIL.Image.open(io.BytesIO(content)).convert("RGB")
+
+    def _read(self, image: str) -> bytes | None:
+        entry, path = self.entries.get(image), self.path(image)
+        if entry is None or not path.is_file():
+            return None
+        content = path.read_bytes()
+        return content if hashlib.sha256(content).hexdigest() == entry.sha256 else None

@@ -1,0 +1,144 @@
+"""What a user types and reads: two lines for a mistake, its exit code, and no torch before there is work for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from erasebench.cli import main
+
+HERE = Path(__file__).parent
+TOY = ["--world", f"{HERE / 'toy_world.py'}:ToyWorld", "--suite", str(HERE / "data" / "toy.yaml")]
+RUN = ["run", "--method", "original", "--suite", "celebrity"]
+MISTAKES = [
+    (["run", "--method", "mac", "--suite", "celebrity"], "There is no method 'mac'.\nDid you mean 'mace'?"),
+    (["run", "--method", "mace", "--suite", "celebrit"], "There is no suite 'celebrit'.\nDid you mean 'celebrity'?"),
+    ([*RUN, "--world", "minature"], "There is no world 'minature'.\nDid you mean 'miniature'?"),
+    ([*RUN, "--method", "mace", "--set", "mace.stepz=3"], "mace has no setting 'stepz'.\nDid you mean 'steps'?"),
+    ([*RUN, "--method", "mace", "--set", "mace.steps=many"], "--set mace.steps: "),
+    ([*RUN, "--set", "steps"], "--set steps has no '='.\n"),
+    ([*RUN, "--set", "mace.steps=3"], "--set mace.steps: the method 'mace' is not part of this run.\n"),
+    ([*RUN, "--concepts", "Nobody At All"], "The world miniature knows no 'Nobody At All'.\n"),
+    ([*RUN, "--scale", "7"], "The suite celebrity has no scale 7.\n"),
+    ([*RUN, "--size", "ful"], "There is no size 'ful'.\nDid you mean 'full'?"),
+    ([*RUN, "--device", "gpu"], "There is no device 'gpu'.\n"),
+    ([*RUN, "--scale", "ten"], "Invalid value for"),
+    (["run", "--method", "mace"], "Missing option"),
+    (["rum"], "No such command 'rum'."),
+    (["run", "--metod", "mace"], "No such option: --metod"),
+    (["board", "--out", "/nonexistent-board"], "There is no record in /nonexistent-board/results.\n"),
+    (["list", "--method", "mac"], "There is no method 'mac'.\n"),
+    (["sample", "--prompts", "/nonexistent.csv", "--out", "x"], "The prompt table /nonexistent.csv cannot be read"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), MISTAKES, ids=lambda value: value[-1] if isinstance(value, list) else ""
+)
+def test_a_mistake_is_two_lines_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(message)
+    assert len(printed.err.strip().splitlines()) == 2
+    assert printed.out == ""
+
+
+LIGHT = """
+import json, sys
+from erasebench.cli import main
+for arguments in json.loads(sys.argv[1]):
+    main(arguments)
+    heavy = sorted({"torch", "diffusers", "transformers"} & set(sys.modules))
+    assert not heavy, (arguments, heavy)
+"""
+
+
+def test_help_list_and_mistakes_load_nothing_heavy() -> None:
+    import json
+
+    light = [["--help"], ["run", "--help"], ["list"], ["list", "--method", "mace"], *(case[0] for case in MISTAKES)]
+    subprocess.run([sys.executable, "-c", LIGHT, json.dumps(light)], check=True, capture_output=True)
+
+
+def test_list_shows_what_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("mace", "original", "celebrity", "miniature", "stable-diffusion-v1-4"):
+        assert name in printed
+
+
+def test_list_explains_every_setting_of_a_method(capsys: pytest.CaptureFixture[str]) -> None:
+    from erasebench.registry import load_method
+
+    assert main(["list", "--method", "mace"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in load_method("mace").Config.model_fields)
+
+
+def test_a_run_ends_with_the_boards_path(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    words = [
+        "--model",
+        str(tiny_model_folder),
+        "--out",
+        str(tmp_path / "board"),
+        "--runs-folder",
+        str(tmp_path / "runs"),
+    ]
+    arguments = ["run", "--method", "original", *TOY, *words, "--limit", "1"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"Board: {tmp_path / 'board' / 'README.md'}"
+    assert main(["board", "--out", str(tmp_path / "board")]) == 0
+    assert main([*arguments, "--method", f"{HERE / 'toy_world.py'}:Clumsy"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "clumsy on toy-2 failed: RuntimeError: out of memory, it says" in lines
+    assert lines[-2:] == ["1 of 2 runs failed.", f"Board: {tmp_path / 'board' / 'README.md'}"]
+
+
+FINISHED = """
+import sys
+from erasebench.cli import main
+assert main(sys.argv[1:]) == 0
+assert "torch" not in sys.modules, "torch was loaded to do nothing"
+"""
+
+
+def test_a_finished_run_is_answered_without_torch(tmp_path: Path, tiny_model_folder: Path) -> None:
+    words = [
+        "--model",
+        str(tiny_model_folder),
+        "--out",
+        str(tmp_path / "board"),
+        "--runs-folder",
+        str(tmp_path / "runs"),
+    ]
+    arguments = ["run", "--method", "original", *TOY, *words, "--limit", "1"]
+    assert main(arguments) == 0
+    again = [sys.executable, "-c", FINISHED, *arguments]
+    done = subprocess.run(again, check=True, capture_output=True, text=True, cwd=HERE.parent)
+    assert "original on toy-2: already done, nothing to do." in done.stdout
+
+
+def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("erasebench.board.write_board", interrupted)
+    assert main(["board"]) == 130
+    assert "goes on where it stopped" in capsys.readouterr().err
+
+
+def test_doctor_says_what_works_and_what_mends_the_rest(
+    capsys: pytest.CaptureFixture[str], tiny_model_folder: Path
+) -> None:
+    assert main(["doctor", "--world", "stable-diffusion-v1-4", "--model", str(tiny_model_folder)]) == 0
+    printed = capsys.readouterr().out
+    assert "stable-diffusion-v1-4: model" in printed
+    assert "To mend:" in printed
+    assert "- stable-diffusion-v1-4: judge fid: " in printed

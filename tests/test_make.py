@@ -1,0 +1,66 @@
+"""erasebench erase and sample: the parts of a run on their own, and several processes beside each other."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from erasebench.cli import main
+from erasebench.erasure import Erasure
+from tests.test_cli import TOY
+
+HERE = Path(__file__).parent
+PROMPTS = "prompt,seed\n" + "".join(f"a scene with {word},{seed}\n" for word in ("snow", "rain") for seed in (1, 2, 3))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    with (folder / "images.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    return {f"{row['prompt']} {row['seed']}": np.asarray(Image.open(folder / row["file"])).tobytes() for row in rows}
+
+
+def test_an_erasure_is_exported_and_samples_as_itself(
+    tmp_path: Path, tiny_model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ["--model", str(tiny_model_folder)]
+    words = [*TOY, *model, "--runs-folder", str(tmp_path / "runs"), "--export", str(tmp_path / "edited")]
+    assert main(["erase", "--method", f"{HERE / 'toy_world.py'}:Shift", *words]) == 0
+    printed = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    (tmp_path / "prompts.csv").write_text(PROMPTS)
+    common = ["sample", "--prompts", str(tmp_path / "prompts.csv"), *TOY[:2]]
+    assert main([*common, *model, "--erasure", printed["Erasure"], "--out", str(tmp_path / "one")]) == 0
+    assert main([*common, "--model", printed["Pipeline"], "--out", str(tmp_path / "two")]) == 0
+    assert main([*common, *model, "--out", str(tmp_path / "unedited")]) == 0
+    assert files(tmp_path / "one") == files(tmp_path / "two") != files(tmp_path / "unedited")
+    assert Erasure.load(Path(printed["Erasure"])).record["found"] == 2
+    assert isinstance(StableDiffusionPipeline.from_pretrained(printed["Pipeline"]), StableDiffusionPipeline)
+
+
+def test_processes_share_a_table_and_change_no_pixel(
+    tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "prompts.csv").write_text(PROMPTS)
+    common = ["sample", "--prompts", str(tmp_path / "prompts.csv"), *TOY[:2], "--model", str(tiny_model_folder)]
+    assert main([*common, "--out", str(tmp_path / "alone")]) == 0
+    for rank in ("1", "0"):
+        with monkeypatch.context() as patch:
+            for name, value in (("RANK", rank), ("LOCAL_RANK", rank), ("WORLD_SIZE", "2")):
+                patch.setenv(name, value)
+            assert main([*common, "--out", str(tmp_path / "shared"), "--device", "cpu"]) == 0
+            made = len(list((tmp_path / "shared").glob("*.png")))
+            assert made == (3 if rank == "1" else 6)
+    assert files(tmp_path / "shared") == files(tmp_path / "alone")
+
+
+def test_an_erasure_that_is_none_is_named(
+    tmp_path: Path, tiny_model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "prompts.csv").write_text(PROMPTS)
+    words = ["--prompts", str(tmp_path / "prompts.csv"), *TOY[:2], "--model", str(tiny_model_folder)]
+    assert main(["sample", *words, "--erasure", str(tmp_path), "--out", str(tmp_path / "x")]) == 2
+    assert f"No readable erasure in {tmp_path}" in capsys.readouterr().err
