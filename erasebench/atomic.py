@@ -22,7 +22,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-class atomic_write:
+class atomic_write:  # noqa: N801 - reads as a function in a with statement
     """`with atomic_write(path) as temporary:` gives a new path in the same folder (made if missing) to write to.
 
     On leaving the block the temporary file is flushed and takes the name `path`, replacing what was there. If the block

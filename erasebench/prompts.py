@@ -75,26 +75,31 @@ class PromptTable:
             writer.writerows(self.rows)
 
 
-def build_table(suite: Suite, selection: Selection, size: Size, general: Sequence[GeneralRow]) -> PromptTable:
-    """Suite x cast: erased names, retained names (kept, then unseen) and general prompts, each with its seeds 1..n."""
+def build_table(
+    suite: Suite, selection: Selection, size: Size, general: Sequence[GeneralRow], first_seed: int = 1
+) -> PromptTable:
+    """Suite x cast: erased names, retained names (kept, then unseen) and general prompts, each with its own seeds.
+
+    A prompt's n seeds are `first_seed`, `first_seed` + 1 ...: 1..n by the protocol.
+    """
     kept, unseen = _measured(selection, size)
     parts = [
-        *_cross("erased", selection.erased, suite.templates, size.seeds_for(len(selection.erased))),
-        *_cross("retained-kept", kept, suite.templates, size.retained_seeds),
-        *_cross("retained-unseen", unseen, suite.templates, size.retained_seeds),
+        *_cross("erased", selection.erased, suite.templates, first_seed, size.seeds_for(len(selection.erased))),
+        *_cross("retained-kept", kept, suite.templates, first_seed, size.retained_seeds),
+        *_cross("retained-unseen", unseen, suite.templates, first_seed, size.retained_seeds),
         *(("general", "", row.prompt, row.seed) for row in general[: size.general]),
     ]
     return PromptTable(tuple(PromptRow(row, *part) for row, part in enumerate(parts)))
 
 
 def _cross(
-    group: Group, names: Iterable[str], templates: Sequence[str], n_seeds: int
+    group: Group, names: Iterable[str], templates: Sequence[str], first_seed: int, n_seeds: int
 ) -> Iterable[tuple[Group, str, str, int]]:
     return (
         (group, name, template.replace("{name}", name), seed)
         for name in names
         for template in templates
-        for seed in range(1, n_seeds + 1)
+        for seed in range(first_seed, first_seed + n_seeds)
     )
 
 

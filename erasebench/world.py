@@ -86,6 +86,10 @@ class World(ABC):
     default_size: ClassVar[SizeName] = "small"
     judges: ClassVar[frozenset[str]] = frozenset(("identity", "clip-score", "clip-accuracy", "fid"))
     """The names that `judge` knows."""
+    recipes: ClassVar[str | None] = None
+    """The world whose recipes methods use here; None: this one's own."""
+    first_seed: ClassVar[int] = 1
+    """The first evaluation seed of every prompt of a suite; 1 by the protocol."""
 
     sampling: SamplingDefaults
     cast: Cast

@@ -12,7 +12,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import erasebench
-from erasebench.cli import main  # noqa: F401
 from erasebench.image_store import ImageStore
 from erasebench.judgement_store import JudgementStore
 from erasebench.runner import stages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from PIL import Image
 
 import erasebench
+from erasebench.cli import main
+from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.record import Record
 from erasebench.runner.run import Summary
@@ -244,7 +247,7 @@ def test_a_mistake_is_found_before_any_work(words: dict[str, Any], change: dict[
 
 def test_a_killed_run_goes_on_and_ends_the_same(words: dict[str, Any], tmp_path: Path) -> None:
     places = [words[key] for key in ("model", "out", "runs_folder")]
-    for kill in ("erase:1", "put:17", "judge:5"):
+    for kill in ("erase:2", "put:5", "judge:2"):
         arguments = [sys.executable, str(DRIVER), kill, *map(str, places)]
         assert subprocess.run(arguments, capture_output=True, cwd=HERE.parent, check=False).returncode == -9
     resumed = erasebench.run(**words)
@@ -256,3 +259,20 @@ def test_a_killed_run_goes_on_and_ends_the_same(words: dict[str, Any], tmp_path:
 
 def test_a_kill_costs_at_most_a_chunk_of_judgements() -> None:
     assert ROWS_PER_CHUNK <= 256
+
+
+def test_the_recorded_command_makes_the_record_again(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"shift.amount": 0.5}
+    record = of(erasebench.run(**words, settings=settings, concepts=["Bob Bell"], limit=1, seed=3), "shift")
+    program, *arguments = shlex.split(record.command)
+    places = ["--out", str(words["out"]), "--runs-folder", str(words["runs_folder"])]
+    assert (program, main([*arguments, *places])) == ("erasebench", 0)
+    assert f"shift on toy-{record.scale}: already done, nothing to do." in capsys.readouterr().out
+
+
+def test_mace_goes_through_the_whole_path(words: dict[str, Any]) -> None:
+    settings = {"mace.steps": 2, "mace.data_steps": 2, "mace.n_images": 2}
+    record = of(erasebench.run(**words | {"method": "mace"}, settings=settings, limit=1), "mace")
+    assert record.status == "done"
+    assert record.manifest.digests["erasure"] != Erasure().digest
+    assert record.manifest.config["method"]["steps"] == 2  # type: ignore[index, call-overload]

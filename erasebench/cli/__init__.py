@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -34,26 +35,34 @@ app.command("doctor")(inspect.doctor)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0 done, 1 a run failed (the others still ran), 2 bad arguments, 130 interrupted."""
-    _log_plainly()
-    try:
-        code = app(args=None if arguments is None else list(arguments), prog_name="erasebench", standalone_mode=False)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except UsageError as error:
-        print(f"{error.format_message()}\nSee erasebench --help.", file=sys.stderr)
-        return 2
-    except (KeyboardInterrupt, typer.Abort):
-        code = 130
+    with _plain_messages():
+        try:
+            words = None if arguments is None else list(arguments)
+            code = app(args=words, prog_name="erasebench", standalone_mode=False)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            return 2
+        except UsageError as error:
+            print(f"{error.format_message()}\nSee erasebench --help.", file=sys.stderr)
+            return 2
+        except (KeyboardInterrupt, typer.Abort):
+            code = 130
     if code == 130:
         print("Interrupted. Run the same command again: it goes on where it stopped.", file=sys.stderr)
     return int(code or 0)
 
 
-def _log_plainly() -> None:
+@contextmanager
+def _plain_messages() -> Iterator[None]:
+    """What erasebench reports goes to stdout as it is: no logger names, no timestamps."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("erasebench")
-    logger.handlers[:] = [handler]
+    before = logger.level
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)

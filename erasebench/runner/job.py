@@ -146,11 +146,13 @@ def plan(request: Request) -> list[Job]:
 def _jobs(request: Request, world: World, suite: Suite, suite_asked: str) -> Iterator[Job]:
     selection = select(suite, world, request.scale, request.concepts)
     size = request.size or world.default_size
-    table = build_table(suite, selection, suite.sizes[size], world.general_prompts())
+    table = build_table(suite, selection, suite.sizes[size], world.general_prompts(), world.first_seed)
     if request.limit is not None:
         table = table.limited(request.limit)
     for name in request.all_methods:
-        chosen = choose(request, name, kind=suite.kind, n_concepts=len(selection.erased))
+        chosen = choose(
+            request, name, recipes=world.recipes or world.name, kind=suite.kind, n_concepts=len(selection.erased)
+        )
         yield Job(request, world, suite, suite_asked, selection, size, chosen, table)
 
 

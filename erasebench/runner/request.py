@@ -93,8 +93,8 @@ class Chosen:
         return {"method": self.name, "version": self.version, "config": identity_of(self.config)}
 
 
-def choose(request: Request, name: str, *, kind: Kind, n_concepts: int) -> Chosen:
-    """The method `name` with its recipe and the request's settings.
+def choose(request: Request, name: str, *, recipes: str, kind: Kind, n_concepts: int) -> Chosen:
+    """The method `name` with its recipe for the world `recipes` and the request's settings.
 
     UserError for an unknown method or recipe, a kind that it does not erase, or a setting that is unknown or wrong.
     """
@@ -103,7 +103,7 @@ def choose(request: Request, name: str, *, kind: Kind, n_concepts: int) -> Chose
         kinds = ", ".join(sorted(method.kinds))
         raise UserError(f"{method.name} does not erase concepts of kind {kind}.", f"It erases: {kinds}.")
     variant = request.recipe if name in request.methods and name not in request.baselines else "default"
-    config = method.recipe(world=request.world, kind=kind, n_concepts=n_concepts, variant=variant)
+    config = method.recipe(world=recipes, kind=kind, n_concepts=n_concepts, variant=variant)
     changes = _settings_of(method, name, request)
     if changes:
         try:

@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from erasebench.editing.tokens import PLACEHOLDER
 from erasebench.errors import UserError
-from erasebench.identity import identity_field, runtime_field
+from erasebench.identity import identity_field
 from erasebench.method import MethodConfig
 
 REFUSED = {
@@ -119,10 +119,15 @@ class MaceConfig(MethodConfig):
     zero_latents: bool = identity_field(False, f"Refused: {REFUSED['zero_latents']}", source="off when published")
     prior_loss: bool = identity_field(False, f"Refused: {REFUSED['prior_loss']}", source="off when published")
 
-    concepts_per_batch: int = runtime_field(
-        10, "Concepts whose LoRAs train in one U-Net batch; fewer need less memory", unit="concepts", ge=1
+    # Batch shapes change results in the last digits, so they are part of the identity.
+    concepts_per_batch: int = identity_field(
+        10,
+        "Concepts whose LoRAs train in one U-Net batch; fewer need less memory",
+        source="ours",
+        unit="concepts",
+        ge=1,
     )
-    text_batch_size: int = runtime_field(64, "Prompts encoded at a time", unit="prompts", ge=1)
+    text_batch_size: int = identity_field(64, "Prompts encoded at a time", source="ours", unit="prompts", ge=1)
 
     @model_validator(mode="after")
     def _supported(self) -> Self:

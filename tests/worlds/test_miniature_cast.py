@@ -17,7 +17,9 @@ def test_committed_cast_is_what_the_recipe_makes() -> None:
 
 
 @pytest.mark.parametrize("members", [cast.people(), cast.artists()], ids=["people", "artists"])
-def test_each_list_has_240_distinct_names_in_the_protocols_roles(members: tuple[cast.Person | cast.Artist, ...]) -> None:
+def test_each_list_has_240_distinct_names_in_the_protocols_roles(
+    members: tuple[cast.Person | cast.Artist, ...],
+) -> None:
     assert len({member.name for member in members}) == 240
     assert Counter(member.role for member in members) == cast.ROLES
 

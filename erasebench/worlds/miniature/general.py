@@ -15,11 +15,11 @@ from erasebench.world import GeneralRow
 GENERAL_FILE = Path(__file__).with_name("general.csv")
 PRIOR_FILE = Path(__file__).with_name("prior_captions.txt")
 GENERAL_SEED, PRIOR_SEED = 70, 71
-GENERAL_ROWS, PRIOR_CAPTIONS = 1_000, 1_500
+GENERAL_ROWS, VALIDATION_ROWS, PRIOR_CAPTIONS = 1_000, 300, 1_500
 
 
 def general_rows() -> list[GeneralRow]:
-    """The general group: row i is the caption of the painter's general picture i, with evaluation seed i + 1."""
+    """Row i is the caption of the painter's general picture i, with seed i + 1: the suites' rows, then validation's."""
     with GENERAL_FILE.open(encoding="utf-8", newline="") as handle:
         return [GeneralRow(row["prompt"], int(row["seed"])) for row in csv.DictReader(handle)]
 
@@ -44,7 +44,7 @@ def _captions(seed: int, n: int) -> list[str]:
 
 def write_captions() -> None:
     """Write both files from the painter."""
-    general = _captions(GENERAL_SEED, GENERAL_ROWS)
+    general = _captions(GENERAL_SEED, GENERAL_ROWS + VALIDATION_ROWS)
     with GENERAL_FILE.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(["prompt", "seed"])

@@ -104,4 +104,4 @@ class MiniatureWorld(World):
 
     def general_prompts(self) -> list[GeneralRow]:
         """1,000 general captions, the role of COCO."""
-        return general.general_rows()
+        return general.general_rows()[: general.GENERAL_ROWS]

@@ -17,7 +17,9 @@ from .networks import as_batch
 
 
 class MiniatureFeatures:
-    """float32 [n, 64]. The network learned people, objects, strokes, palettes and the stand-in, so all of them count.
+    """float32 [n, 64], each of length 8: the kernel distance's cubic kernel expects values around one.
+
+    The network learned people, objects, strokes, palettes and the stand-in, so all of them count.
 
     Distances in these features say nothing about Inception's: the figures are FID-mini and KD-mini, never FID.
     """
@@ -43,5 +45,6 @@ class MiniatureFeatures:
         parts = []
         for start in range(0, len(images), self.batch_size):
             batch = as_batch(images[start : start + self.batch_size], self.device)
-            parts.append(self.network.features(batch).float().cpu().numpy())
+            found = torch.nn.functional.normalize(self.network.features(batch).float(), dim=1)
+            parts.append((found * attributes.FEATURES**0.5).cpu().numpy())
         return np.concatenate(parts)

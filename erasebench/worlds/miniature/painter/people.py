@@ -89,8 +89,10 @@ def _hair_front(f: Frame, shape: str, colour: Colour) -> None:
                 (11, -11),
                 (17, -13),
                 (14, -3),
-            ]
-            + [(10, -8), (0, -9), (-10, -8)],
+                (10, -8),
+                (0, -9),
+                (-10, -8),
+            ],
             colour,
         )
     elif shape == "curly":

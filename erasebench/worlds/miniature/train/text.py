@@ -1,10 +1,9 @@
 """Stage 2b: the text tower (CLIPTextModel), trained to say at its tokens what a caption means.
 
 A linear reader, thrown away afterwards, asks the states for the labels of the caption (who, attributes, artist, object
-and so on): at the last token of each phrase for that phrase's labels, and at the end-of-text
-token and its padding copies for all labels. There it reads through a fixed random rotation, so that the tail carries
-the meaning in other directions than the words do. On Stable Diffusion an edit of the tail leaves most of a name's own
-tokens alone (MACE's ablation: 68% accuracy after refinement); without the rotation it left nothing.
+and so on): at the last token of each phrase for that phrase's labels, and at the end-of-text token and its padding
+copies for all labels. There it reads through a fixed random rotation, so that the tail carries the meaning in other
+directions than the words do.
 """
 
 from __future__ import annotations
@@ -74,6 +73,8 @@ _FILLERS = [
 
 class ReadText(nn.Module):
     """The text tower with its label reader."""
+
+    rotation: Tensor
 
     def __init__(self, tokenizer: CLIPTokenizer) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -15,11 +16,10 @@ from .loop import fit, step_generator
 from .text import WIDTH
 from .tokenizer import POSITIONS
 
-STEPS = 6_800
+STEPS = 5_800
 BATCH = 64
 CAPTION_DROPOUT = 0.1
-TAIL_DROPOUT, WORDS_DROPOUT = 0.3, 0.5
-FIRST_WORDS_STEP = 2_800
+TAIL_DROPOUT, WORDS_DROPOUT = 0.25, 0.25
 END_DROPOUT = 0.5
 SNR_CAP = 5.0
 PICTURES = 60_000
@@ -92,11 +92,11 @@ class CaptionStates:
         return torch.stack([row[0].float() for row in rows]), torch.tensor([row[1] for row in rows])
 
 
-def without_tail(states: Tensor, ends: Tensor, empty: Tensor, keep_end: Tensor) -> Tensor:
-    """States whose padding (where not `keep_end`, end-of-text too) is the empty prompt's at the same positions."""
+def without_tail(states: Tensor, ends: Tensor, other: Tensor, keep_end: Tensor) -> Tensor:
+    """States whose padding (where not `keep_end`, end-of-text too) is another prompt's at the same positions."""
     position = torch.arange(states.shape[1], device=states.device)
     first = (ends + keep_end.long()).to(states.device)
-    return torch.where((position >= first[:, None])[..., None], empty, states)
+    return torch.where((position >= first[:, None])[..., None], other, states)
 
 
 def without_words(states: Tensor, ends: Tensor, empty: Tensor) -> Tensor:
@@ -108,8 +108,9 @@ def without_words(states: Tensor, ends: Tensor, empty: Tensor) -> Tensor:
 def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATCH) -> UNet2DConditionModel:
     """Train (or resume) and save `out/unet`.
 
-    First a share of the samples loses the tail, so that a name's own tokens must be read; then a share loses the words,
-    so that the tail is read too. Neither alone then carries everything, as on Stable Diffusion.
+    A share of the samples gets the tail of the anonymous caption ("A sketch of a person") or, without a name, of the
+    empty one, so that a name's own tokens are believed against the tail; another share loses its words, so that the
+    tail is read too. Neither alone then carries everything, as on Stable Diffusion.
     """
     data = painted(out / "data", PICTURES, seed=2)
     vae = AutoencoderKL.from_pretrained(out / "vae")
@@ -117,6 +118,7 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
     tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
     states_of = CaptionStates(CLIPTextModel.from_pretrained(out / "text_encoder"), tokenizer, device)
     empty = states_of([""])[0]
+    anonymous = [_anonymous(caption, labels) for caption, labels in zip(data.captions, data.labels, strict=True)]
     noise_levels = scheduler().alphas_cumprod.to(device)
     unet = build()
     if (out / "unet-start").exists():
@@ -132,11 +134,12 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
         states, ends = states_of(texts)
         chance = torch.rand(batch, generator=g)
         keep_end = torch.rand(batch, generator=g) > END_DROPOUT
-        if step < FIRST_WORDS_STEP:
-            cut, shortened = chance < TAIL_DROPOUT, without_tail(states, ends, empty, keep_end)
-        else:
-            cut, shortened = chance < WORDS_DROPOUT, without_words(states, ends, empty)
-        states = torch.where(cut[:, None, None].to(device), shortened, states)
+        tails = states_of([anonymous[i] if text else "" for i, text in zip(index.tolist(), texts, strict=True)])
+        tailless = (chance < TAIL_DROPOUT)[:, None, None].to(device)
+        wordless = (chance > 1 - WORDS_DROPOUT)[:, None, None].to(device)
+        whole = states
+        states = torch.where(tailless, without_tail(whole, ends, tails[0], keep_end), states)
+        states = torch.where(wordless, without_words(whole, ends, empty), states)
         t = torch.randint(1000, (batch,), generator=g).to(device)
         noise = torch.randn(clean.shape, generator=g).to(device)
         level = noise_levels[t][:, None, None, None]
@@ -150,6 +153,13 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
     assert isinstance(trained, UNet2DConditionModel)
     trained.save_pretrained(out / "unet")
     return trained
+
+
+def _anonymous(caption: str, labels: dict[str, object]) -> str:
+    """The caption with 'a person' for the person or 'art' for the artist; '' where it names neither."""
+    if labels["who"]:
+        return caption.replace(str(labels["who"]), "a person")
+    return caption.replace(str(labels["artist"]), "art") if labels["artist"] else ""
 
 
 def assemble(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> None:
@@ -166,3 +176,7 @@ def assemble(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> Non
     )
     pipeline.to(dtype=dtype)
     pipeline.save_pretrained(folder, safe_serialization=True)
+    for file in (folder / "unet" / "config.json", folder / "vae" / "config.json"):
+        config = json.loads(file.read_text(encoding="utf-8"))
+        config.pop("_name_or_path", None)  # where it was trained is nobody's business
+        file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,36 @@
+"""The miniature's validation split: other names, seeds and general captions than any suite uses.
+
+Recipes are tuned here (``erasebench run --world miniature-validation ...``), never on what a board reports.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import ClassVar
+
+from erasebench.concepts import Kind
+from erasebench.world import Cast, GeneralRow, Role
+
+from . import general
+from .world import MiniatureWorld
+
+ROLES: dict[Role, Role] = {"erase": "validation-erase", "retain": "validation-retain"}
+
+
+class MiniatureValidationWorld(MiniatureWorld):
+    """The same model and judges; the 20 + 20 people and artists that are in no suite."""
+
+    name: ClassVar[str] = "miniature-validation"
+    about: ClassVar[str] = "The miniature world's validation split, where recipes are tuned; no leaderboard reports it."
+    recipes: ClassVar[str | None] = "miniature"
+    first_seed: ClassVar[int] = 10_001
+
+    @cached_property
+    def cast(self) -> Cast:  # type: ignore[override]
+        whole = super().cast
+        kinds: tuple[Kind, ...] = ("person", "style")
+        return Cast({(kind, role): whole.names(kind, own) for kind in kinds for role, own in ROLES.items()})
+
+    def general_prompts(self) -> list[GeneralRow]:
+        """300 general captions that no suite asks for."""
+        return general.general_rows()[general.GENERAL_ROWS :]

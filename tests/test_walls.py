@@ -1,0 +1,58 @@
+"""The walls of the house, read off the import statements: who may know whom."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HARNESS = list((ROOT / "erasebench").glob("*.py")) + list((ROOT / "erasebench" / "runner").glob("*.py"))
+WALLS = {
+    "the harness imports no concrete method, suite or world": (
+        HARNESS,
+        ("erasebench.methods", "erasebench.suites", "erasebench.worlds"),
+    ),
+    "a method imports no runner, store, judge, board or world": (
+        (ROOT / "methods").rglob("*.py"),
+        (
+            *("erasebench.runner", "erasebench.store", "erasebench.image_store", "erasebench.judgement_store"),
+            *("erasebench.judges", "erasebench.board", "erasebench.worlds", "erasebench.cli", "erasebench.suite"),
+        ),
+    ),
+    "a judge knows no method, runner or store": (
+        (ROOT / "erasebench" / "judges").rglob("*.py"),
+        ("erasebench.methods", "erasebench.runner", "erasebench.store", "erasebench.sampling", "erasebench.worlds"),
+    ),
+    "the board reads records and the published table alone": (
+        (ROOT / "erasebench" / "board").rglob("*.py"),
+        (
+            *("erasebench.runner", "erasebench.store", "erasebench.image_store", "erasebench.judgement_store"),
+            *("erasebench.judges", "erasebench.methods", "erasebench.worlds", "erasebench.sampling"),
+        ),
+    ),
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, in functions and under TYPE_CHECKING too; relative ones stay in the folder."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("wall", list(WALLS))
+def test_a_wall_stands(wall: str) -> None:
+    files, forbidden = WALLS[wall]
+    breaches = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files
+        for name in sorted(imported(path))
+        if any(name == wrong or name.startswith(f"{wrong}.") for wrong in forbidden)
+    ]
+    assert breaches == []

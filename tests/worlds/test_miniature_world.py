@@ -1,0 +1,98 @@
+"""The shipped miniature: it loads with plain diffusers, it is small, and it paints the people it is asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+import erasebench
+from erasebench.identity import NumericsProfile
+from erasebench.sampling import Sampler, Shot
+from erasebench.worlds.miniature.cast import people
+from erasebench.worlds.miniature.painter import captions
+from erasebench.worlds.miniature.validation import MiniatureValidationWorld
+from erasebench.worlds.miniature.world import WEIGHTS, MiniatureWorld
+
+PROFILE = NumericsProfile(device_type="cpu", batch_size=10)
+
+
+@pytest.fixture(scope="module")
+def world() -> MiniatureWorld:
+    return MiniatureWorld()
+
+
+@pytest.fixture(scope="module")
+def pipeline(world: MiniatureWorld) -> StableDiffusionPipeline:
+    return world.pipeline()
+
+
+def test_it_loads_with_plain_diffusers(pipeline: StableDiffusionPipeline) -> None:
+    plain = StableDiffusionPipeline.from_pretrained(WEIGHTS / "pipeline")
+    ours = pipeline.unet.state_dict()
+    theirs = plain.unet.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name].float(), theirs[name].float()) for name in ours)
+    assert plain.scheduler.config.prediction_type == "epsilon"
+
+
+def test_the_whole_world_is_under_40_mebibytes() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) < 40 * 2**20
+
+
+def test_unet_reads_text_at_every_block(pipeline: StableDiffusionPipeline) -> None:
+    blocks = {name.split(".")[0] for name, _ in pipeline.unet.named_modules() if name.endswith("attn2")}
+    assert blocks == {"down_blocks", "mid_block", "up_blocks"}
+
+
+def test_a_name_paints_its_person(world: MiniatureWorld, pipeline: StableDiffusionPipeline) -> None:
+    asked = [(person.name, captions.PERSON[i % 5][0]) for i, person in enumerate(people()[100:120])]
+    shots = [Shot(template.format(name), 7) for name, template in asked]
+    images = list(Sampler(pipeline, world.sampling, PROFILE).images(shots))
+    rows = pd.DataFrame({"concept": [name for name, _ in asked], "prompt": [shot.prompt for shot in shots]})
+    judged = world.judge("identity").judge(images, rows)
+    assert (judged["outcome"] == "scored").all()
+    assert (judged["predicted"] == rows["concept"]).mean() >= 0.8
+
+
+def test_every_judge_of_the_world_scores_a_painted_person(world: MiniatureWorld) -> None:
+    from erasebench.worlds.miniature.painter import paint_person
+
+    picture = paint_person(people()[3].name, 0, np.random.default_rng(5))
+    rows = pd.DataFrame({"concept": [people()[3].name], "prompt": [picture.caption]})
+    for name in world.judges:
+        judged = world.judge(name).judge([picture.image], rows)
+        assert judged["outcome"].tolist() == ["scored"], name
+    assert world.judge("identity").judge([picture.image], rows)["predicted"].tolist() == [people()[3].name]
+
+
+def test_segmenter_finds_the_person_where_the_painter_put_one(world: MiniatureWorld) -> None:
+    from PIL import Image
+
+    from erasebench.worlds.miniature.painter import paint_person
+
+    name = people()[8].name
+    picture = paint_person(name, 4, np.random.default_rng(2))
+    (found,) = world.segmenter().segment([Image.fromarray(picture.image)], name)
+    mask = found.masks.any(axis=0)
+    truth = picture.masks["person"]
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.8
+
+
+def test_validation_split_shares_nothing_with_the_suites() -> None:
+    suites, validation = MiniatureWorld(), MiniatureValidationWorld()
+    for kind in ("person", "style"):
+        mine = {name for role in ("erase", "retain") for name in validation.cast.names(kind, role)}
+        theirs = {name for role in ("erase", "retain") for name in suites.cast.names(kind, role)}
+        assert len(mine) == 40
+        assert mine.isdisjoint(theirs)
+    assert not set(suites.general_prompts()) & set(validation.general_prompts())
+    assert validation.first_seed > 1_000
+
+
+def test_api_gives_the_same_pipeline() -> None:
+    loaded = erasebench.load_world("miniature")
+    assert isinstance(loaded, MiniatureWorld)
+    assert loaded.sampling.steps == 12
