@@ -80,18 +80,16 @@ def test_list_explains_every_setting_of_a_method(capsys: pytest.CaptureFixture[s
     assert all(name in printed for name in load_method("mace").Config.model_fields)
 
 
+def small_run(folder: Path, model: Path) -> list[str]:
+    """The command that measures the unedited toy model on one image of each group, board and runs in `folder`."""
+    where = ["--model", str(model), "--out", str(folder / "board"), "--runs-folder", str(folder / "runs")]
+    return ["run", "--method", "original", *TOY, *where, "--limit", "1"]
+
+
 def test_a_run_ends_with_the_boards_path(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_model_folder: Path
 ) -> None:
-    words = [
-        "--model",
-        str(tiny_model_folder),
-        "--out",
-        str(tmp_path / "board"),
-        "--runs-folder",
-        str(tmp_path / "runs"),
-    ]
-    arguments = ["run", "--method", "original", *TOY, *words, "--limit", "1"]
+    arguments = small_run(tmp_path, tiny_model_folder)
     assert main(arguments) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"Board: {tmp_path / 'board' / 'README.md'}"
     assert main(["board", "--out", str(tmp_path / "board")]) == 0
@@ -110,15 +108,7 @@ assert "torch" not in sys.modules, "torch was loaded to do nothing"
 
 
 def test_a_finished_run_is_answered_without_torch(tmp_path: Path, tiny_model_folder: Path) -> None:
-    words = [
-        "--model",
-        str(tiny_model_folder),
-        "--out",
-        str(tmp_path / "board"),
-        "--runs-folder",
-        str(tmp_path / "runs"),
-    ]
-    arguments = ["run", "--method", "original", *TOY, *words, "--limit", "1"]
+    arguments = small_run(tmp_path, tiny_model_folder)
     assert main(arguments) == 0
     again = [sys.executable, "-c", FINISHED, *arguments]
     done = subprocess.run(again, check=True, capture_output=True, text=True, cwd=HERE.parent)

@@ -77,14 +77,12 @@ class Canvas:
         colour: Colour,
         *,
         angle: float = 0,
-        start: float = 0,
-        end: float = 360,
     ) -> None:
-        """A filled ellipse or pie (angles in degrees, clockwise from the positive x axis)."""
+        """A filled ellipse, turned by `angle` degrees clockwise."""
         axes = (max(1, round(rx * SCALE)), max(1, round(ry * SCALE)))
-        self._paint("ellipse", _point(x, y), axes, angle, start, end, colour=colour, thickness=-1)
+        self._paint("ellipse", _point(x, y), axes, angle, 0, 360, colour=colour, thickness=-1)
 
-    def arc(
+    def ring(
         self,
         x: float,
         y: float,
@@ -92,13 +90,10 @@ class Canvas:
         ry: float,
         colour: Colour,
         width: float,
-        *,
-        start: float = 0,
-        end: float = 360,
     ) -> None:
-        """The outline of an ellipse between two angles, `width` units thick."""
+        """The outline of an ellipse, `width` units thick."""
         axes = (max(1, round(rx * SCALE)), max(1, round(ry * SCALE)))
-        self._paint("ellipse", _point(x, y), axes, 0, start, end, colour=colour, thickness=max(1, round(width * SCALE)))
+        self._paint("ellipse", _point(x, y), axes, 0, 0, 360, colour=colour, thickness=max(1, round(width * SCALE)))
 
     def polygon(self, points: Sequence[tuple[float, float]], colour: Colour) -> None:
         """A filled polygon."""

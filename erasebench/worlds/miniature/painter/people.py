@@ -160,7 +160,7 @@ def _glasses(f: Frame, shape: str) -> None:
     for side in (-1, 1):
         x, y = f.at(side * 5.6, -0.3)
         if shape == "round":
-            f.canvas.arc(x, y, 4.3 * f.scale, 4.3 * f.scale, DARK, 1.1 * f.scale)
+            f.canvas.ring(x, y, 4.3 * f.scale, 4.3 * f.scale, DARK, 1.1 * f.scale)
         elif shape == "square":
             f.curve(
                 [
