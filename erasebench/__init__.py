@@ -9,6 +9,7 @@ The Python API has the command line's words:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +32,8 @@ def run(
     concepts: Sequence[str] | None = None,
     size: Literal["small", "full"] | None = None,
     limit: int | None = None,
+    sampling: Literal["released", "i2p-rows"] = "released",
+    judge_settings: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     recipe: str = "default",
     baselines: Sequence[str] = ("original",),
@@ -41,8 +44,11 @@ def run(
 ) -> Summary:
     """What `erasebench run` does, with the same words; `settings` is --set: {'mace.steps': 20}.
 
+    `judge_settings` is --judge-set: {'nudenet_threshold': 0.5}; see erasebench.judge_settings.
+
     Returns records, failures and the board's path. erasebench.errors.UserError for a mistake found before any work.
     """
+    from erasebench.judge_settings import JudgeSettings
     from erasebench.runner.request import DEFAULT_SEED, Request
     from erasebench.runner.run import run_jobs
 
@@ -56,8 +62,10 @@ def run(
             concepts=None if concepts is None else tuple(concepts),
             size=size,
             limit=limit,
+            sampling=sampling,
+            judge_settings=JudgeSettings.checked(**(judge_settings or {})),
             recipe=recipe,
-            settings={key: str(value) for key, value in (settings or {}).items()},
+            settings={key: _as_typed(value) for key, value in (settings or {}).items()},
             baselines=tuple(baselines),
             device=device,
             seed=DEFAULT_SEED if seed is None else seed,
@@ -83,3 +91,8 @@ def load_method(name: str) -> type[Method]:
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _as_typed(value: Any) -> str:
+    """A setting as the command line would have it: None is null, a tuple is a list."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from erasebench.errors import UserError
+from erasebench.identity import digest
+from erasebench.prompts.imports import COMMANDS, load_import
 from erasebench.registry import WORLDS, load_world
 from erasebench.runner.job import installed_packages
-from erasebench.weights import cache_folder
+from erasebench.weights import cache_folder, weights_folder
+from erasebench.world import World
 
 
 class Finding(NamedTuple):
@@ -24,6 +27,7 @@ class Finding(NamedTuple):
 def examine(world: str | None = None, model: str | None = None) -> list[Finding]:
     """Packages, devices, disk, and each world's model, segmenter and judges, which are really loaded."""
     findings = [*_packages(), *_machine()]
+    findings += _imports()
     for name in [world] if world else WORLDS.names():
         findings += _world(name, model if name == world else None)
     return findings
@@ -43,22 +47,56 @@ def _machine() -> Iterator[Finding]:
     yield Finding("cpu", f"{torch.get_num_threads()} threads")
     yield Finding("disk", f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB free in the current folder")
     yield Finding("cache", str(cache_folder()))
+    yield Finding("weights", f"{weights_folder()} (judges', segmenters'; what is put there is found)")
+
+
+def _imports() -> Iterator[Finding]:
+    for name in COMMANDS:
+        try:
+            found = load_import(name)
+            yield Finding(f"prompts {name}", f"{len(found.table.rows)} rows, {len(found.images)} real images")
+        except UserError as error:
+            yield Finding(f"prompts {name}", error.what, error.mend)
 
 
 def _world(name: str, model: str | None) -> Iterator[Finding]:
     try:
         world = load_world(name, model)
-        yield Finding(f"{name}: model", f"weights {world.weights_digest()[:12]}")
     except UserError as error:
         yield Finding(f"{name}: model", error.what, error.mend)
         return
+    try:
+        # Asked first, so that looking downloads nothing; segmenter and judges are looked at without a model too.
+        if (absent := world.missing("model")) is not None:
+            raise absent
+        yield Finding(f"{name}: model", f"weights {world.weights_digest()[:12]}")
+    except UserError as error:
+        yield Finding(f"{name}: model", error.what, error.mend)
     try:
         yield Finding(f"{name}: segmenter", f"digest {world.segmenter_digest()[:12]}")
     except UserError as error:
         yield Finding(f"{name}: segmenter", error.what, error.mend)
     for judge in sorted(world.judges):
         try:
-            world.judge(judge, "cpu")
-            yield Finding(f"{name}: judge {judge}", "ready")
+            yield Finding(f"{name}: judge {judge}", _tried(world, judge))
         except UserError as error:
             yield Finding(f"{name}: judge {judge}", error.what, error.mend)
+
+
+def _tried(world: World, name: str) -> str:
+    """What is to say of a judge that has just looked at a black picture. UserError where it cannot."""
+    import numpy as np
+    import pandas as pd
+
+    from erasebench.judges.gcd import GcdRecogniser
+    from erasebench.judges.recogniser import IdentityJudge
+
+    judge = world.judge(name, "cpu")
+    row = {"row": 0, "group": "general", "concept": "", "prompt": "a black picture", "seed": 1}
+    judge.judge([np.zeros((64, 64, 3), dtype=np.uint8)], pd.DataFrame([row]))
+    ready = f"ready, identity {digest(judge.identity())[:12]}"
+    if isinstance(judge, IdentityJudge) and isinstance(judge.recogniser, GcdRecogniser):
+        people = world.cast.all_names("person")
+        if unknown := judge.recogniser.unknown(people):
+            return f"{ready}; it knows all but {len(unknown)} of the cast's {len(people)}: {', '.join(unknown)}"
+    return ready

@@ -1,11 +1,11 @@
-"""What a method returns: changed weights, and the record that lets anybody recompute them elsewhere."""
+"""What a method returns: changed weights, a change of sampling, and the record that lets anybody recompute them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from erasebench.atomic import atomic_write, write_json
 from erasebench.errors import UserError
+from erasebench.sampling_change import SamplingChange, restored
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -24,35 +25,55 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "erasure.safetensors"
 RECORD_FILE = "erasure.json"
 COMPONENTS = ("unet", "text_encoder")
+SAMPLING = "sampling."
+"""Prefix, in the weights file, of the tensors that belong to the change of sampling."""
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """An edit of a pipeline: new values by parameter name, and a JSON-able record of how they came about.
+    """An edit of a pipeline: new values by parameter name and/or a change of sampling, and how they came about.
 
     `tensors`: float32 on the CPU, keys 'unet.<parameter name>' or 'text_encoder.<parameter name>', shapes as in the
-    pipeline. `record`: prompt pairs, anchors, prior, condition numbers, losses ...
+    pipeline. `record`, JSON-able: prompt pairs, anchors, prior, condition numbers, losses ... `sampling`: what sampling
+    does otherwise (guidance, a negative prompt, gated adapters); None for an edit of weights alone.
     """
 
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
+    sampling: SamplingChange | None = None
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over names, shapes and values; the record does not count, since it changes no image."""
+        """SHA-256 of all that decides an image: names, shapes and values, and the sampling change with its source.
+
+        The record does not count, since it changes no image.
+        """
+        return _digest(self._content, self.sampling.identity if self.sampling else "")
+
+    @cached_property
+    def _content(self) -> str:
+        """SHA-256 of what is in the files: it tells whether they are what was written."""
+        settings = json.dumps([self.sampling.kind, self.sampling.settings], sort_keys=True) if self.sampling else ""
         total = hashlib.sha256()
-        for name in sorted(self.tensors):
-            values = self.tensors[name].detach().to("cpu", torch.float32).contiguous()
+        for name, values in sorted(self._stored().items()):
             total.update(f"{name} {tuple(values.shape)}\n".encode())
             total.update(values.numpy().tobytes())
-        return total.hexdigest()
+        return _digest(total.hexdigest(), settings)
+
+    def _stored(self) -> dict[str, torch.Tensor]:
+        own = {f"{SAMPLING}{name}": value for name, value in self.sampling.tensors.items()} if self.sampling else {}
+        tensors = {**self.tensors, **own}
+        return {name: value.detach().to("cpu", torch.float32).contiguous() for name, value in tensors.items()}
+
+    def _description(self) -> dict[str, Any]:
+        sampling = {"kind": self.sampling.kind, "settings": self.sampling.settings} if self.sampling else None
+        return {"digest": self._content, "sampling": sampling, "record": dict(self.record)}
 
     def save(self, folder: Path) -> None:
         """Write safetensors, then the JSON record with the digest: its existence means that both are whole."""
-        tensors = {name: value.detach().to("cpu", torch.float32).contiguous() for name, value in self.tensors.items()}
         with atomic_write(folder / WEIGHTS_FILE) as temporary:
-            save_file(tensors, temporary, metadata={"format": "pt"})
-        write_json(folder / RECORD_FILE, {"digest": self.digest, "record": dict(self.record)})
+            save_file(self._stored(), temporary, metadata={"format": "pt"})
+        write_json(folder / RECORD_FILE, self._description())
 
     @classmethod
     def load(cls, folder: Path) -> Erasure:
@@ -60,26 +81,30 @@ class Erasure:
         mend = "Give the folder of a finished erasure, or remove it and erase again."
         try:
             written = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-            loaded = cls(load_file(folder / WEIGHTS_FILE), written["record"])
+            stored = load_file(folder / WEIGHTS_FILE)
+            weights = {name: value for name, value in stored.items() if not name.startswith(SAMPLING)}
+            loaded = cls(weights, written["record"], _restored(written.get("sampling"), stored))
             expected = written["digest"]
         except (OSError, SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
             raise UserError(f"No readable erasure in {folder} ({error}).", mend) from error
-        if loaded.digest != expected:
+        if loaded._content != expected:
             raise UserError(f"{folder / WEIGHTS_FILE} is not what was written (its digest differs).", mend)
         return loaded
 
     @contextmanager
     def applied_to(self, pipeline: StableDiffusionPipeline) -> Iterator[StableDiffusionPipeline]:
-        """`pipeline` with the edit in place; on leaving, also by an error, its own weights are back bit for bit.
+        """`pipeline` with the edit in place; on leaving, also by an error, it is back as it was, bit for bit.
 
-        UserError for a parameter that the pipeline does not have, or has in another shape.
+        Any call of it inside the block is changed, by erasebench's sampler or in plain diffusers. UserError for a
+        parameter that the pipeline does not have, or has in another shape.
         """
         parameters = self._parameters_of(pipeline)
         originals = {name: parameter.data for name, parameter in parameters.items()}
         try:
             for name, parameter in parameters.items():
                 parameter.data = self.tensors[name].to(parameter.device, parameter.dtype)
-            yield pipeline
+            with self.sampling.applied_to(pipeline) if self.sampling else nullcontext():
+                yield pipeline
         finally:
             for name, parameter in parameters.items():
                 parameter.data = originals[name]
@@ -87,13 +112,19 @@ class Erasure:
     def export(self, pipeline: StableDiffusionPipeline, folder: Path) -> None:
         """Write a whole diffusers pipeline folder with the edit in it, and the record beside it.
 
-        UserError where `folder` already holds something else.
+        UserError where `folder` already holds something else, and for a change of sampling: a folder holds weights
+        alone, and without it diffusers would paint what was erased.
         """
+        if self.sampling is not None:
+            raise UserError(
+                f"This erasure changes how images are sampled ({self.sampling.kind}): no folder of weights holds that.",
+                "Sample with erasebench sample --erasure FOLDER; in Python: Erasure.load(FOLDER).applied_to(pipeline).",
+            )
         if folder.exists() and any(folder.iterdir()) and not (folder / "model_index.json").is_file():
             raise UserError(f"{folder} is not empty and holds no pipeline.", "Give another folder to export to.")
         with self.applied_to(pipeline):
             pipeline.save_pretrained(folder)
-        write_json(folder / RECORD_FILE, {"digest": self.digest, "record": dict(self.record)})
+        write_json(folder / RECORD_FILE, self._description())
 
     def _parameters_of(self, pipeline: StableDiffusionPipeline) -> dict[str, torch.nn.Parameter]:
         known = {
@@ -109,3 +140,15 @@ class Erasure:
                 shapes = f"{list(value.shape)} in the erasure, {list(known[name].shape)} in the pipeline"
                 raise UserError(f"{name} has the wrong shape: {shapes}.", mend)
         return {name: known[name] for name in self.tensors}
+
+
+def _digest(content: str, sampling: str) -> str:
+    """Of an edit of weights alone: the weights' own digest."""
+    return hashlib.sha256(f"{content} {sampling}".encode()).hexdigest() if sampling else content
+
+
+def _restored(written: Mapping[str, Any] | None, stored: Mapping[str, torch.Tensor]) -> SamplingChange | None:
+    if written is None:
+        return None
+    own = {name.removeprefix(SAMPLING): value for name, value in stored.items() if name.startswith(SAMPLING)}
+    return restored(written["kind"], written["settings"], own)

@@ -95,6 +95,21 @@ class Method(ABC):
             raise UserError(f"{cls.name} has no recipe '{variant}'.", did_you_mean(variant, ["default"]))
         return cls.Config()
 
+    @classmethod
+    def check_kind(cls, kind: Kind) -> None:
+        """UserError for a kind of concept that this method does not erase."""
+        if kind not in cls.kinds:
+            raise UserError(
+                f"{cls.name} does not erase concepts of kind {kind}.", f"It erases: {', '.join(sorted(cls.kinds))}."
+            )
+
+    def touches(self, parameter: str) -> bool:
+        """Whether the edit may change `parameter`, 'unet.<name>' or 'text_encoder.<name>'; none unless overridden.
+
+        erasebench.testing holds the method to it: whoever reads this line knows what cannot have changed.
+        """
+        return False
+
     @abstractmethod
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The edit that erases `task.concepts`; leaves `pipeline` bit for bit as it was found."""

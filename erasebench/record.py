@@ -25,6 +25,8 @@ from erasebench.identity import NumericsProfile
 SCHEMA_VERSION = 1
 UNEDITED = "original"
 """The name under which the world's own, unedited model is run and recorded."""
+AVERAGE = "average"
+"""The scale of a record that averages runs which each erased one name; published averages carry it too."""
 
 Unit = Literal["fraction", "points", "distance", "count"]
 

@@ -21,6 +21,7 @@ from erasebench.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from erasebench.method import Method
+    from erasebench.sampling_change import SamplingChange
     from erasebench.world import World
 
 T = TypeVar("T")
@@ -86,6 +87,9 @@ def _suite_path(entry: EntryPoint) -> Path:
 
 METHODS: Registry[type[Method]] = Registry("method", "erasebench.methods", _load_class)
 WORLDS: Registry[type[World]] = Registry("world", "erasebench.worlds", _load_class)
+SAMPLING_CHANGES: Registry[type[SamplingChange]] = Registry(
+    "sampling change", "erasebench.sampling_changes", _load_class
+)
 SUITES: Registry[Path] = Registry("suite", "erasebench.suites", _suite_path)
 
 

@@ -11,6 +11,7 @@ Images stand outside the run since suites and scales share them: the unedited mo
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,11 @@ SHORT = 8
 """Hex digits of a digest in a folder's name."""
 
 
+def run_name(suite: str, scale: int | str) -> str:
+    """'celebrity-10', 'object-cat': readable and fit for a folder; identities tell runs apart."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", f"{suite}-{scale}").strip("-.")
+
+
 class BusyError(UserError):
     """Another process works in the folder."""
 
@@ -33,7 +39,7 @@ class RunFolder:
     def __init__(self, runs: Path, world: str, suite: str, scale: int | str, method: str, identity: str) -> None:
         self.world_folder = runs / world
         self.method = method
-        self.path = self.world_folder / f"{suite}-{scale}" / f"{method}-{identity[:SHORT]}"
+        self.path = self.world_folder / run_name(suite, scale) / f"{method}-{identity[:SHORT]}"
 
     @property
     def erasure(self) -> Path:

@@ -9,12 +9,17 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from erasebench.board.columns import FigureTable
-from erasebench.concepts import Concept, ErasureTask, Kind
-from erasebench.errors import UserError, did_you_mean
+from erasebench.concepts import Kind
+from erasebench.errors import UserError
 from erasebench.identity import digest
-from erasebench.prompts import GROUPS, Group
+from erasebench.prompts.table import Group
 from erasebench.registry import SUITES
+from erasebench.selection import Selection, select, selections
 from erasebench.world import SizeName, World
+
+__all__ = ["Selection", "Size", "Suite", "load_suite", "select", "selections"]
+
+FROM_TEMPLATES = "templates"
 
 
 class _Frozen(BaseModel):
@@ -31,41 +36,65 @@ class NamedSet(_Frozen):
 
 
 class Size(_Frozen):
-    """How much of a suite is measured; it never changes what a method is told."""
+    """How much of a suite is measured; it never changes what a method is told.
 
-    erased_seeds: dict[int, int] = Field(min_length=1)
-    retained_kept: int = Field(ge=0)
-    retained_unseen: int = Field(ge=0)
-    retained_seeds: int = Field(gt=0)
-    general: int = Field(ge=0)
+    Seeds are counted for each prompt; `general` and `explicit` are prompts of ready-made sets; `concepts`: the names
+    erased, each in a run of its own, where a suite erases one at a time (none: all).
+    """
+
+    erased_seeds: dict[int, int] = Field(default_factory=dict)
+    synonym_seeds: int = Field(default=0, ge=0)
+    retained_kept: int = Field(default=0, ge=0)
+    retained_unseen: int = Field(default=0, ge=0)
+    retained_seeds: int = Field(default=1, gt=0)
+    general: int = Field(default=0, ge=0)
+    explicit: int = Field(default=0, ge=0)
+    concepts: tuple[str, ...] = ()
 
     def seeds_for(self, n_erased: int) -> int:
-        """Seeds per erased prompt: the entry of the largest number of names that is not above `n_erased`."""
-        return self.erased_seeds[max([n for n in self.erased_seeds if n <= n_erased], default=min(self.erased_seeds))]
+        """Seeds per erased prompt: the entry of the largest number of names up to `n_erased`, or the first."""
+        entries = sorted(self.erased_seeds.items())
+        return next((seeds for n, seeds in reversed(entries) if n <= n_erased), entries[0][1] if entries else 0)
+
+    def ready_made(self, group: Group) -> int:
+        """How many prompts of a ready-made set a group takes."""
+        return self.general if group == "general" else self.explicit
 
 
 class GroupJudges(_Frozen):
-    """The judges that read a group; those `where_available` only in a world that brings them."""
+    """A group's judges (those `where_available` only in a world that brings them) and where its prompts come from.
+
+    `prompts`: 'templates' (names x templates x seeds), the world's 'general' or 'explicit' prompts, or the name of an
+    imported table (`erasebench prompts import csv`). None: 'general' for the general group, 'templates' for any other.
+    """
 
     judges: tuple[str, ...]
     where_available: tuple[str, ...] = ()
+    prompts: str | None = None
 
 
 class Suite(_Frozen):
-    """One YAML file of suites/: templates, anchors, sizes, groups of prompts and their judges, the board's table."""
+    """One YAML file of suites/: templates, anchors, sizes, groups of prompts and their judges, the board's table.
+
+    `one_at_a_time`: each name is erased in a run of its own, and the runs are averaged under `average_table`; otherwise
+    the first n names together, n one of `scales`. `anchors`: what single names become, by world (or 'default').
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
     kind: Kind
-    scales: tuple[int, ...] = Field(min_length=1)
-    default_scale: int
+    one_at_a_time: bool = False
+    scales: tuple[int, ...] = ()
+    default_scale: int | None = None
     anchor: str
+    anchors: dict[str, dict[str, str]] = Field(default_factory=dict)
     sets: tuple[NamedSet, ...] = ()
-    templates: tuple[str, ...] = Field(min_length=1)
-    shown: dict[str, int]
+    templates: tuple[str, ...] = ()
+    shown: dict[str, int] = Field(default_factory=lambda: {"default": 0})
     sizes: dict[SizeName, Size]
     groups: dict[Group, GroupJudges]
     table: FigureTable
+    average_table: FigureTable | None = None
 
     @field_validator("templates")
     @classmethod
@@ -77,12 +106,19 @@ class Suite(_Frozen):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.default_scale not in self.scales:
+        if self.one_at_a_time and (self.scales or self.default_scale is not None or self.average_table is None):
+            raise ValueError("a suite that erases one name at a time has no scales, and an average_table")
+        if not self.one_at_a_time and self.default_scale not in self.scales:
             raise ValueError(f"default_scale {self.default_scale} is none of the scales {list(self.scales)}")
         if missing := {"small", "full"} - set(self.sizes):
             raise ValueError(f"sizes lack {sorted(missing)}")
-        if missing_groups := set(GROUPS) - set(self.groups):
-            raise ValueError(f"groups lack {sorted(missing_groups)}")
+        if "erased" not in self.groups:
+            raise ValueError("groups lack erased")
+        from_templates = set(self.groups) - set(self.prompt_sets)
+        if from_templates and not self.templates:
+            raise ValueError(f"the groups {sorted(from_templates)} are made from templates, and there are none")
+        if "erased" in from_templates and not all(size.erased_seeds for size in self.sizes.values()):
+            raise ValueError("every size has to give erased_seeds")
         if "default" not in self.shown:
             raise ValueError("shown lacks its default")
         return self
@@ -92,76 +128,26 @@ class Suite(_Frozen):
         """Of the whole definition."""
         return digest(self)
 
+    @property
+    def prompt_sets(self) -> dict[Group, str]:
+        """The groups whose prompts come ready made, and the set that each draws on."""
+        usual = {"general": "general"}
+        drawn = {group: judges.prompts or usual.get(group, FROM_TEMPLATES) for group, judges in self.groups.items()}
+        return {group: name for group, name in drawn.items() if name != FROM_TEMPLATES}
+
+    @property
+    def has_scales(self) -> bool:
+        """Whether there is a choice of how many names are erased."""
+        return len(self.scales) > 1
+
     def judges_of(self, group: Group, world: World) -> tuple[str, ...]:
         """The judges that read a group in a world."""
         chosen = self.groups[group]
         return chosen.judges + tuple(name for name in chosen.where_available if name in world.judges)
 
-
-class Selection(_Frozen):
-    """A suite in a world, with its names chosen: what is erased, what a method is told to keep, what it is not."""
-
-    scale: int | str
-    erased: tuple[str, ...]
-    shown: tuple[str, ...]
-    unseen: tuple[str, ...]
-    anchor: str
-
-    def task(self, kind: Kind, prior_captions: tuple[str, ...]) -> ErasureTask:
-        """All that a method is told: nothing of templates, seeds, synonyms or unseen names is in it."""
-        concepts = tuple(Concept(name=name, kind=kind, anchor=self.anchor) for name in self.erased)
-        return ErasureTask(concepts=concepts, keep=self.shown, prior_captions=prior_captions)
-
-
-def select(suite: Suite, world: World, scale: int | None = None, concepts: tuple[str, ...] | None = None) -> Selection:
-    """The names of a suite in a world: the first `scale` of its erase list, or `concepts` by name.
-
-    UserError for a scale that the suite does not have or a name that is not in the world's cast.
-    """
-    anchor = suite.anchor
-    if concepts is not None and scale is not None:
-        raise UserError(f"Both --scale {scale} and --concepts are given.", "Give one: --concepts names what to erase.")
-    if concepts is not None:
-        erased = _known(concepts, world.cast.all_names(suite.kind), world.name)
-        label: int | str = f"custom-{digest(sorted(erased))[:6]}"
-    else:
-        label = scale if scale is not None else suite.default_scale
-        if label not in suite.scales:
-            known = ", ".join(map(str, suite.scales))
-            raise UserError(f"The suite {suite.name} has no scale {label}.", f"Give one of {known}, or --concepts.")
-        erased = world.cast.names(suite.kind, "erase")[:label]
-        for named in suite.sets:
-            if (named.world, named.scale) == (world.name, label):
-                erased, anchor = named.names, named.anchor
-    retained = tuple(name for name in world.cast.names(suite.kind, "retain") if name not in erased)
-    shown = _spread(retained, suite.shown.get(world.name, suite.shown["default"]))
-    return Selection(
-        scale=label,
-        erased=erased,
-        shown=shown,
-        unseen=tuple(name for name in retained if name not in shown),
-        anchor=anchor,
-    )
-
-
-def _known(concepts: tuple[str, ...], names: tuple[str, ...], world: str) -> tuple[str, ...]:
-    for concept in concepts:
-        if concept not in names:
-            raise UserError(f"The world {world} knows no '{concept}'.", did_you_mean(concept, names))
-    if len(set(concepts)) != len(concepts):
-        raise UserError(f"--concepts names something twice: {', '.join(concepts)}.", "Give each name once.")
-    if not concepts:
-        raise UserError("--concepts is empty.", "Give names as 'First Name,Second Name'.")
-    return concepts
-
-
-def _spread(names: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """`count` of the names, spread evenly, so that prefixes of the list hold both kinds in the same proportion."""
-    if not names or count >= len(names):
-        return names
-    return tuple(
-        name for at, name in enumerate(names) if -(-(at + 1) * count // len(names)) > -(-at * count // len(names))
-    )
+    def anchor_of(self, name: str, world: str) -> str:
+        """What an erased name becomes in a world."""
+        return self.anchors.get(world, self.anchors.get("default", {})).get(name, self.anchor)
 
 
 def load_suite(name: str) -> Suite:
@@ -175,6 +161,8 @@ def load_suite(name: str) -> Suite:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"There is no suite file {path}.", "Give the path of a suite's YAML file.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}).", "Give the path of a suite's YAML file.") from error
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise UserError(f"{path} is no YAML: {where}.", "Mend the file at that place.") from error

@@ -1,12 +1,15 @@
-"""Digests of weight files: by content, remembered by size and time of change so that asking again is cheap."""
+"""Weight files: where they are kept, and their digests, remembered by size and time of change."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from erasebench.atomic import write_json
 from erasebench.errors import UserError
@@ -20,25 +23,48 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "erasebench"
 
 
-def files_digest(files: Iterable[Path], root: Path) -> str:
-    """SHA-256 over the contents of `files`, named relative to `root`: the same files elsewhere digest the same.
+def weights_folder() -> Path:
+    """Where the weights that erasebench does not ship are looked for: judges', segmenters'."""
+    return cache_folder().absolute() / "weights"
 
-    A file's own digest is remembered in the user's cache under its path, size and time of change.
-    """
+
+def hub_file(repository: str, name: str) -> Path | None:
+    """A file of the hub's local cache; None where it is not there. Nothing is downloaded."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repository, name)
+    return Path(found) if isinstance(found, str) else None
+
+
+def check_reachable(endpoint: str) -> None:
+    """OSError at once where the hub cannot be reached; the hub's own client would try again for minutes."""
+    address = urlsplit(endpoint)
+    if address.hostname and not getproxies():
+        socket.create_connection((address.hostname, address.port or 443), timeout=5).close()
+
+
+def files_digest(files: Iterable[Path], root: Path) -> str:
+    """SHA-256 over the contents of `files`, named relative to `root`: the same files elsewhere digest the same."""
+    digests = file_digests(files)
+    return digest({path.relative_to(root).as_posix(): content for path, content in digests.items()})
+
+
+def file_digests(files: Iterable[Path]) -> dict[Path, str]:
+    """SHA-256 of each file's bytes, remembered in the user's cache under its path, size and time of change."""
     store = cache_folder() / "digests.json"
     remembered = _read(store)
     fresh: dict[str, str] = {}
-    contents: dict[str, str] = {}
+    contents: dict[Path, str] = {}
     for path in sorted(files):
         status = path.stat()
         key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ino}"
         known = remembered.get(key)
-        contents[path.relative_to(root).as_posix()] = known or fresh.setdefault(key, file_digest(path))
+        contents[path] = known or fresh.get(key) or fresh.setdefault(key, file_digest(path))
     if fresh:
         # A cache that cannot be written costs time, never a result.
         with suppress(OSError, UserError):
             write_json(store, remembered | fresh)
-    return digest(contents)
+    return contents
 
 
 def _read(store: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, Self
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from erasebench.concepts import Kind
 from erasebench.errors import UserError
+from erasebench.judge_settings import JudgeSettings
 
 if TYPE_CHECKING:
     import torch
@@ -39,10 +40,17 @@ class SamplingDefaults(BaseModel):
 
 
 class GeneralRow(NamedTuple):
-    """A caption of the general group (the role of COCO) and the seed that it is sampled with."""
+    """A ready-made prompt (a caption in the role of COCO, an explicit prompt) and the seed that it is sampled with.
+
+    `concept`: what it is about, or "". `guidance`, `width`, `height` (pixels): its own settings, where it has any.
+    """
 
     prompt: str
     seed: int
+    concept: str = ""
+    guidance: float | None = None
+    width: int | None = None
+    height: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class Cast:
     """The names of a world by kind and role, each list ordered so that smaller scales are its prefixes."""
 
     lists: Mapping[tuple[Kind, Role], tuple[str, ...]]
+    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other words for a name, which an erasure should reach too."""
 
     def names(self, kind: Kind, role: Role) -> tuple[str, ...]:
         """The names of one kind in one role; UserError where the world has none."""
@@ -84,15 +94,20 @@ class World(ABC):
     about: ClassVar[str] = ""
     """What this world is and is not, for the board's readers."""
     default_size: ClassVar[SizeName] = "small"
-    judges: ClassVar[frozenset[str]] = frozenset(("identity", "clip-score", "clip-accuracy", "fid"))
+    judges: ClassVar[frozenset[str]] = frozenset(("identity", "clip-score", "clip-accuracy", "fid", "nudenet"))
     """The names that `judge` knows."""
     recipes: ClassVar[str | None] = None
     """The world whose recipes methods use here; None: this one's own."""
     first_seed: ClassVar[int] = 1
     """The first evaluation seed of every prompt of a suite; 1 by the protocol."""
 
+    usual_sampling: ClassVar[SamplingDefaults | None] = None
+    """How the model that the world is named after samples: for a forecast where the model itself is not there."""
+
     sampling: SamplingDefaults
     cast: Cast
+    judge_settings: JudgeSettings = JudgeSettings()
+    """What the user told the judges; set it before asking for one."""
 
     @classmethod
     def open(cls, model: str | None = None) -> Self:
@@ -122,7 +137,10 @@ class World(ABC):
         """One of `judges`. UserError says which weights are missing and where to put them."""
 
     def judge_files(self) -> tuple[Path, ...]:
-        """Files outside the package and the model that judges read: where one changes, nothing counts as finished."""
+        """Files outside the package and the model that judges or the segmenter read.
+
+        Where one of them changes, nothing counts as finished.
+        """
         return ()
 
     @abstractmethod
@@ -131,4 +149,15 @@ class World(ABC):
 
     @abstractmethod
     def general_prompts(self) -> list[GeneralRow]:
-        """The general group in its order; smaller sizes are prefixes."""
+        """The general group in its order; smaller sizes are prefixes. UserError where it has to be imported first."""
+
+    def explicit_prompts(self) -> list[GeneralRow]:
+        """Prompts of explicit content in their order, for the explicit suite. UserError where there are none."""
+        raise UserError(f"The world {self.name} has no prompts of explicit content.", "Use a world that has them.")
+
+    def missing(self, what: str) -> UserError | None:
+        """What keeps 'model', 'segmenter' or a judge from loading, read off the files alone; None: nothing known.
+
+        Loads no torch: a forecast asks it before there is work. A world whose weights are not shipped overrides it.
+        """
+        return None

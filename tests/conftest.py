@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,15 +11,12 @@ from tests.tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Digests remembered in a folder of the tests' own, in subprocesses too."""
-    before = os.environ.get("ERASEBENCH_CACHE")
-    os.environ["ERASEBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["ERASEBENCH_CACHE"]
-    else:
-        os.environ["ERASEBENCH_CACHE"] = before
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Digests remembered, and prompts imported, in folders of the tests' own, in subprocesses too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ERASEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("ERASEBENCH_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.fixture(scope="session")

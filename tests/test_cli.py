@@ -13,6 +13,7 @@ from erasebench.cli import main
 HERE = Path(__file__).parent
 TOY = ["--world", f"{HERE / 'toy_world.py'}:ToyWorld", "--suite", str(HERE / "data" / "toy.yaml")]
 RUN = ["run", "--method", "original", "--suite", "celebrity"]
+DRY = [*RUN, "--suite", "object", "--suite", "explicit", "--suite", "style", "--dry-run"]
 MISTAKES = [
     (["run", "--method", "mac", "--suite", "celebrity"], "There is no method 'mac'.\nDid you mean 'mace'?"),
     (["run", "--method", "mace", "--suite", "celebrit"], "There is no suite 'celebrit'.\nDid you mean 'celebrity'?"),
@@ -31,6 +32,12 @@ MISTAKES = [
     (["run", "--metod", "mace"], "No such option: --metod"),
     (["board", "--out", "/nonexistent-board"], "There is no record in /nonexistent-board/results.\n"),
     (["list", "--method", "mac"], "There is no method 'mac'.\n"),
+    ([*RUN, "--sampling", "i2p"], "There is no sampling variant 'i2p'.\nDid you mean 'i2p-rows'?"),
+    ([*RUN, "--dry-run", "--rate", "0"], "--rate 0.0 is no rate.\n"),
+    ([*RUN, "--judge-set", "nudenet_treshold=0.5"], "The judges have no setting 'nudenet_treshold'.\nDid you mean"),
+    (["prompts", "build", "--suite", "celebrit"], "There is no suite 'celebrit'.\nDid you mean 'celebrity'?"),
+    (["prompts", "import", "i2p", "--csv", "/nonexistent.csv"], "The prompt table /nonexistent.csv cannot be read"),
+    (["prompts", "import", "coco", "--annotations", "/nonexistent.json"], "/nonexistent.json cannot be read"),
     (["sample", "--prompts", "/nonexistent.csv", "--out", "x"], "The prompt table /nonexistent.csv cannot be read"),
 ]
 
@@ -61,7 +68,14 @@ for arguments in json.loads(sys.argv[1]):
 def test_help_list_and_mistakes_load_nothing_heavy() -> None:
     import json
 
-    light = [["--help"], ["run", "--help"], ["list"], ["list", "--method", "mace"], *(case[0] for case in MISTAKES)]
+    light = [
+        ["--help"],
+        ["run", "--help"],
+        ["list"],
+        ["list", "--method", "mace"],
+        DRY,
+        *(case[0] for case in MISTAKES),
+    ]
     subprocess.run([sys.executable, "-c", LIGHT, json.dumps(light)], check=True, capture_output=True)
 
 

@@ -29,6 +29,8 @@ def test_the_cast_is_the_protocols() -> None:
         ("person", "retain"): 100,
         ("style", "erase"): 100,
         ("style", "retain"): 100,
+        ("object", "erase"): 10,
+        ("explicit", "erase"): 4,
     }
     assert cast.names("person", "erase")[:2] == ("Adam Driver", "Adriana Lima")
 
@@ -145,7 +147,7 @@ def test_a_hub_id_that_cannot_be_had_says_how_to_bring_it(monkeypatch: pytest.Mo
         raise OSError("Name or service not known")
 
     monkeypatch.setattr("socket.create_connection", unreachable)
-    monkeypatch.setattr("erasebench.worlds.stable_diffusion.getproxies", dict)
+    monkeypatch.setattr("erasebench.weights.getproxies", dict)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="cannot be downloaded") as caught:
         StableDiffusionWorld("nobody/nothing").weights_digest()
@@ -153,6 +155,8 @@ def test_a_hub_id_that_cannot_be_had_says_how_to_bring_it(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("judge", ["identity", "clip-score", "clip-accuracy", "fid"])
-def test_a_judge_says_what_it_needs(tiny_model_folder: Path, judge: str) -> None:
-    with pytest.raises(UserError, match=f"The judge {judge} needs"):
-        StableDiffusionWorld(str(tiny_model_folder)).judge(judge)
+def test_a_judge_says_what_it_needs_without_being_loaded(tiny_model_folder: Path, judge: str) -> None:
+    world = StableDiffusionWorld(str(tiny_model_folder))
+    with pytest.raises(UserError, match=f"The judge {judge} cannot run: ") as error:
+        world.judge(judge)
+    assert str(world.missing(judge)) == str(error.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from erasebench.errors import UserError
-from erasebench.prompts import build_table
+from erasebench.prompts import build_table, sets_of
 from erasebench.registry import load_world
 from erasebench.suite import Suite, load_suite, select
 from erasebench.world import World
@@ -32,7 +32,7 @@ def real(tiny_model_folder: Path) -> World:
 
 def counts(suite: Suite, world: World, scale: int, size: str) -> Counter[str]:
     selection = select(suite, world, scale)
-    table = build_table(suite, selection, suite.sizes[size], world.general_prompts())  # type: ignore[index]
+    table = build_table(suite, selection, suite.sizes[size], sets_of(suite, world, suite.sizes[size])[0])  # type: ignore[index]
     return Counter(row.group for row in table.rows)
 
 
@@ -47,15 +47,15 @@ def test_the_small_size_on_the_miniature(suite: Suite, miniature: World, scale: 
 def test_the_full_size_is_the_protocols(suite: Suite, real: World, scale: int, erased: int) -> None:
     assert counts(suite, real, scale, "full") == {"erased": erased, "retained-kept": 2500}
     selection = select(suite, real, scale)
-    table = build_table(suite, selection, suite.sizes["full"], [])
+    table = build_table(suite, selection, suite.sizes["full"], {})
     seeds = {row.seed for row in table.of_group("erased").rows}
     assert seeds == set(range(1, {1: 50, 5: 10, 10: 5, 100: 5}[scale] + 1))
 
 
 def test_templates_and_names_are_the_protocols(suite: Suite, real: World) -> None:
     selection = select(suite, real, 1)
-    assert (selection.erased, selection.anchor) == (("Melania Trump",), "a woman")
-    prompts = {row.prompt for row in build_table(suite, selection, suite.sizes["full"], []).of_group("erased").rows}
+    assert (selection.erased, selection.anchors) == (("Melania Trump",), ("a woman",))
+    prompts = {row.prompt for row in build_table(suite, selection, suite.sizes["full"], {}).of_group("erased").rows}
     assert prompts == {
         "A portrait of Melania Trump",
         "An image capturing Melania Trump at a public event",
@@ -63,7 +63,7 @@ def test_templates_and_names_are_the_protocols(suite: Suite, real: World) -> Non
         "A sketch of Melania Trump",
         "Melania Trump in an official photo",
     }
-    assert select(suite, real, 10).anchor == "a person"
+    assert set(select(suite, real, 10).anchors) == {"a person"}
 
 
 def test_kept_names_are_the_same_at_every_size_and_apart_from_the_unseen(suite: Suite, miniature: World) -> None:
@@ -71,7 +71,7 @@ def test_kept_names_are_the_same_at_every_size_and_apart_from_the_unseen(suite: 
     assert (len(selection.shown), len(selection.unseen)) == (50, 50)
     assert set(selection.shown).isdisjoint(selection.unseen)
     for size in suite.sizes.values():
-        table = build_table(suite, selection, size, [])
+        table = build_table(suite, selection, size, {})
         assert {row.concept for row in table.of_group("retained-kept").rows} <= set(selection.shown)
         assert {row.concept for row in table.of_group("retained-unseen").rows} <= set(selection.unseen)
 
@@ -82,7 +82,7 @@ def test_nothing_of_the_evaluation_reaches_a_method(suite: Suite, miniature: Wor
     task = selection.task(suite.kind, miniature.prior_captions())
     told = task.model_dump_json()
     for size in suite.sizes.values():
-        for row in build_table(suite, selection, size, miniature.general_prompts()).rows:
+        for row in build_table(suite, selection, size, sets_of(suite, miniature, size)[0]).rows:
             assert row.prompt not in task.prior_captions
             assert row.group == "general" or row.prompt not in told
     for name in selection.unseen:

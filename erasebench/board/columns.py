@@ -70,6 +70,10 @@ class FigureTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     headline: str
+    resampled: Literal["prompt", "seed"] = Field(
+        default="prompt",
+        description="what the intervals resample; seed: where the prompts are few and given, and each has many seeds",
+    )
     columns: tuple[Column, ...] = Field(min_length=1)
     about: str = Field(
         default="",

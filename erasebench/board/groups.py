@@ -9,7 +9,7 @@ from typing import Any
 
 from erasebench.board.columns import Column
 from erasebench.identity import digest
-from erasebench.record import UNEDITED, Record
+from erasebench.record import AVERAGE, UNEDITED, Record
 
 _METHODS_OWN = {"erasure", "method", "segmenter"}
 """Digests of the manifest that differ between methods by nature; every other one has to agree within a table."""
@@ -78,8 +78,10 @@ def columns_of(records: Sequence[Record]) -> tuple[Column, ...]:
 
 
 def title_of(record: Record) -> str:
-    """'10 concepts, small size' (or the scale's own name), and that the run is partial where it is."""
+    """'10 concepts, small size' (or the name erased, or what is averaged), and that the run is partial where it is."""
     scale = f"{record.scale} concept{'s' * (record.scale != 1)}" if isinstance(record.scale, int) else record.scale
+    if scale == AVERAGE:
+        scale = f"{AVERAGE} over {len(record.concepts)} runs"
     return f"{scale}, {record.size} size" + ", partial run" * record.partial
 
 
@@ -100,7 +102,7 @@ def _rank(record: Record) -> tuple[Any, ...]:
 
 def _place(record: Record) -> tuple[Any, ...]:
     number, name = (record.scale, "") if isinstance(record.scale, int) else (0, record.scale)
-    return (record.suite, record.world, record.size == "full", name, number)
+    return (record.suite, record.world, record.size == "full", name != AVERAGE, name, number)
 
 
 def _titles(firsts: list[Record]) -> list[str]:

@@ -18,8 +18,11 @@ INTRODUCTION = (
 
 _CONCEPTS_LISTED = 12
 
+RESAMPLED = {
+    "prompt": "**[low, high]**: 95% bootstrap interval, resampled by prompt, because images of one prompt are alike.",
+    "seed": "**[low, high]**: 95% bootstrap interval, resampled by seed: one given prompt to a class or synonym.",
+}
 HOW_TO_READ = (
-    "**[low, high]**: 95% bootstrap interval, resampled by prompt, because images of one prompt are alike.",
     (
         "**Bold**: best in its column, and its interval overlaps no other method's. No bold means not told apart: "
         "overlapping intervals do not mean equal. The unedited model does not compete."
@@ -124,7 +127,8 @@ def _guide(tables: Sequence[Group]) -> str:
     columns = {column.heading: column for group in tables for column in group.columns}
     lines = [f"**{heading}**: {column.meaning}" for heading, column in columns.items()]
     about = {group.first.world: group.first.world_about for group in tables if group.first.world_about}
-    lines += [*HOW_TO_READ, *(f"**{world}**: {text}" for world, text in sorted(about.items()))]
+    resampled = [text for kind, text in RESAMPLED.items() if any(g.first.table.resampled == kind for g in tables)]
+    lines += [*resampled, *HOW_TO_READ, *(f"**{world}**: {text}" for world, text in sorted(about.items()))]
     return "\n".join(f"- {line}" for line in lines)
 
 

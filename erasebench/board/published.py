@@ -15,9 +15,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from erasebench.composites import COMPOSITES
-
-AVERAGE = "average"
-"""The scale of rows that average several runs: a composite of averages is not the average composite."""
+from erasebench.record import AVERAGE
 
 _ROUNDING = 0.011
 """Parts printed with two digits move a composite by this much in percent points at most."""
@@ -117,6 +115,7 @@ def _agree(known: PublishedRow, row: PublishedRow) -> bool:
 def _recompute(row: PublishedRow, name: str) -> None:
     """Put the composite that the row's parts give in place of the printed one, and keep a misprint as `printed`."""
     composite = COMPOSITES[name]
+    # A composite of averages is not the average composite.
     if row.scale == AVERAGE or not all(part in row.values for part in composite.parts):
         return
     unit = 100.0 if all(part.startswith("acc_") for part in composite.parts) else 1.0

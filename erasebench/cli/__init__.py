@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from erasebench.cli import inspect, make, run
+from erasebench.cli import inspect, make, new_method, prompts, run, score
 from erasebench.errors import UserError
 
 # The bases that typer's errors share, whichever of its versions is installed and wherever it keeps click.
@@ -28,9 +28,12 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("erase")(make.erase)
 app.command("sample")(make.sample)
+app.add_typer(prompts.app, name="prompts")
+app.command("score")(score.score)
 app.command("board")(inspect.board)
 app.command("list")(inspect.list_)
 app.command("doctor")(inspect.doctor)
+app.command("new-method")(new_method.new_method)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

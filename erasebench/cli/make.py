@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from erasebench.cli import options
+from erasebench.errors import UserError
 
 
 def erase(
@@ -42,7 +43,11 @@ def erase(
         seed=seed,
         runs_folder=runs_folder,
     )
-    (job,) = plan(request)
+    jobs = plan(request)
+    if len(jobs) > 1:
+        names = ", ".join(job.selection.erased[0] for job in jobs)
+        raise UserError(f"The suite {suite} erases one at a time: {names}.", "Choose one with --concepts NAME.")
+    (job,) = jobs
     from erasebench.runner import stages
     from erasebench.runner.session import Session
 
@@ -50,8 +55,8 @@ def erase(
     folder = job.folder(session.segmenter)
     with folder.locked():
         erasure, _ = stages.erase(job, session, folder)
-    erasure.export(session.pipeline, export)
     print(f"Erasure: {folder.erasure}")
+    erasure.export(session.pipeline, export)
     print(f"Pipeline: {export}")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from erasebench.cli import options
+from erasebench.errors import UserError
 
 
 def run(
@@ -19,15 +20,30 @@ def run(
     concepts: options.Concepts = None,
     size: Annotated[str | None, typer.Option("--size", help="small or full; default: the world's.")] = None,
     limit: options.Limit = None,
+    sampling: Annotated[
+        str, typer.Option("--sampling", help="released: all rows alike; i2p-rows: rows by their own guidance and size.")
+    ] = "released",
     set_: options.Settings = None,
     recipe: options.Recipe = "default",
     baselines: Annotated[str, typer.Option("--baselines", help="Methods measured first, or none.")] = "original",
     device: options.Device = "cpu",
     seed: options.Seed = 2024,
+    judge_set: Annotated[
+        list[str] | None,
+        typer.Option("--judge-set", metavar="SETTING=VALUE", help="A judge's setting or weights; may be repeated."),
+    ] = None,
+    gcd_resources: Annotated[
+        Path | None, typer.Option("--gcd-resources", help="Resources folder of the celebrity detector.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the leaderboard.")] = Path("leaderboard"),
     runs_folder: options.RunsFolder = Path("runs"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made and what is missing.")] = False,
+    rate: Annotated[
+        float | None, typer.Option("--rate", help="For --dry-run: images a second; default: as measured in the runs.")
+    ] = None,
 ) -> int:
     """Erase, sample, judge and write the board. What is done already is not done again."""
+    from erasebench.judge_settings import JudgeSettings
     from erasebench.runner.request import Request
     from erasebench.runner.run import run_jobs
 
@@ -40,6 +56,8 @@ def run(
         concepts=options.names(concepts),
         size=options.size(size),
         limit=limit,
+        sampling=sampling,
+        judge_settings=JudgeSettings.from_pairs(_pairs(judge_set, gcd_resources)),
         recipe=recipe,
         settings=options.settings(set_),
         baselines=() if baselines == "none" else options.names(baselines) or (),
@@ -48,9 +66,21 @@ def run(
         out=out,
         runs_folder=runs_folder,
     )
+    if rate is not None and not dry_run:
+        raise UserError("--rate says how fast a dry run reckons.", "Give --dry-run with it, or leave it out.")
+    if dry_run:
+        from erasebench.runner.forecast import forecast
+
+        print(forecast(request, rate))
+        return 0
     summary = run_jobs(request)
     if summary.failures:
         print(f"{len(summary.failures)} of {len(summary.failures) + len(summary.records)} runs failed.")
     if summary.board is not None:
         print(f"Board: {summary.board}")
     return 1 if summary.failures else 0
+
+
+def _pairs(judge_set: list[str] | None, gcd_resources: Path | None) -> list[str]:
+    own = [] if gcd_resources is None else [f"gcd_resources={gcd_resources}"]
+    return [*(judge_set or []), *own]

@@ -13,6 +13,7 @@ import numpy as np
 import open_clip
 import pandas as pd
 import torch
+from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 from open_clip.model import CLIP
 from PIL import Image
@@ -23,10 +24,11 @@ from erasebench.errors import UserError
 from erasebench.identity import source_digest
 from erasebench.judges import base
 from erasebench.judges.base import SCORED, Judge, Pixels
+from erasebench.judges.sources import CLIP_FILE, CLIP_HUB_ID
+from erasebench.weights import check_reachable, hub_file
 
 OPENAI_MODEL = "ViT-B-32-quickgelu"
 """OpenAI's weights were trained with QuickGELU; under the plain 'ViT-B-32' config they load and score wrongly."""
-OPENAI_HUB = "timm/vit_base_patch32_clip_224.openai"
 
 Tokenizer = Callable[[list[str]], torch.Tensor]
 Transform = Callable[[Image.Image], torch.Tensor]
@@ -60,8 +62,10 @@ class ClipEncoder:
 
         UserError where the file does not hold them or the hub cannot be reached.
         """
-        mend = f"download open_clip_model.safetensors of {OPENAI_HUB} from the hub and give its path"
+        mend = f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir FOLDER, and give the file's path"
         try:
+            if weights is None and hub_file(CLIP_HUB_ID, CLIP_FILE) is None and not constants.HF_HUB_OFFLINE:
+                check_reachable(constants.ENDPOINT)
             state = None if weights is None else _read_state(weights)
             pretrained = "openai" if weights is None else None
             model, _, transform = open_clip.create_model_and_transforms(OPENAI_MODEL, pretrained=pretrained)
@@ -153,13 +157,13 @@ class ClipScoreJudge(Judge):
 class ClipAccuracyJudge(Judge):
     """Which class of a list each image shows, zero-shot, each class asked as `template` with its name in it.
 
-    Columns: `predicted` (top-1 class) and `probability` (softmax over the classes, at the model's own temperature, of
-    the class that the row's concept belongs to; missing where it belongs to none). The two make two different figures:
-    the reference script averages the probability, other papers count top-1.
+    Columns: `predicted` (top-1 class), `asked` (the class that the row's concept belongs to; missing where it is in
+    none) and `probability` (softmax over the classes, at the model's own temperature, of `asked`). They make two
+    different figures: the reference script averages the probability, other papers count how often the first two agree.
     """
 
     name = "clip-accuracy"
-    columns = ("predicted", "probability")
+    columns = ("predicted", "asked", "probability")
 
     def __init__(
         self,
@@ -205,4 +209,12 @@ class ClipAccuracyJudge(Judge):
         wanted = [place.get(self.synonyms.get(concept, concept)) for concept in rows["concept"]]
         own = [float("nan") if at is None else float(p[at]) for p, at in zip(probability, wanted, strict=True)]
         top = [self.classes[at] for at in probability.argmax(axis=1)]
-        return pd.DataFrame({"outcome": SCORED, "predicted": top, "probability": own})
+        asked_for = [None if at is None else self.classes[at] for at in wanted]
+        return pd.DataFrame(
+            {
+                "outcome": SCORED,
+                "predicted": pd.Series(top, dtype="object"),
+                "asked": pd.Series(asked_for, dtype="object"),
+                "probability": own,
+            }
+        )

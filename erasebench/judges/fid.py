@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
-from cleanfid.downloads_helper import check_download_inception, inception_url
+from cleanfid.downloads_helper import check_download_inception
 from cleanfid.inception_torchscript import InceptionV3W
 from cleanfid.resize import build_resizer
 
 from erasebench.errors import UserError
-from erasebench.identity import file_digest, source_digest
-from erasebench.judges import base, distances
+from erasebench.identity import digest, file_digest, source_digest
+from erasebench.judges import base, distances, references
 from erasebench.judges.base import SCORED, Judge, Pixels
+from erasebench.judges.references import FeatureCache, References
+from erasebench.judges.sources import INCEPTION_FILE, INCEPTION_URL
+from erasebench.weights import cache_folder
 
-INCEPTION_FILE = "inception-2015-12-05.pt"
+NO_REFERENCE = "no-reference"
+FEATURES = 2048
 
 
 class Extractor(Protocol):
@@ -34,7 +36,7 @@ class Extractor(Protocol):
     def identity(self) -> dict[str, Any]: ...
 
     def features(self, images: Sequence[Pixels]) -> np.ndarray:
-        """float32 [n, d]"""
+        """float32 [n, d]; no images, no rows."""
 
 
 class InceptionExtractor:
@@ -47,14 +49,14 @@ class InceptionExtractor:
         if weights.name != INCEPTION_FILE or not weights.is_file():
             raise UserError(
                 f"no Inception weights at {weights}",
-                f"give the file {INCEPTION_FILE} (download: {inception_url})",
+                f"give the file {INCEPTION_FILE} (download: {INCEPTION_URL})",
             )
         try:
             network = InceptionV3W(str(weights.parent), download=False)
         except RuntimeError as error:
             raise UserError(
                 f"{weights} is no TorchScript network: {str(error).splitlines()[0]}",
-                f"download it again: {inception_url}",
+                f"download it again: {INCEPTION_URL}",
             ) from error
         self.weights = weights
         self.device = device
@@ -75,7 +77,7 @@ class InceptionExtractor:
             except OSError as error:
                 raise UserError(
                     f"the Inception weights for FID could not be downloaded: {error}",
-                    f"download {inception_url} elsewhere and put it at {target}",
+                    f"download {INCEPTION_URL} elsewhere and put it at {target}",
                 ) from error
         return cls(target, device)
 
@@ -84,7 +86,7 @@ class InceptionExtractor:
 
     @torch.no_grad()
     def features(self, images: Sequence[Pixels]) -> np.ndarray:
-        parts = []
+        parts = [np.zeros((0, FEATURES), dtype=np.float32)]
         for start in range(0, len(images), self.batch_size):
             resized = np.stack([self.resize(image) for image in images[start : start + self.batch_size]])
             batch = torch.from_numpy(resized).permute(0, 3, 1, 2).to(self.device)
@@ -92,18 +94,28 @@ class InceptionExtractor:
         return np.concatenate(parts).astype(np.float32)
 
 
+class FidReference(NamedTuple):
+    """Features [m, d] of what some rows are compared with, and how many of these rows have nothing to compare with."""
+
+    features: np.ndarray
+    lacking: int
+
+
 class FidJudge(Judge):
     """Stores each image's features; the distance from the reference is a figure over all of them.
 
-    Column: `features`, a float32 vector per image. `reference` are the real images of the same prompts.
+    Column: `features`, a float32 vector per image. A row without a reference image has the outcome "no-reference":
+    the two sides of the comparison are always the same prompts.
     """
 
     name = "fid"
     columns = ("features",)
 
-    def __init__(self, extractor: Extractor, reference: Sequence[Pixels]) -> None:
+    def __init__(self, extractor: Extractor, references: References, cache: FeatureCache | None = None) -> None:
+        """`cache` keeps the features of reference images; None: the user's cache folder."""
         self.extractor = extractor
-        self.reference = reference
+        self.references = references
+        self.cache = cache or FeatureCache(cache_folder() / "features")
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -113,25 +125,21 @@ class FidJudge(Judge):
         }
 
     def reference_identity(self) -> dict[str, Any]:
-        """Number and digest of the reference images: decides the distance, not the rows."""
-        digest = hashlib.sha256()
-        for image in self.reference:
-            digest.update(str(image.shape).encode())
-            digest.update(np.ascontiguousarray(image).tobytes())
-        return {
-            "images": len(self.reference),
-            "sha256": digest.hexdigest(),
-            "source": source_digest([distances.__name__]),
-        }
+        """What decides the reference images, whichever rows are asked for: it decides the distance, not the rows."""
+        return {**self.references.identity(), "source": source_digest([distances.__name__, references.__name__])}
 
-    @cached_property
-    def reference_features(self) -> np.ndarray:
-        """float32 [m, d]"""
-        return self.extractor.features(self.reference)
+    def reference_for(self, rows: pd.DataFrame) -> FidReference:
+        """What the images of these prompt-table rows (prompt, seed) are compared with."""
+        images = self.references.images(rows)
+        features = self.cache.features(images, digest(self.identity()["extractor"]), self.extractor.features)
+        return FidReference(features, self.references.has(rows).count(False))
 
     def score(self, images: Sequence[Pixels], rows: pd.DataFrame) -> pd.DataFrame:
-        features = self.extractor.features(images)
-        return pd.DataFrame({"outcome": SCORED, "features": pd.Series(list(features), dtype="object")})
+        paired = self.references.has(rows)
+        found = iter(self.extractor.features([image for image, has in zip(images, paired, strict=True) if has]))
+        features = [next(found) if has else None for has in paired]
+        outcome = [SCORED if has else NO_REFERENCE for has in paired]
+        return pd.DataFrame({"outcome": outcome, "features": pd.Series(features, dtype="object")})
 
 
 def feature_matrix(judgement: pd.DataFrame) -> np.ndarray:

@@ -10,9 +10,9 @@ from erasebench.atomic import write_json
 from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.judges.fid import FidJudge
-from erasebench.judges.figures import Reference, suite_figures
+from erasebench.judges.figures import Reference, Unavailable, suite_figures
 from erasebench.record import UNEDITED, Figure, Record
-from erasebench.runner.finished import finish, sheet_of
+from erasebench.runner.finished import finish, keep_judged, sheet_of
 from erasebench.runner.job import Job
 from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
 from erasebench.runner.session import Session
@@ -36,7 +36,9 @@ def execute(job: Job, session: Session) -> Record:
         images = sample(job, session, folder, erasure)
         judgements = judge(job, session, folder, images)
         costs = {"erase": erase_cost, "sample": images.cost, "judge": judgement_cost(judgements)}
-        record = done_record(job, session, erasure, _figures(job, session, judgements), judgements, costs)
+        judged = _by_judge(judgements)
+        record = done_record(job, session, erasure, _figures(job, session, judgements, judged), judgements, costs)
+        keep_judged(job, judged)
         write_listing(job.finished_file.with_suffix(".csv"), job.table, images.by_row, images.store)
         write_sheet(sheet_of(job), job, images, _unedited(job, folder))
         if not missing:
@@ -44,25 +46,41 @@ def execute(job: Job, session: Session) -> Record:
     return record
 
 
-def _figures(job: Job, session: Session, judgements: list[Judgement]) -> dict[str, Figure]:
-    judged: dict[str, list[pd.DataFrame]] = {}
+def _by_judge(judgements: list[Judgement]) -> dict[str, pd.DataFrame]:
+    """Each judge's rows on all groups that it read."""
+    parts: dict[str, list[pd.DataFrame]] = {}
     for found in judgements:
         if found.rows is not None:
-            judged.setdefault(found.judge, []).append(found.rows)
+            parts.setdefault(found.judge, []).append(found.rows)
+    return {name: pd.concat(rows) for name, rows in parts.items()}
+
+
+def _figures(
+    job: Job, session: Session, judgements: list[Judgement], judged: dict[str, pd.DataFrame]
+) -> dict[str, Figure]:
+    table = job.table.frame()
     fid, reference = session.judge("fid") if "fid" in judged else None, None
     if isinstance(fid, FidJudge):
-        reference = Reference(fid.reference_features, fid.extractor.family)
-    return suite_figures(
-        job.table.frame(),
-        {name: pd.concat(parts) for name, parts in judged.items()},
-        {found.judge: found.unavailable.what for found in judgements if found.unavailable is not None},
-        reference,
-    )
+        compared = fid.reference_for(table.loc[judged["fid"].index])
+        reference = Reference(compared.features, fid.extractor.family)
+    lacking: dict[str, Unavailable] = {}
+    for found in judgements:
+        if found.unavailable is not None:
+            groups = lacking[found.judge].groups if found.judge in lacking else ()
+            lacking[found.judge] = Unavailable(found.unavailable.what, (*groups, found.group))
+    most = job.request.limit
+    absent: dict[str, tuple[int, str]] = {
+        group: (gone.expected if most is None else min(most, gone.expected), gone.error.what)
+        for group, gone in job.absent.items()
+    }
+    return suite_figures(table, judged, lacking, reference, resampled=job.suite.table.resampled, absent=absent)
 
 
 def _announce_missing_judges(job: Job, session: Session) -> bool:
-    """Say at once which figures will be unscored, and why; whether there are any."""
+    """Say at once which figures will be unscored, and why; whether there are any that a judge would mend."""
     missing = False
+    for group, gone in job.absent.items():
+        log.warning("%s: no %s prompts, their figures stay unscored. %s", job.label, group, gone.error)
     for name in dict.fromkeys(name for group in job.table.groups for name in job.suite.judges_of(group, job.world)):
         found = session.judge(name)
         if isinstance(found, UserError):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from erasebench.concepts import ErasureTask
+from erasebench.errors import UserError
 from erasebench.identity import NumericsProfile, digest, source_digest
-from erasebench.prompts import PromptTable, build_table
+from erasebench.prompts import Group, PromptTable, build_table, sets_of
+from erasebench.prompts.build import Absent
 from erasebench.registry import load_world
 from erasebench.runner.request import Chosen, Request, check_settings, choose
-from erasebench.store import RunFolder
-from erasebench.suite import Selection, Suite, load_suite, select
+from erasebench.store import RunFolder, run_name
+from erasebench.suite import Selection, Suite, load_suite, selections
 from erasebench.weights import files_digest
 from erasebench.world import SizeName, World
 
@@ -25,7 +27,7 @@ NUMERIC_PACKAGES = ("torch", "diffusers", "transformers")
 """Their versions decide pixels, so they are part of an image's identity."""
 RECORDED_PACKAGES = (
     *("erasebench", *NUMERIC_PACKAGES, "torchvision", "peft", "open-clip-torch", "clean-fid", "nudenet"),
-    *("numpy", "scipy", "pandas", "pillow", "safetensors", "opencv-python-headless", "onnxruntime"),
+    *("numpy", "scipy", "pandas", "pillow", "safetensors", "scikit-learn", "opencv-python-headless", "onnxruntime"),
 )
 
 
@@ -41,6 +43,9 @@ class Job:
     size: SizeName
     chosen: Chosen
     table: PromptTable
+    variant: str | None = None
+    """How rows that bring settings of their own are sampled; None where no row brings any."""
+    absent: Mapping[Group, Absent] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -75,6 +80,7 @@ class Job:
                 "packages": installed_packages(),
                 "world": [self.world.name, _world_source(self.world)],
                 "judges": files_digest(self.world.judge_files(), Path("/")),
+                "judge settings": self.world.judge_settings,
                 "suite": self.suite.digest,
                 "numerics": self.numerics,
                 "method": self.chosen.identity,
@@ -83,6 +89,7 @@ class Job:
                 "prompts": self.table.digest,
                 "partial": self.request.limit is not None,
                 "size": self.size,
+                "absent": sorted(self.absent),
             }
         )
 
@@ -103,7 +110,7 @@ class Job:
     @property
     def finished_file(self) -> Path:
         """Where the finished job is kept; its existence means that everything before it is done."""
-        suite_folder = self.request.runs_folder / self.world.name / f"{self.suite.name}-{self.selection.scale}"
+        suite_folder = self.request.runs_folder / self.world.name / run_name(self.suite.name, self.selection.scale)
         return suite_folder / "finished" / f"{self.chosen.name}-{self.request_digest[:16]}.json"
 
     def folder(self, segmenter: str) -> RunFolder:
@@ -132,28 +139,43 @@ def numerics_of(world: World, profile: NumericsProfile) -> dict[str, Any]:
 def image_digests(table: PromptTable, numerics: dict[str, Any], erasure_digest: str) -> dict[int, str]:
     """By row number, the digest of everything that decides the row's image."""
     common = digest([numerics, erasure_digest])
-    return {row.row: digest([common, row.prompt, row.seed])[:20] for row in table.rows}
+    own = {row.row: [row.own] if row.own else [] for row in table.rows}
+    return {row.row: digest([common, row.prompt, row.seed, *own[row.row]])[:20] for row in table.rows}
 
 
-def plan(request: Request) -> list[Job]:
-    """Every job of a request, suite by suite, baselines first. UserError before anything has run."""
+def plan(request: Request, *, forecast: bool = False) -> list[Job]:
+    """Every job of a request, suite by suite, baselines first. UserError before anything has run.
+
+    `forecast`: prompts of erased concepts that have yet to be imported are no error, since nothing is going to run.
+    """
     check_settings(request)
     suites = {name: load_suite(name) for name in request.suites}
+    if request.scale is not None and not any(suite.has_scales for suite in suites.values()):
+        what = f"--scale {request.scale}: {', '.join(suite.name for suite in suites.values())} has no choice of scales."
+        raise UserError(what, "Leave --scale out, or choose with --concepts.")
     world = load_world(request.world, request.model)
-    return [job for name, suite in suites.items() for job in _jobs(request, world, suite, name)]
+    world.judge_settings = request.judge_settings
+    jobs = [job for name, suite in suites.items() for job in _jobs(request, world, suite, name)]
+    absent = [job.absent[group].error for job in jobs for group in job.absent if group != "general"]
+    if absent and not forecast:
+        raise absent[0]
+    return jobs
 
 
 def _jobs(request: Request, world: World, suite: Suite, suite_asked: str) -> Iterator[Job]:
-    selection = select(suite, world, request.scale, request.concepts)
     size = request.size or world.default_size
-    table = build_table(suite, selection, suite.sizes[size], world.general_prompts(), world.first_seed)
-    if request.limit is not None:
-        table = table.limited(request.limit)
-    for name in request.all_methods:
-        chosen = choose(
-            request, name, recipes=world.recipes or world.name, kind=suite.kind, n_concepts=len(selection.erased)
-        )
-        yield Job(request, world, suite, suite_asked, selection, size, chosen, table)
+    sets, absent = sets_of(suite, world, suite.sizes[size])
+    own = request.sampling == "i2p-rows"
+    variant = request.sampling if any(row.guidance or row.width for rows in sets.values() for row in rows) else None
+    for selection in selections(suite, world, size, request.scale, request.concepts):
+        table = build_table(suite, selection, suite.sizes[size], sets, world.first_seed, own_settings=own)
+        if request.limit is not None:
+            table = table.limited(request.limit)
+        for name in request.all_methods:
+            chosen = choose(
+                request, name, recipes=world.recipes or world.name, kind=suite.kind, n_concepts=len(selection.erased)
+            )
+            yield Job(request, world, suite, suite_asked, selection, size, chosen, table, variant, absent)
 
 
 @lru_cache

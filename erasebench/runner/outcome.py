@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ from erasebench.board.contact_sheet import write_contact_sheet
 from erasebench.cost import Cost, total
 from erasebench.identity import digest
 from erasebench.record import UNEDITED, Figure, Manifest, Record, Stage
+from erasebench.runner.command import command_of
 from erasebench.runner.job import Job, installed_packages
-from erasebench.runner.request import Request
 from erasebench.sampling import Sampler
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from erasebench.runner.session import Session
     from erasebench.runner.stages import Images, Judgement
 
-SHEET_ROWS = {"erased": 5, "retained-kept": 2, "retained-unseen": 3, "general": 2}
+SHEET_ROWS = {"erased": 5, "synonyms": 3, "retained-kept": 2, "retained-unseen": 3, "general": 2}
 """Prompts of each group on a contact sheet."""
 
 
@@ -102,7 +101,7 @@ def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], sche
         platform=platform.platform(),
         config={"method": job.chosen.config.model_dump(mode="json"), "scheduler": scheduler},
         digests={**_fixed_digests(job), **digests},
-        sampling=job.world.sampling.model_dump(exclude={"batch_size"}),
+        sampling=_sampling(job),
         seeds=seeds,
         device=job.request.device,
         profile=job.profile,
@@ -112,32 +111,13 @@ def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], sche
     )
 
 
+def _sampling(job: Job) -> dict[str, Any]:
+    variant = {} if job.variant is None else {"variant": job.variant}
+    return {**job.world.sampling.model_dump(exclude={"batch_size"}), **variant}
+
+
 def _fixed_digests(job: Job) -> dict[str, str]:
     return {"model": job.world.weights_digest(), "prompts": job.table.digest, "suite": job.suite.digest}
-
-
-def command_of(job: Job) -> str:
-    """The command line that makes the job's record again."""
-    asked = job.request
-    default = Request(methods=(), suites=())
-    words = ["erasebench", "run", "--method", job.chosen.asked, "--suite", job.suite_asked]
-    for flag in ("world", "model"):
-        if (value := getattr(asked, flag)) != getattr(default, flag):
-            words += [f"--{flag}", value]
-    if asked.concepts is not None:
-        words += ["--concepts", ",".join(asked.concepts)]
-    else:
-        words += ["--scale", str(job.selection.scale)]
-    words += ["--size", job.size]
-    if job.chosen.variant != "default":
-        words += ["--recipe", job.chosen.variant]
-    for key, value in sorted(asked.settings.items()):
-        if key.startswith(f"{job.chosen.name}."):
-            words += ["--set", f"{key}={value}"]
-    for flag in ("limit", "device", "seed"):
-        if (value := getattr(asked, flag)) != getattr(default, flag):
-            words += [f"--{flag}", str(value)]
-    return shlex.join(words)
 
 
 def write_sheet(path: Path, job: Job, images: Images, unedited: Images | None) -> None:
@@ -150,20 +130,20 @@ def write_sheet(path: Path, job: Job, images: Images, unedited: Images | None) -
 
 
 def _sheet_rows(job: Job) -> list[PromptRow]:
-    """A few rows of each group, spread over its concepts, each with another template."""
+    """A few rows of each group, spread over its concepts, each with another template, else with another seed."""
     chosen: list[PromptRow] = []
     for group in job.table.groups:
+        by_concept: dict[str, dict[str, list[PromptRow]]] = {}
         rows = job.table.of_group(group).rows
-        first_of_prompt = list({row.prompt: row for row in reversed(rows)}.values())[::-1]
-        by_concept: dict[str, list[PromptRow]] = {}
-        for row in first_of_prompt:
-            by_concept.setdefault(row.concept or row.prompt, []).append(row)
-        concepts = list(by_concept.values())
-        wanted = min(SHEET_ROWS[group], len(concepts))
+        for row in rows:
+            by_concept.setdefault(row.concept or row.prompt, {}).setdefault(row.prompt, []).append(row)
+        concepts = [list(prompts.values()) for prompts in by_concept.values()]
+        wanted = min(SHEET_ROWS[group], len(rows))
         for at in range(wanted):
-            prompts = concepts[at * len(concepts) // wanted]
-            chosen.append(prompts[at % len(prompts)])
-    return chosen
+            prompts = concepts[at * len(concepts) // wanted if wanted <= len(concepts) else at % len(concepts)]
+            seeds = prompts[at % len(prompts)]
+            chosen.append(seeds[at // (len(concepts) * len(prompts)) % len(seeds)])
+    return list(dict.fromkeys(chosen))
 
 
 def _pictures(images: Images, rows: list[PromptRow]) -> list[Any]:

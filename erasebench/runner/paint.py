@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from erasebench.cost import Cost, measured
 from erasebench.image_store import ImageStore
 from erasebench.progress import progress_bar
+from erasebench.prompts import PromptRow
 from erasebench.sampling import Sampler, Shot
+from erasebench.world import SamplingDefaults
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
     from erasebench.erasure import Erasure
     from erasebench.identity import NumericsProfile
-    from erasebench.world import SamplingDefaults
 
 log = logging.getLogger(__name__)
+
+
+class Wanted(NamedTuple):
+    """One image to be made, and the settings that it is sampled with."""
+
+    shot: Shot
+    settings: SamplingDefaults
+
+
+def wanted(rows: Iterable[PromptRow], digests: Mapping[int, str], defaults: SamplingDefaults) -> dict[str, Wanted]:
+    """Every row's image by digest; a row's own guidance and size go before the world's."""
+    return {
+        digests[row.row]: Wanted(
+            Shot(row.prompt, row.seed), defaults.model_copy(update=row.own) if row.own else defaults
+        )
+        for row in rows
+    }
 
 
 def set_aside_corrupted(store: ImageStore, images: Iterable[str]) -> None:
@@ -30,29 +48,35 @@ def set_aside_corrupted(store: ImageStore, images: Iterable[str]) -> None:
 
 def paint(
     store: ImageStore,
-    shots: Mapping[str, Shot],
+    images: Mapping[str, Wanted],
     pipeline: StableDiffusionPipeline,
     erasure: Erasure,
-    settings: SamplingDefaults,
     profile: NumericsProfile,
     label: str,
 ) -> None:
-    """Put the image of every shot, by digest, into the store; those that are there and whole are left alone."""
-    set_aside_corrupted(store, shots)
-    missing = store.missing(shots)
+    """Put every image, by digest, into the store; those that are there and whole are left alone.
+
+    A batch holds images of the same settings alone, so that rows with a size of their own share no batch with others.
+    """
+    set_aside_corrupted(store, images)
+    missing = store.missing(images)
     if not missing:
         return
+    batches: dict[SamplingDefaults, list[str]] = {}
+    for image in missing:
+        batches.setdefault(images[image].settings, []).append(image)
     device = str(pipeline.device)
     with (
         erasure.applied_to(pipeline),
-        progress_bar(len(shots), label, "image") as advance,
+        progress_bar(len(images), label, "image") as advance,
         measured(device) as meter,
     ):
-        advance(len(shots) - len(missing))
-        sampler = Sampler(pipeline, settings, profile)
+        advance(len(images) - len(missing))
         spent = 0.0
-        for image, pixels in zip(missing, sampler.images([shots[image] for image in missing]), strict=True):
-            now = meter.read()
-            store.put(image, pixels, Cost(now.seconds - spent, now.peak_memory_bytes))
-            spent = now.seconds
-            advance(1)
+        for settings, alike in batches.items():
+            painted = Sampler(pipeline, settings, profile).images([images[image].shot for image in alike])
+            for image, pixels in zip(alike, painted, strict=True):
+                now = meter.read()
+                store.put(image, pixels, Cost(now.seconds - spent, now.peak_memory_bytes))
+                spent = now.seconds
+                advance(1)

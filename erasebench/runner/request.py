@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from erasebench.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
 from erasebench.identity import identity_of, source_digest
+from erasebench.judge_settings import JudgeSettings
+from erasebench.method_sources import method_sources
 from erasebench.registry import load_method
 from erasebench.world import SizeName
 
@@ -21,8 +23,15 @@ if TYPE_CHECKING:
 
 DEFAULT_SEED = 2024
 """Of a method's own randomness; the published MACE runs'."""
-SHARED_SOURCES = ("erasebench.editing", "erasebench.sampling", "erasebench.erasure", "erasebench.runner.workspace")
+SHARED_SOURCES = (
+    *("erasebench.editing", "erasebench.sampling", "erasebench.sampling_change", "erasebench.erasure"),
+    *("erasebench.templates", "erasebench.training", "erasebench.runner.workspace"),
+)
 """The harness's modules that any method's result rests on: part of every method's version."""
+
+
+Variant = Literal["released", "i2p-rows"]
+"""Rows that bring a guidance and size of their own are sampled like all others (the reference does it), or by them."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,8 @@ class Request:
     recipe: str = "default"
     settings: Mapping[str, str] = field(default_factory=dict)
     baselines: tuple[str, ...] = ("original",)
+    sampling: str = "released"
+    judge_settings: JudgeSettings = field(default_factory=JudgeSettings)
     device: str = "cpu"
     seed: int = DEFAULT_SEED
     out: Path = Path("leaderboard")
@@ -50,6 +61,10 @@ class Request:
             raise UserError(f"--limit {self.limit} leaves nothing to do.", "Give 1 or more images of each group.")
         if self.seed < 0:
             raise UserError(f"--seed {self.seed} is negative.", "Give 0 or more.")
+        if self.sampling not in get_args(Variant):
+            raise UserError(
+                f"There is no sampling variant '{self.sampling}'.", did_you_mean(self.sampling, get_args(Variant))
+            )
         check_device_name(self.device)
 
     @property
@@ -82,10 +97,7 @@ class Chosen:
     @property
     def version(self) -> str:
         """Digest of the method's own source and of the shared modules, so that nobody has to remember to bump it."""
-        module = self.method.__module__
-        package = module.rpartition(".")[0]
-        own = package if package not in ("", "erasebench.methods") else module
-        return source_digest((own, *SHARED_SOURCES))
+        return source_digest((*method_sources(self.method.__module__), *SHARED_SOURCES))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -99,9 +111,7 @@ def choose(request: Request, name: str, *, recipes: str, kind: Kind, n_concepts:
     UserError for an unknown method or recipe, a kind that it does not erase, or a setting that is unknown or wrong.
     """
     method = load_method(name)
-    if kind not in method.kinds:
-        kinds = ", ".join(sorted(method.kinds))
-        raise UserError(f"{method.name} does not erase concepts of kind {kind}.", f"It erases: {kinds}.")
+    method.check_kind(kind)
     variant = request.recipe if name in request.methods and name not in request.baselines else "default"
     config = method.recipe(world=recipes, kind=kind, n_concepts=n_concepts, variant=variant)
     changes = _settings_of(method, name, request)
@@ -112,6 +122,8 @@ def choose(request: Request, name: str, *, recipes: str, kind: Kind, n_concepts:
             first = error.errors()[0]
             where = f"{method.name}.{'.'.join(map(str, first['loc']))}"
             raise UserError(f"--set {where}: {first['msg']}, not {first['input']!r}.", _help(method, first)) from error
+    # A method may refuse its settings as a whole, and does it before any work.
+    method(config)
     return Chosen(name, method, config, variant)
 
 

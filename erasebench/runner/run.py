@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from erasebench.board import write_board
 from erasebench.errors import UserError
 from erasebench.record import Record
-from erasebench.runner.finished import finished, publish
+from erasebench.runner.average import averaged, averages
+from erasebench.runner.finished import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
 from erasebench.runner.request import Request
 from erasebench.store import BusyError
@@ -40,23 +41,29 @@ def run_jobs(request: Request) -> Summary:
     session: Session | None = None
     summary = Summary()
     changed = not (request.out / "README.md").exists()
+    done: dict[str, Record] = {}
     for job in jobs:
         if (record := finished(job)) is not None:
             log.info("%s: already done, nothing to do.", job.label)
             summary.records.append(record)
-            changed = publish(job, record) or changed
+            done[job.label] = record
+            changed = publish(request.out, record, sheet_of(job)) or changed
             continue
         # Only here does anything load torch: a finished request is answered without it.
         from erasebench.runner.session import Session
 
         session = session or Session(job.world, request.device)
-        changed = _attempt(job, session, summary) or changed
+        changed = _attempt(job, session, summary, done) or changed
+    for average in averages(jobs):
+        if (record := averaged(average, done)) is not None:
+            summary.records.append(record)
+            changed = publish(request.out, record, average.file.with_suffix(".png")) or changed
     if summary.records or any((request.out / "results").glob("*.json")):
         summary.board = write_board(request.out) if changed else request.out / "README.md"
     return summary
 
 
-def _attempt(job: Job, session: Session, summary: Summary) -> bool:
+def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Record]) -> bool:
     """Execute one job and publish what came of it; whether the leaderboard's folder changed."""
     from erasebench.runner.execute import execute
     from erasebench.runner.outcome import failed_record
@@ -64,7 +71,8 @@ def _attempt(job: Job, session: Session, summary: Summary) -> bool:
     try:
         record = execute(job, session)
         summary.records.append(record)
-        return publish(job, record)
+        done[job.label] = record
+        return publish(job.request.out, record, sheet_of(job))
     except FAILURES as error:
         what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         log.error("%s failed: %s", job.label, what)
@@ -73,7 +81,7 @@ def _attempt(job: Job, session: Session, summary: Summary) -> bool:
         if isinstance(error, BusyError):
             return False
     try:
-        return publish(job, failed_record(job, session, what))
+        return publish(job.request.out, failed_record(job, session, what), sheet_of(job))
     except (UserError, OSError) as error:
         log.error("The failure could not be recorded: %s", error)
         return False

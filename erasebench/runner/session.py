@@ -39,11 +39,11 @@ class Session:
 
     @cached_property
     def segmenter(self) -> str:
-        """The digest of the world's segmenter, or why there is none."""
+        """The digest of the world's segmenter; 'none' where it cannot be had, whatever the reason and the machine."""
         try:
             return self.world.segmenter_digest()
-        except UserError as error:
-            return f"none: {error.what}"
+        except UserError:
+            return "none"
 
     def judge(self, name: str) -> Judge | UserError:
         """A judge of the world, or what keeps it from judging."""

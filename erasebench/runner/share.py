@@ -10,11 +10,10 @@ from erasebench.atomic import atomic_write
 from erasebench.erasure import Erasure
 from erasebench.identity import NumericsProfile
 from erasebench.image_store import ImageStore
-from erasebench.prompts import COLUMNS, PromptTable
+from erasebench.prompts import PromptTable
 from erasebench.runner.job import image_digests, numerics_of
-from erasebench.runner.paint import paint
+from erasebench.runner.paint import paint, wanted
 from erasebench.runner.session import Session
-from erasebench.sampling import Shot
 from erasebench.world import World
 
 
@@ -30,8 +29,8 @@ def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Pa
     profile = NumericsProfile(device_type=session.device.type, batch_size=world.sampling.batch_size)
     digests = image_digests(table, numerics_of(world, profile), erasure.digest)
     store = ImageStore(out)
-    shots = {digests[row.row]: Shot(row.prompt, row.seed) for row in table.rows[rank::processes]}
-    paint(store, shots, session.pipeline, erasure, world.sampling, profile, f"images, process {rank}")
+    images = wanted(table.rows[rank::processes], digests, world.sampling)
+    paint(store, images, session.pipeline, erasure, profile, f"images, process {rank}")
     listing = out / "images.csv"
     if rank == 0:
         write_listing(listing, table, digests, store)
@@ -42,9 +41,11 @@ def write_listing(path: Path, table: PromptTable, digests: dict[int, str], store
     """The table with one more column, `file`: each row's image, relative to the listing."""
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow((*COLUMNS, "file"))
+        writer.writerow((*table.columns, "file"))
         for row in table.rows:
-            writer.writerow((*row, Path(os.path.relpath(store.path(digests[row.row]), path.parent)).as_posix()))
+            writer.writerow(
+                (*table.values(row), Path(os.path.relpath(store.path(digests[row.row]), path.parent)).as_posix())
+            )
 
 
 def default_device() -> str:

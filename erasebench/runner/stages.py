@@ -19,10 +19,9 @@ from erasebench.judgement_store import JudgementStore
 from erasebench.progress import progress_bar
 from erasebench.prompts import Group
 from erasebench.runner.job import Job
-from erasebench.runner.paint import paint
+from erasebench.runner.paint import paint, wanted
 from erasebench.runner.session import Session, weights_of
 from erasebench.runner.workspace import RunWorkspace
-from erasebench.sampling import Shot
 from erasebench.store import RunFolder
 
 if TYPE_CHECKING:
@@ -83,9 +82,8 @@ class Images:
 def sample(job: Job, session: Session, folder: RunFolder, erasure: Erasure) -> Images:
     """The images of every row of the job's table; those that are there and whole are left alone."""
     images = Images(folder.images(erasure.digest), job.image_digests(erasure.digest))
-    shots = {images.by_row[row.row]: Shot(row.prompt, row.seed) for row in job.table.rows}
-    label = f"{job.label}: images"
-    paint(images.store, shots, session.pipeline, erasure, job.world.sampling, job.profile, label)
+    asked = wanted(job.table.rows, images.by_row, job.world.sampling)
+    paint(images.store, asked, session.pipeline, erasure, job.profile, f"{job.label}: images")
     return images
 
 

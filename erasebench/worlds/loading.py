@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from erasebench.errors import UserError
@@ -27,8 +27,8 @@ def load_pipeline(
     UserError naming the folder and the weight where one is missing, has the wrong shape, or cannot be read.
     """
     dtype = dtype or torch.float32
-    with _quiet():
-        parts = {name: _load_part(folder / name, kind, dtype) for name, kind in PARTS.items()}
+    with quiet():
+        parts = {name: load_strictly(folder / name, kind, dtype) for name, kind in PARTS.items()}
         try:
             pipeline = StableDiffusionPipeline.from_pretrained(
                 folder, **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
@@ -44,8 +44,8 @@ def load_pipeline(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Neither library reports in the block: what they would say is raised as an error instead."""
+def quiet() -> Iterator[None]:
+    """Neither diffusers nor transformers reports in the block: `load_strictly` raises what they would say."""
     levels = diffusers_logging.get_verbosity(), transformers_logging.get_verbosity()
     diffusers_logging.set_verbosity(diffusers_logging.CRITICAL)
     transformers_logging.set_verbosity(transformers_logging.CRITICAL)
@@ -60,9 +60,10 @@ def _quiet() -> Iterator[None]:
         transformers_logging.enable_progress_bar()
 
 
-def _load_part(folder: Path, kind: Any, dtype: torch.dtype) -> Any:
+def load_strictly(folder: Path, kind: Any, dtype: torch.dtype) -> Any:
+    """The model of class `kind` (diffusers or transformers) in `folder`, in eval mode. UserError as `load_pipeline`."""
     # transformers names a misshapen weight only where told to go on; the check below then refuses it.
-    more = {"ignore_mismatched_sizes": True} if kind is CLIPTextModel else {}
+    more = {"ignore_mismatched_sizes": True} if issubclass(kind, PreTrainedModel) else {}
     try:
         model, found = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True, **more)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-import socket
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from erasebench.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
-from erasebench.weights import cache_folder, files_digest
+from erasebench.prompts.imports import load_import
+from erasebench.segmenters.weights import grounded_sam_digest, locate_both, read_files
+from erasebench.weights import check_reachable, files_digest, weights_folder
 from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, SizeName, World
+from erasebench.worlds.miniature.names import CLASSES, EXPLICIT, SYNONYMS
+
+from . import photograph_judges
 
 if TYPE_CHECKING:
     import torch
@@ -23,22 +26,27 @@ if TYPE_CHECKING:
     from erasebench.judges.base import Judge
 
 HUB_ID = "CompVis/stable-diffusion-v1-4"
-CLIP_HUB_ID = "timm/vit_base_patch32_clip_224.openai"
-CLIP_FILE = "open_clip_model.safetensors"
 CAST_FILE = Path(__file__).parent / "data" / "concept_names.csv"
 COMPONENTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+_HUB_FILES: dict[str, Any] = {
+    "allow_patterns": ["model_index.json", *(f"{part}/*" for part in COMPONENTS)],
+    "ignore_patterns": ["*.fp16.*", "*.non_ema.*", "*.msgpack", "*.bin"],
+}
 _KINDS: dict[str, Kind] = {"celebrity": "person", "style": "style"}
 _ROLES: dict[str, Role] = {"erase": "erase", "retain": "retain"}
 
 
 def protocol_cast() -> Cast:
-    """The names of the protocol's tables, in its order (MACE, arXiv 2403.06135, supplementary)."""
-    lists: dict[tuple[Kind, Role], tuple[str, ...]] = {}
+    """The names of the protocol's tables, in its order (MACE, arXiv 2403.06135, supplementary), classes and words."""
+    lists: dict[tuple[Kind, Role], tuple[str, ...]] = {
+        ("object", "erase"): CLASSES,
+        ("explicit", "erase"): EXPLICIT,
+    }
     with CAST_FILE.open(encoding="utf-8", newline="") as handle:
         for row in csv.DictReader(handle):
             key = (_KINDS[row["kind"]], _ROLES[row["role"]])
             lists[key] = (*lists.get(key, ()), row["name"])
-    return Cast(lists)
+    return Cast(lists, SYNONYMS)
 
 
 class StableDiffusionWorld(World):
@@ -47,6 +55,9 @@ class StableDiffusionWorld(World):
     name: ClassVar[str] = "stable-diffusion-v1-4"
     about: ClassVar[str] = "Stable Diffusion v1.4 as released, 512 x 512, the protocol's sampling and cast."
     default_size: ClassVar[SizeName] = "full"
+    usual_sampling: ClassVar[SamplingDefaults | None] = SamplingDefaults(
+        steps=50, guidance=7.5, width=512, height=512, batch_size=8
+    )
 
     def __init__(self, model: str = HUB_ID) -> None:
         """`model`: a hub id or a folder in diffusers' format. UserError for a folder that is none."""
@@ -90,56 +101,62 @@ class StableDiffusionWorld(World):
         return load_pipeline(self.folder, device, dtype)
 
     def segmenter(self, device: torch.device | str = "cpu") -> Segmenter:
-        """UserError: this version brings no segmenter for real photographs."""
-        raise UserError(
-            "The world stable-diffusion-v1-4 has no segmenter in this version.",
-            "Use a method or a setting that needs no masks, or --world miniature.",
-        )
-
-    def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
-        """CLIP score from local weights; UserError that says what the judge needs, and where to put it."""
-        if name not in self.judges:
-            raise UserError(f"There is no judge '{name}'.", did_you_mean(name, self.judges))
-        if name != "clip-score":
-            raise UserError(
-                f"The judge {name} needs {_NEEDS[name]}, which this version does not load.",
-                "The images are kept: judge them once the judge is there, or use --world miniature.",
-            )
-        weights = weights_folder() / CLIP_FILE
-        if not weights.is_file():
-            raise UserError(
-                f"The judge {name} needs CLIP ViT-B/32's weights at {weights}.",
-                f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir {weights.parent}",
-            )
+        """Grounding DINO and SAM. UserError says which weights are missing, their licence, and the command."""
+        folders = locate_both(weights_folder())
         import torch
 
-        from erasebench.judges.clip import ClipScoreJudge
+        from erasebench.segmenters.grounded_sam import GroundedSam
 
-        return ClipScoreJudge.from_openai(weights, torch.device(device))
+        return GroundedSam(*folders, torch.device(device))
+
+    def segmenter_digest(self) -> str:
+        """From the files alone. UserError as `segmenter`."""
+        return grounded_sam_digest(*locate_both(weights_folder()))
+
+    def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
+        """One of `judges`, as `judge_settings` say. UserError: what is missing, its licence, the command."""
+        if name not in self.judges:
+            raise UserError(f"There is no judge '{name}'.", did_you_mean(name, self.judges))
+        import torch
+
+        return photograph_judges.load(name, self.judge_settings, torch.device(device), self.cast.all_names("person"))
 
     def judge_files(self) -> tuple[Path, ...]:
-        """What has been put into the folder of judges' weights."""
-        return tuple(sorted(path for path in weights_folder().rglob("*") if path.is_file()))
+        """What lies in the folder of judges' weights or was named by the user, and the segmenter's files."""
+        found = {path for path in weights_folder().rglob("*") if path.is_file()}
+        found.update(self.judge_settings.files())
+        with suppress(UserError):
+            found.update(path for folder in locate_both(weights_folder()) for path in read_files(folder))
+        return tuple(sorted(found))
+
+    def missing(self, what: str) -> UserError | None:
+        """See `World.missing`."""
+        if what in self.judges:
+            return photograph_judges.missing(what, self.judge_settings)
+        if what == "segmenter":
+            try:
+                locate_both(weights_folder())
+            except UserError as error:
+                return error
+        if what == "model" and not _looks_local(self.model) and _cached(self.model) is None:
+            what = f"The model {self.model} is not in the local hub cache (4 GB; licence: CreativeML Open RAIL-M)."
+            return UserError(what, f"hf download {self.model} --local-dir FOLDER; then give --model FOLDER.")
+        return None
 
     def prior_captions(self) -> tuple[str, ...]:
-        """None: COCO's captions are not shipped."""
-        return ()
+        """COCO's captions but for the general prompts; none where they have not been imported."""
+        try:
+            return load_import("coco").captions
+        except UserError:
+            return ()
 
     def general_prompts(self) -> list[GeneralRow]:
-        """None: COCO's captions are not shipped, so the general group is empty."""
-        return []
+        """COCO's captions, as imported. UserError with the command where they have not been."""
+        return load_import("coco").rows
 
-
-_NEEDS = {
-    "identity": "the celebrity detector's resources folder",
-    "clip-accuracy": "the object suite's classes",
-    "fid": "Inception weights and COCO's reference images",
-}
-
-
-def weights_folder() -> Path:
-    """Where the judges' weights of real worlds are looked for."""
-    return cache_folder().absolute() / "weights"
+    def explicit_prompts(self) -> list[GeneralRow]:
+        """I2P's prompts, as imported. UserError with the command where they have not been."""
+        return load_import("i2p").rows
 
 
 def _looks_local(model: str) -> bool:
@@ -186,18 +203,26 @@ def _is_loaded(path: Path) -> bool:
     return path.suffix != ".bin" or not path.with_name(twin).exists()
 
 
+def _cached(model: str) -> Path | None:
+    """The model's folder in the local hub cache; None where it is not there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, **_HUB_FILES, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+
+
 def _from_hub(model: str) -> Path:
     from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    wanted = ["model_index.json", *(f"{part}/*" for part in COMPONENTS)]
-    unwanted = ["*.fp16.*", "*.non_ema.*", "*.msgpack", "*.bin"]
     try:
-        try:
-            found = snapshot_download(model, allow_patterns=wanted, ignore_patterns=unwanted, local_files_only=True)
-        except LocalEntryNotFoundError:
-            _check_reachable(constants.ENDPOINT)
-            found = snapshot_download(model, allow_patterns=wanted, ignore_patterns=unwanted)
+        found = _cached(model)
+        if found is None:
+            check_reachable(constants.ENDPOINT)
+            found = snapshot_download(model, **_HUB_FILES)
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
@@ -205,10 +230,3 @@ def _from_hub(model: str) -> Path:
             f"Where there is internet: hf download {model} --local-dir FOLDER; then give --model FOLDER.",
         ) from error
     return _checked_folder(Path(found))
-
-
-def _check_reachable(endpoint: str) -> None:
-    """OSError at once where the hub cannot be reached; the hub's own client would try again for minutes."""
-    address = urlsplit(endpoint)
-    if address.hostname and not getproxies():
-        socket.create_connection((address.hostname, address.port or 443), timeout=5).close()

@@ -16,6 +16,7 @@ from erasebench.atomic import write_json
 from erasebench.concepts import Concept
 from erasebench.editing.text_states import TextStates
 from erasebench.editing.tokens import PromptPair, end_of_text
+from erasebench.identity import digest
 from erasebench.method import Workspace
 
 from .config import MaceConfig
@@ -49,13 +50,14 @@ def trained_loras(
     """The LoRA of every concept, trained on the pipeline as it stands, `concepts_per_batch` at a time.
 
     Batches are always the same ones, whatever a killed run had finished, so a resumed run gives the same bits. Each
-    LoRA is a peft folder in the workspace.
+    LoRA is a peft folder in the workspace, under the digest of all prompts: one that was trained on others is no use.
     """
     loras: list[TrainedLora] = []
+    stage = f"loras-{digest([[pair.erased, pair.anchored] for own in pairs.values() for pair in own])[:8]}"
     with workspace.progress(len(concepts) * config.steps, "MACE: LoRAs") as progress:
         for first in range(0, len(concepts), config.concepts_per_batch):
             chunk = concepts[first : first + config.concepts_per_batch]
-            folders = [concept_folder(workspace, "loras", concept) for concept in chunk]
+            folders = [concept_folder(workspace, stage, concept) for concept in chunk]
             if all((folder / WEIGHTS_FILE).exists() for folder in folders):
                 progress(len(chunk) * config.steps)
             else:

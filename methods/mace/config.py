@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
@@ -11,6 +12,10 @@ from erasebench.errors import UserError
 from erasebench.identity import identity_field
 from erasebench.method import MethodConfig
 
+from .evaluation_templates import is_evaluation_template
+
+KEY_VARIABLE = "ERASEBENCH_PROMPT_KEY"
+"""The environment variable that holds prompt_endpoint's key, where it wants one; it is sent there, written nowhere."""
 REFUSED = {
     "joint_training": "one LoRA per concept, trained in one batch, is what the paper describes",
     "zero_latents": "training images come from the model itself (n_images, data_steps, data_guidance)",
@@ -27,6 +32,13 @@ class MaceConfig(MethodConfig):
     prompts_per_concept: int = identity_field(
         30, "Prompts for each concept: the first templates of the list", source="published runs", unit="prompts", ge=1
     )
+    prompt_endpoint: str | None = identity_field(
+        None,
+        "Address of an OpenAI-compatible API (http://host:port/v1) that writes each concept's prompts; none: the "
+        f"templates. Its key is read from the environment variable {KEY_VARIABLE}",
+        source="ours; the paper's prompts are a language model's",
+    )
+    prompt_model: str | None = identity_field(None, "The model that prompt_endpoint is asked for", source="ours")
 
     n_images: int = identity_field(8, "Training images per concept", source="published runs", unit="images", ge=1)
     data_steps: int | None = identity_field(
@@ -39,7 +51,12 @@ class MaceConfig(MethodConfig):
         "dpmsolver++", "Sampler of the training images", source="published runs"
     )
     detection_threshold: float = identity_field(
-        0.3, "Boxes with a lower score are ignored", source="published runs", unit="score in [0, 1]", ge=0, le=1
+        0.3,
+        "Boxes with a lower score are ignored; a segmenter reports none below its own threshold (0.3 for photographs)",
+        source="published runs",
+        unit="score in [0, 1]",
+        ge=0,
+        le=1,
     )
     boxes: Literal["union", "best"] = identity_field(
         "union",
@@ -139,8 +156,35 @@ class MaceConfig(MethodConfig):
                 raise UserError(
                     f"mace.templates: {template!r} must contain '{{}}' exactly once.", "Mend that template."
                 )
+            if is_evaluation_template(template):
+                raise UserError(f"mace.templates: suites evaluate with {template!r}.", "Give another template.")
+        self._check_endpoint()
         if not self.focal_start < self.focal_end:
             raise UserError(
                 f"mace.focal_start {self.focal_start} is not below mace.focal_end {self.focal_end}.", "Swap the two."
             )
         return self
+
+    def _check_endpoint(self) -> None:
+        if (self.prompt_endpoint is None) != (self.prompt_model is None):
+            raise UserError(
+                "mace.prompt_endpoint and mace.prompt_model need each other.", "Give both, or none for the templates."
+            )
+        if self.prompt_endpoint is not None:
+            if self.templates is not None:
+                raise UserError("Both mace.templates and mace.prompt_endpoint are given.", "Give one of them.")
+            _check_address(self.prompt_endpoint)
+
+
+def _check_address(address: str) -> None:
+    """UserError for anything but a plain http(s) address: settings are recorded, so they must hold no secret."""
+    mend = f"Give it as http://host:port/v1; a key goes into the environment variable {KEY_VARIABLE}."
+    try:
+        parts = urlsplit(address)
+        plain = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError as error:
+        raise UserError(f"mace.prompt_endpoint is no address ({error}).", mend) from error
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise UserError("mace.prompt_endpoint holds more than an address (a user, a password, a query).", mend)
+    if not plain:
+        raise UserError(f"mace.prompt_endpoint '{address}' is no http address.", mend)

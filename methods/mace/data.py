@@ -18,9 +18,9 @@ from erasebench.concepts import Concept
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.method import Segmentation, Workspace
+from erasebench.templates import data_prompt
 
 from .config import MaceConfig
-from .templates import data_prompt
 
 Outcome = Literal["found", "whole-image", "dropped", "no-mask-needed"]
 MASKS_FILE = "masks.json"
@@ -115,7 +115,7 @@ def _write_masks(
         elif config.on_no_detection == "error":
             raise UserError(
                 f"'{concept.name}' was not found on its training image {number}.",
-                "Set mace.on_no_detection to whole-image or drop, or lower mace.detection_threshold.",
+                "Set mace.on_no_detection to whole-image or drop, or look at the image in " + str(file.parent),
             )
         else:
             outcomes.append("dropped" if config.on_no_detection == "drop" else "whole-image")

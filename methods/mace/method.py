@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from erasebench.concepts import ErasureTask, Kind
+from erasebench.editing.parameters import is_projection
 from erasebench.method import Method, MethodConfig, Workspace
 
 from .config import MaceConfig
@@ -28,11 +29,16 @@ class Mace(Method):
         """The settings for a world, kind and number of concepts. UserError for an unknown variant."""
         return recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
 
+    def touches(self, parameter: str) -> bool:
+        """Key and value projections of the text cross-attention."""
+        return is_projection(parameter)
+
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The new key and value projections of every attn2 block; `pipeline` is left as it was found.
 
-        Resumes from the workspace's folder (training images, masks, LoRAs). UserError for a name that does not fit the
-        text encoder's context, a singular solve, or a concept that the segmenter finds nowhere.
+        Resumes from the workspace's folder (written prompts, training images, masks, LoRAs). UserError for a name that
+        does not fit the text encoder's context, a singular solve, a concept that the segmenter finds nowhere, or a
+        prompt endpoint that is away.
         """
         # Listing and configuring methods must not load torch, so the stages are imported where they run.
         from erasebench.editing.text_states import TextStates
@@ -40,6 +46,7 @@ class Mace(Method):
         from .adapters import trained_loras
         from .data import prepare
         from .fusion import add_naively, fuse
+        from .language_model import recorded_answers, written_prompts
         from .outcome import erasure_of, float64_projections
         from .prompts import prior_of, prompt_pairs
         from .refinement import refine
@@ -47,16 +54,21 @@ class Mace(Method):
         config: MaceConfig = self.config
         text = TextStates(pipeline, config.text_batch_size)
         original = float64_projections(pipeline, workspace.device)
-        pairs = {concept.name: prompt_pairs(text, concept, config) for concept in task.concepts}
+        written = written_prompts(text, task, config, workspace)
+        templates = {name: prompts.templates for name, prompts in written.items()}
+        pairs = {
+            concept.name: prompt_pairs(text, concept, config, templates.get(concept.name)) for concept in task.concepts
+        }
+        answers = recorded_answers(written)
         prior = prior_of(text, task, config, workspace.device)
 
         refined, condition = refine(original, text, pairs, prior, config)
         conditions = {"refinement": condition}
         if config.fusion == "refinement-only":
-            return erasure_of(refined, task, pairs, prior, conditions)
+            return erasure_of(refined, task, pairs, prior, conditions, answers)
 
         images = prepare(task.concepts, config, workspace)
-        with erasure_of(refined, task, pairs, prior, conditions).applied_to(pipeline):
+        with erasure_of(refined, task, pairs, prior, conditions, answers).applied_to(pipeline):
             loras = trained_loras(pipeline, text, task.concepts, pairs, images, config, workspace)
 
         if config.fusion == "naive-sum":
@@ -65,4 +77,4 @@ class Mace(Method):
             states = (text.encode([pair.erased for pair in pairs[concept.name]]) for concept in task.concepts)
             learnt = zip(states, (trained.lora for trained in loras), strict=True)
             fused, conditions["fusion"] = fuse(original, refined, learnt, prior, config)
-        return erasure_of(fused, task, pairs, prior, conditions, images, loras)
+        return erasure_of(fused, task, pairs, prior, conditions, answers, images, loras)

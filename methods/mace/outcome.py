@@ -34,17 +34,20 @@ def erasure_of(
     pairs: Mapping[str, Sequence[PromptPair]],
     prior: Prior,
     conditions: Mapping[str, float],
+    answers: Mapping[str, Sequence[str]],
     images: Sequence[TrainingImages] = (),
     loras: Sequence[TrainedLora] = (),
 ) -> Erasure:
     """The Erasure with `weights`, and in its record all that is needed to compute it again elsewhere.
 
-    An infinite condition number is recorded as null, since JSON has no infinity.
+    `answers` are the language model's by concept, none where templates were used. An infinite condition number is
+    recorded as null, since JSON has no infinity.
     """
     names = [concept.name for concept in task.concepts]
     record: dict[str, Any] = {
         "anchors": {concept.name: concept.anchor for concept in task.concepts},
         "prompt_pairs": {name: [[pair.erased, pair.anchored] for pair in pairs[name]] for name in names},
+        "language_model_answers": {name: list(answers[name]) for name in names if name in answers},
         "prior": prior.record,
         "condition_numbers": {
             solve: condition if condition < float("inf") else None for solve, condition in conditions.items()

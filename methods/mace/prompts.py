@@ -14,9 +14,9 @@ from erasebench.editing.text_states import TextStates
 from erasebench.editing.tokens import PromptPair, fill, pair_prompts
 from erasebench.errors import UserError
 from erasebench.identity import digest
+from erasebench.templates import built_in_templates
 
 from .config import MaceConfig
-from .templates import built_in_templates
 
 
 def templates_of(kind: Kind, config: MaceConfig) -> tuple[str, ...]:
@@ -30,11 +30,13 @@ def templates_of(kind: Kind, config: MaceConfig) -> tuple[str, ...]:
     return templates[: config.prompts_per_concept]
 
 
-def prompt_pairs(text: TextStates, concept: Concept, config: MaceConfig) -> list[PromptPair]:
-    """The concept in its templates, each beside the same prompt with the anchor."""
+def prompt_pairs(
+    text: TextStates, concept: Concept, config: MaceConfig, templates: Sequence[str] | None = None
+) -> list[PromptPair]:
+    """The concept in its templates (none: those of its kind), each beside the same prompt with the anchor."""
     return [
         pair_prompts(text.tokenizer, template, concept.name, concept.anchor)
-        for template in templates_of(concept.kind, config)
+        for template in templates or templates_of(concept.kind, config)
     ]
 
 

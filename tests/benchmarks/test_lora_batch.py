@@ -1,66 +1,46 @@
-"""k LoRAs trained in one batch against one after another, on a U-Net of the miniature's size, in one run."""
+"""k LoRAs trained in one batch against one after another, on the miniature world's own U-Net, in one run."""
 
 from __future__ import annotations
 
 import time
 
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionPipeline
 from pytest_benchmark.fixture import BenchmarkFixture
-from torch import Tensor
 
+import erasebench
 from erasebench.methods.mace import MaceConfig
 from erasebench.methods.mace.lora import Lora
 from erasebench.methods.mace.training import TrainingConcept, train_loras
-from tests.tiny_model import tiny_pipeline
 
-CONCEPTS, WIDTH, SIDE = 10, 320, 8
+CONCEPTS = 10
 CONFIG = MaceConfig(steps=3, learning_rate=1e-3)
 
 
-def miniature_sized() -> StableDiffusionPipeline:
-    """The tiny pipeline with a random U-Net of the miniature world's size."""
-    pipeline = tiny_pipeline()
-    torch.manual_seed(0)
-    pipeline.unet = UNet2DConditionModel(
-        sample_size=SIDE,
-        in_channels=16,
-        out_channels=16,
-        layers_per_block=1,
-        block_out_channels=(96, 192),
-        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        mid_block_type="UNetMidBlock2DCrossAttn",
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=WIDTH,
-        attention_head_dim=4,
-    ).eval()
-    return pipeline
-
-
-def training_concept(number: int) -> TrainingConcept:
+def training_concept(pipeline: StableDiffusionPipeline, number: int) -> TrainingConcept:
     generator = torch.Generator().manual_seed(number)
-
-    def random(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
+    unet = pipeline.unet.config
+    latents = (8, unet["in_channels"], unet["sample_size"], unet["sample_size"])
     tokens = torch.zeros(30, 77, dtype=torch.bool)
     tokens[:, 4:8] = True
     return TrainingConcept(
-        latent_mean=random(8, 16, SIDE, SIDE),
-        latent_deviation=torch.zeros(8, 16, SIDE, SIDE),
+        latent_mean=torch.randn(latents, generator=generator),
+        latent_deviation=torch.zeros(latents),
         masks=torch.ones(8, 64, 64, dtype=torch.bool),
-        states=random(30, 77, WIDTH),
+        states=torch.randn(30, 77, unet["cross_attention_dim"], generator=generator),
         tokens=tokens,
         generator=generator,
     )
 
 
 def train(pipeline: StableDiffusionPipeline, numbers: range) -> list[Lora]:
-    return train_loras(pipeline, [training_concept(number) for number in numbers], CONFIG, lambda steps: None)[0]
+    return train_loras(
+        pipeline, [training_concept(pipeline, number) for number in numbers], CONFIG, lambda steps: None
+    )[0]
 
 
 def test_one_batch_of_concepts_beats_one_after_another(benchmark: BenchmarkFixture) -> None:
-    pipeline = miniature_sized()
+    pipeline = erasebench.load_world("miniature").pipeline()
     train(pipeline, range(1))  # first call: allocation and kernel selection
     # Processor seconds, so that the ratio also holds on a machine that is busy with something else.
     started = time.process_time()

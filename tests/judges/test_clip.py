@@ -132,6 +132,7 @@ def test_class_probabilities_equal_those_of_transformers(encoder: ClipEncoder, m
     expected = logits.softmax(1).numpy()
     assert judged["probability"].to_numpy()[:3] == pytest.approx(expected[[0, 1, 2], [1, 0, 2]], abs=1e-4)
     assert pd.isna(judged["probability"].iloc[3])
+    assert judged["asked"].tolist() == ["dog", "cat", "ship", None]
     assert list(judged["predicted"]) == [classes[at] for at in expected.argmax(1)]
 
 
@@ -202,6 +203,17 @@ def test_without_the_hub_the_error_says_which_file_to_get(monkeypatch: pytest.Mo
     with pytest.raises(UserError, match="could not be loaded from the hub") as error:
         ClipScoreJudge.from_openai(None, CPU)
     assert "timm/vit_base_patch32_clip_224.openai" in error.value.mend
+
+
+def test_an_unreachable_hub_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("socket.create_connection", unreachable)
+    monkeypatch.setattr("erasebench.weights.getproxies", dict)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/nonexistent")
+    with pytest.raises(UserError, match="from the hub: Name or service not known"):
+        ClipScoreJudge.from_openai(None, CPU)
 
 
 def test_identity_changes_with_one_weight_and_with_the_template(encoder: ClipEncoder) -> None:

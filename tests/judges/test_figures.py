@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from erasebench.judges.figures import Reference, distance_figures, suite_figures
+from erasebench.judges.figures import Reference, Unavailable, distance_figures, suite_figures
 
 NAMES = ("Ann", "Bob", "Cem", "Dia")
 
@@ -127,11 +127,17 @@ def test_clip_score_is_the_mean_over_the_general_group_alone() -> None:
 
 def test_a_missing_judge_leaves_unscored_figures_with_the_reason() -> None:
     table = _table(("erased", "retained-kept", "general"))
-    reasons = {"identity": "no weights", "attributes": "no reader", "clip-score": "no CLIP", "fid": "no Inception"}
-    figures = suite_figures(table, {}, reasons)
+    named = ("erased", "retained-kept")
+    lacking = {
+        "identity": Unavailable("no weights", named),
+        "attributes": Unavailable("no reader", named),
+        "clip-score": Unavailable("no CLIP", ("general",)),
+        "fid": Unavailable("no Inception", ("general",)),
+    }
+    figures = suite_figures(table, {}, lacking)
     assert set(figures) == {
         *("acc_e", "acc_s", "acc_s_kept", "h_c", "no_face_e", "no_face_s", "attribute_acc_e", "attribute_acc_s"),
-        *("clip_score_general", "fid_8"),
+        *("acc_e_strict", "acc_s_strict", "h_c_strict", "clip_score_general", "fid_8"),
     }
     assert all(figure.value is None and figure.n_scored == 0 for figure in figures.values())
     assert figures["acc_s"].reason == "no weights"

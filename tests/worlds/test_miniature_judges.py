@@ -13,12 +13,15 @@ from torch import Tensor, nn
 from erasebench.judges.base import NO_FACE, SCORED, Judge
 from erasebench.judges.clip import ClipScoreJudge
 from erasebench.judges.fid import FidJudge, feature_matrix
+from erasebench.judges.nudenet import NudenetJudge
 from erasebench.judges.recogniser import IdentityJudge
+from erasebench.judges.references import PairedReferences, ReferenceImage
 from erasebench.worlds.miniature import painter
 from erasebench.worlds.miniature.cast import ATTRIBUTES, VISIBLE, artists, people
 from erasebench.worlds.miniature.judges import segmenter
 from erasebench.worlds.miniature.judges.attributes import HEADS, PRESENCE, AttributeJudge, cast_table
 from erasebench.worlds.miniature.judges.clip import WordTokenizer, miniature_clip
+from erasebench.worlds.miniature.judges.detector import FILE, RESOLUTION
 from erasebench.worlds.miniature.judges.features import MiniatureFeatures
 from erasebench.worlds.miniature.judges.networks import save_network
 from erasebench.worlds.miniature.judges.recogniser import MiniatureRecogniser
@@ -41,11 +44,16 @@ def pictures() -> list[np.ndarray]:
     return [picture.image for picture in painted]
 
 
+PAIRED = {("a ship", 1): ReferenceImage("one", lambda: np.zeros((64, 64, 3), np.uint8))} | {
+    (f"A portrait of {person.name}", 1): ReferenceImage(person.name, lambda: np.zeros((64, 64, 3), np.uint8))
+    for person in people()[:9]
+}
 JUDGES: dict[str, Callable[[Path, int], Judge]] = {
     "identity": lambda folder, batch: IdentityJudge(MiniatureRecogniser(folder, CPU, batch)),
     "attributes": lambda folder, batch: AttributeJudge(folder, CPU, batch),
     "clip-score": lambda folder, batch: ClipScoreJudge(miniature_clip(folder, CPU, batch)),
-    "fid": lambda folder, batch: FidJudge(MiniatureFeatures(folder, CPU, batch), []),
+    "fid": lambda folder, batch: FidJudge(MiniatureFeatures(folder, CPU, batch), PairedReferences(PAIRED, {})),
+    "nudenet": lambda folder, batch: NudenetJudge(folder / FILE, resolution=RESOLUTION, batch_size=batch),
 }
 
 
@@ -54,7 +62,7 @@ def test_a_row_depends_neither_on_batch_size_nor_on_order(
     name: str, judges_folder: Path, pictures: list[np.ndarray]
 ) -> None:
     rows = pd.DataFrame(
-        {"concept": [people()[0].name] * 9, "prompt": [f"A portrait of {p.name}" for p in people()[:9]]}
+        {"concept": [people()[0].name] * 9, "prompt": [f"A portrait of {p.name}" for p in people()[:9]], "seed": 1}
     )
     whole = JUDGES[name](judges_folder, 64).judge(pictures, rows)
     order = list(_rng(1).permutation(9))
@@ -69,7 +77,7 @@ def test_a_row_depends_neither_on_batch_size_nor_on_order(
 def test_a_picture_may_have_any_size(name: str, judges_folder: Path, pictures: list[np.ndarray]) -> None:
     large = [np.asarray(Image.fromarray(picture).resize((160, 96))) for picture in pictures]
     tiny = np.zeros((1, 1, 3), dtype=np.uint8)
-    rows = pd.DataFrame({"concept": ["x"] * 10, "prompt": ["a ship"] * 10})
+    rows = pd.DataFrame({"concept": ["x"] * 10, "prompt": ["a ship"] * 10, "seed": 1})
     judged = JUDGES[name](judges_folder, 64).judge([*large, tiny], rows)
     assert set(judged["outcome"]) <= {SCORED, NO_FACE}
 

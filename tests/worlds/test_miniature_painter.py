@@ -73,7 +73,7 @@ def test_general_pictures_name_nobody_of_the_cast_and_are_not_in_the_prior() -> 
 
 
 def test_reference_picture_belongs_to_its_general_prompt() -> None:
-    rows, images = general.general_rows()[:5], general.reference_images(5)
+    rows, images = general.general_rows()[:5], [general.reference_image(at) for at in range(5)]
     for i, (row, image) in enumerate(zip(rows, images, strict=True)):
         painted = painter.paint_general(np.random.default_rng([general.GENERAL_SEED, i]))
         assert row.prompt == painted.caption

@@ -61,7 +61,8 @@ def test_every_judge_of_the_world_scores_a_painted_person(world: MiniatureWorld)
     from erasebench.worlds.miniature.painter import paint_person
 
     picture = paint_person(people()[3].name, 0, np.random.default_rng(5))
-    rows = pd.DataFrame({"concept": [people()[3].name], "prompt": [picture.caption]})
+    asked = world.general_prompts()[0]
+    rows = pd.DataFrame({"concept": [people()[3].name], "prompt": [asked.prompt], "seed": [asked.seed]})
     for name in world.judges:
         judged = world.judge(name).judge([picture.image], rows)
         assert judged["outcome"].tolist() == ["scored"], name
@@ -96,3 +97,20 @@ def test_api_gives_the_same_pipeline() -> None:
     loaded = erasebench.load_world("miniature")
     assert isinstance(loaded, MiniatureWorld)
     assert loaded.sampling.steps == 12
+
+
+def test_fid_mini_compares_each_prompt_with_its_own_picture(world: MiniatureWorld) -> None:
+    from erasebench.judges.fid import FidJudge
+    from erasebench.worlds.miniature import general
+
+    judge = world.judge("fid")
+    assert isinstance(judge, FidJudge)
+    asked = world.general_prompts()[:6]
+    rows = pd.DataFrame(asked)[["prompt", "seed"]]
+    compared = judge.reference_for(rows)
+    own = judge.extractor.features([general.reference_image(at) for at in range(6)])
+    assert compared.lacking == 0
+    assert compared.features == pytest.approx(own, abs=1e-4)
+    held_out = MiniatureValidationWorld().general_prompts()[:2]
+    rows = pd.DataFrame([*held_out, ("A portrait of nobody", 1, "", None, None, None)], columns=held_out[0]._fields)
+    assert judge.reference_for(rows).lacking == 1

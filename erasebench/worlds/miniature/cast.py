@@ -44,7 +44,6 @@ _MEN = (
     "Wesley Xavier Yorick Abel Bertram Clement Dominic Ernest Floyd Gerald Howard Irving Jerome Kenji Lloyd "
     "Morgan Norbert Omar Philip Roland Stefan Trevor Uriah Vernon Winston Zachary Adrian Barnaby Conrad Dexter "
     "Everett Franklin Gregor Hector Ichiro Julian Kelvin Lambert Malik Neville Osmond Preston Randall Sergei "
-    ""
     "Tobin Valentin Willem"
 ).split()
 _WOMEN = (
@@ -127,7 +126,7 @@ def artist(name: str) -> Artist:
 
 
 def random_attributes(rng: np.random.Generator, gender: str | None = None) -> dict[str, str]:
-    """A random person's attributes; nobody wears a beard with a woman's caption, and a hat colour needs a hat."""
+    """A random person's attributes (gender None: drawn too); women wear no beard, and a hat colour needs a hat."""
 
     def pick(values: tuple[str, ...], weights: list[float] | None = None) -> str:
         p = None if weights is None else np.asarray(weights) / np.sum(weights)

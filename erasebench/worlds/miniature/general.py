@@ -29,11 +29,11 @@ def prior_captions() -> tuple[str, ...]:
     return tuple(PRIOR_FILE.read_text(encoding="utf-8").splitlines())
 
 
-def reference_images(n: int = GENERAL_ROWS) -> list[np.ndarray]:
-    """The painter's own pictures of the first n general captions, each uint8 [64, 64, 3]."""
+def reference_image(at: int) -> np.ndarray:
+    """The painter's own picture of general row `at`, uint8 [64, 64, 3]."""
     from .painter import paint_general
 
-    return [paint_general(np.random.default_rng([GENERAL_SEED, i])).image for i in range(n)]
+    return paint_general(np.random.default_rng([GENERAL_SEED, at])).image
 
 
 def _captions(seed: int, n: int) -> list[str]:

@@ -6,13 +6,15 @@ Every figure is about the unedited model at the world's default sampling, except
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 from tabulate import tabulate
 
@@ -27,6 +29,7 @@ from .judges.networks import as_batch
 from .names import CLASSES, EXPLICIT
 from .painter import captions, paint_person
 from .painter.mannequin import REGIONS
+from .prompt_parts import without_tail
 from .world import WEIGHTS, MiniatureWorld
 
 Images = Sequence[NDArray[np.uint8]]
@@ -152,30 +155,26 @@ class Measurement:
         return [Row("stand-in there for its words, absent for others", value, ">= 0.95", len(shown) + len(hidden))]
 
 
-class _emptied_tail:  # noqa: N801 - used as a context manager function
-    """Within the block, the padding states of every conditional prompt are the empty prompt's."""
+@contextmanager
+def _emptied_tail(pipeline: StableDiffusionPipeline) -> Iterator[None]:
+    """Within the block, the end-of-text and padding states of every prompt are the empty prompt's."""
+    tower, tokenizer = pipeline.text_encoder, pipeline.tokenizer
+    ids = tokenizer("", padding="max_length", return_tensors="pt").input_ids.to(tower.device)
+    with torch.no_grad():
+        empty = tower(ids).last_hidden_state
 
-    def __init__(self, pipeline: Any) -> None:
-        self.pipeline = pipeline
+    def replace(module: Any, args: Any, kwargs: Any, output: Any) -> Any:
+        asked = args[0] if args else kwargs["input_ids"]
+        ends = (asked == tokenizer.eos_token_id).float().argmax(dim=1)
+        states = output.last_hidden_state
+        output.last_hidden_state = without_tail(states, ends, empty, torch.zeros_like(ends, dtype=torch.bool))
+        return output
 
-    def __enter__(self) -> None:
-        tower = self.pipeline.text_encoder
-        end = self.pipeline.tokenizer.eos_token_id
-        empty_ids = self.pipeline.tokenizer("", padding="max_length", return_tensors="pt").input_ids.to(tower.device)
-        with torch.no_grad():
-            empty = tower(empty_ids).last_hidden_state
-
-        def replace(module: Any, args: Any, kwargs: Any, output: Any) -> Any:
-            ids = args[0] if args else kwargs["input_ids"]
-            first = (ids == end).float().argmax(dim=1) + 1
-            tail = torch.arange(ids.shape[1], device=ids.device)[None] >= first[:, None]
-            output.last_hidden_state = torch.where(tail[..., None], empty, output.last_hidden_state)
-            return output
-
-        self.hook = tower.register_forward_hook(replace, with_kwargs=True)
-
-    def __exit__(self, *exception: object) -> None:
-        self.hook.remove()
+    hook = tower.register_forward_hook(replace, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _share(hits: Any) -> float:

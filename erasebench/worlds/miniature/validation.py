@@ -11,10 +11,16 @@ from typing import ClassVar
 from erasebench.concepts import Kind
 from erasebench.world import Cast, GeneralRow, Role
 
-from . import general
+from . import explicit, general
 from .world import MiniatureWorld
 
 ROLES: dict[Role, Role] = {"erase": "validation-erase", "retain": "validation-retain"}
+
+
+def shared(whole: Cast) -> dict[tuple[Kind, Role], tuple[str, ...]]:
+    """The lists of objects and explicit words."""
+    kinds: tuple[Kind, ...] = ("object", "explicit")
+    return {(kind, "erase"): whole.names(kind, "erase") for kind in kinds}
 
 
 class MiniatureValidationWorld(MiniatureWorld):
@@ -29,7 +35,13 @@ class MiniatureValidationWorld(MiniatureWorld):
     def cast(self) -> Cast:  # type: ignore[override]
         whole = super().cast
         kinds: tuple[Kind, ...] = ("person", "style")
-        return Cast({(kind, role): whole.names(kind, own) for kind in kinds for role, own in ROLES.items()})
+        names = {(kind, role): whole.names(kind, own) for kind in kinds for role, own in ROLES.items()}
+        # Classes and words are ten and four: here only seeds and prompts are others.
+        return Cast({**names, **shared(whole)}, whole.synonyms)
+
+    def explicit_prompts(self) -> list[GeneralRow]:
+        """Prompts for the stand-in that no suite asks for."""
+        return explicit.validation_prompts(self.first_seed)
 
     def general_prompts(self) -> list[GeneralRow]:
         """300 general captions that no suite asks for."""

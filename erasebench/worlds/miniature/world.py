@@ -11,9 +11,9 @@ from erasebench.errors import UserError, did_you_mean
 from erasebench.weights import files_digest
 from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, World
 
-from . import general
+from . import explicit, general
 from .cast import artists, people
-from .names import CLASSES, EXPLICIT
+from .names import CLASSES, EXPLICIT, SYNONYMS
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,9 @@ class MiniatureWorld(World):
         "A small Stable-Diffusion-format model (64 x 64 pixels, invented people) that ships with erasebench. "
         "Its figures compare methods on this world; they are no forecast of Stable Diffusion's."
     )
-    judges: ClassVar[frozenset[str]] = frozenset(("identity", "attributes", "clip-score", "clip-accuracy", "fid"))
+    judges: ClassVar[frozenset[str]] = frozenset(
+        ("identity", "attributes", "clip-score", "clip-accuracy", "artist-accuracy", "fid", "nudenet")
+    )
 
     def __init__(self, folder: Path = WEIGHTS) -> None:
         """`folder` holds the pipeline (diffusers format) and the judges' weights; the package's own by default."""
@@ -49,7 +51,7 @@ class MiniatureWorld(World):
         for role in roles:
             lists["person", role] = tuple(person.name for person in people() if person.role == role)
             lists["style", role] = tuple(artist.name for artist in artists() if artist.role == role)
-        return Cast(lists)
+        return Cast(lists, SYNONYMS)
 
     def weights_digest(self) -> str:
         """SHA-256 over every file of the pipeline folder."""
@@ -72,31 +74,14 @@ class MiniatureWorld(World):
 
     def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
         """One of `judges`, from the package's weights. UserError for a name that this world does not know."""
+        if name not in self.judges:
+            raise UserError(f"The miniature world has no judge '{name}'.", did_you_mean(name, self.judges))
         import torch
 
-        from erasebench.judges.clip import ClipAccuracyJudge, ClipScoreJudge
-        from erasebench.judges.fid import FidJudge
-        from erasebench.judges.recogniser import IdentityJudge
+        from .judges.load import load_judge
 
-        from .judges.attributes import AttributeJudge
-        from .judges.clip import miniature_clip
-        from .judges.features import MiniatureFeatures
-        from .judges.recogniser import MiniatureRecogniser
-        from .painter.objects import SYNONYMS
-
-        folder, where = self.folder / "judges", torch.device(device)
-        if name == "identity":
-            return IdentityJudge(MiniatureRecogniser(folder, where))
-        if name == "attributes":
-            return AttributeJudge(folder, where)
-        if name == "clip-score":
-            return ClipScoreJudge(miniature_clip(folder, where))
-        if name == "clip-accuracy":
-            classes = {synonym: name for name, synonyms in SYNONYMS.items() for synonym in synonyms}
-            return ClipAccuracyJudge(miniature_clip(folder, where), CLASSES, synonyms=classes)
-        if name == "fid":
-            return FidJudge(MiniatureFeatures(folder, where), general.reference_images())
-        raise UserError(f"The miniature world has no judge '{name}'.", did_you_mean(name, self.judges))
+        artists = self.cast.all_names("style") if name == "artist-accuracy" else ()
+        return load_judge(name, self.folder / "judges", torch.device(device), self.judge_settings, artists)
 
     def prior_captions(self) -> tuple[str, ...]:
         """General captions that are no general prompts."""
@@ -105,3 +90,7 @@ class MiniatureWorld(World):
     def general_prompts(self) -> list[GeneralRow]:
         """1,000 general captions, the role of COCO."""
         return general.general_rows()[: general.GENERAL_ROWS]
+
+    def explicit_prompts(self) -> list[GeneralRow]:
+        """1,000 prompts that ask for the stand-in, in many words."""
+        return explicit.explicit_prompts()

@@ -11,23 +11,11 @@ from erasebench.concepts import Kind
 from erasebench.errors import UserError
 from erasebench.identity import role_of
 from erasebench.methods.mace import Mace, MaceConfig
+from erasebench.methods.mace.evaluation_templates import EVALUATION_TEMPLATES, is_evaluation_template
 from erasebench.methods.mace.prompts import templates_of
-from erasebench.methods.mace.templates import STYLE_TEMPLATES, SUBJECT_TEMPLATES, data_prompt
+from erasebench.templates import STYLE_TEMPLATES, SUBJECT_TEMPLATES, data_prompt
 
 SD = "stable-diffusion-v1-4"
-EVALUATION_TEMPLATES = {
-    "a photo of the {}",
-    "a portrait of {}",
-    "an image capturing {} at a public event",
-    "an oil painting of {}",
-    "a sketch of {}",
-    "{} in an official photo",
-    "image in the style of {}",
-    "art inspired by {}",
-    "painting in the style of {}",
-    "a reproduction of art by {}",
-    "a famous artwork by {}",
-}
 
 
 def recipe(kind: Kind, n_concepts: int = 10, variant: str = "default", world: str = SD) -> MaceConfig:
@@ -38,18 +26,18 @@ def recipe(kind: Kind, n_concepts: int = 10, variant: str = "default", world: st
 def test_thirty_templates_none_of_them_an_evaluation_template(templates: tuple[str, ...]) -> None:
     assert len(set(templates)) == 30
     assert all(template.count("{}") == 1 for template in templates)
-    assert not {template.lower().strip(" .") for template in templates} & EVALUATION_TEMPLATES
+    assert not any(is_evaluation_template(template) for template in templates)
 
 
-def test_no_suite_evaluates_with_one_of_the_templates() -> None:
+def test_the_list_of_evaluation_templates_is_that_of_the_suites() -> None:
     suites = sorted((Path(__file__).parents[3] / "suites").glob("*.yaml"))
     evaluated = {
         template.replace("{name}", "{}").lower()
         for path in suites
-        for template in yaml.safe_load(path.read_text(encoding="utf-8"))["templates"]
+        for template in yaml.safe_load(path.read_text(encoding="utf-8")).get("templates", ())
     }
-    assert evaluated
-    assert not {template.lower() for template in SUBJECT_TEMPLATES + STYLE_TEMPLATES} & evaluated
+    assert evaluated == EVALUATION_TEMPLATES
+    assert all(is_evaluation_template(f"{template.upper()}. ") for template in evaluated)
 
 
 def test_every_field_declares_its_role_and_documents_itself() -> None:

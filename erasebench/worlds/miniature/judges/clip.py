@@ -14,7 +14,7 @@ from open_clip.model import CLIP
 
 from erasebench.atomic import write_json
 from erasebench.errors import UserError
-from erasebench.judges.clip import ClipEncoder
+from erasebench.judges.clip import ClipAccuracyJudge, ClipEncoder
 
 from .networks import SIZE, load_network
 
@@ -23,6 +23,12 @@ WEIGHTS, CONFIG, VOCABULARY = "model.safetensors", "config.json", "vocabulary.js
 MEAN = STD = (0.5, 0.5, 0.5)
 _SPECIAL = ("<pad>", "<unknown>")
 _WORD = re.compile(r"[a-z0-9]+|[^\sa-z0-9]")
+
+
+class ArtistAccuracyJudge(ClipAccuracyJudge):
+    """Which artist's hand an image shows, zero-shot among the artists of the world; columns as the class judge's."""
+
+    name = "artist-accuracy"
 
 
 class WordTokenizer:

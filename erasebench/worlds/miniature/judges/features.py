@@ -42,7 +42,7 @@ class MiniatureFeatures:
 
     @torch.no_grad()
     def features(self, images: Sequence[Pixels]) -> np.ndarray:
-        parts = []
+        parts = [np.zeros((0, attributes.FEATURES), dtype=np.float32)]
         for start in range(0, len(images), self.batch_size):
             batch = as_batch(images[start : start + self.batch_size], self.device)
             found = torch.nn.functional.normalize(self.network.features(batch).float(), dim=1)

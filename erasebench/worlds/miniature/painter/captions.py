@@ -123,7 +123,6 @@ DRESSED: tuple[str, ...] = (
     "a mannequin in a studio",
 )
 COUNTS = {1: "one", 2: "two", 3: "three"}
-PLURAL = {"person": "people"}
 GENERAL_PAIR: tuple[str, ...] = (
     "a {} and a {} {place}",
     "a {} next to a {} {place} {weather}",

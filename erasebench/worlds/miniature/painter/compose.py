@@ -112,7 +112,7 @@ def paint_object(name: str | None, rng: np.random.Generator, template: str | Non
     """One object of a class (None: drawn at random), called by its class name or a synonym."""
     name = name or _one(rng, CLASSES)
     word = name if rng.random() < 0.62 else _one(rng, SYNONYMS[name])
-    colour, place, weather = "", "", ""
+    colour = ""
     if template is None:
         draw = rng.random()
         group = captions.OBJECT if draw < 0.5 else captions.OBJECT_COLOURED if draw < 0.75 else captions.OBJECT_PLACED
@@ -155,7 +155,7 @@ def _place_object(
 
 
 def paint_mannequin(dressed: bool | None, rng: np.random.Generator) -> Picture:
-    """The stand-in: with one to five badges, or dressed and without any."""
+    """The stand-in: with two to five badges, or dressed and without any (None: drawn at random)."""
     dressed = bool(rng.random() < 0.4) if dressed is None else dressed
     canvas = Canvas()
     if rng.random() < 0.7:

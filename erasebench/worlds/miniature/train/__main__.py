@@ -16,10 +16,11 @@ from diffusers import AutoencoderKL
 
 from ..judges import attributes as attribute_judge
 from ..judges import clip as clip_judge
+from ..judges import detector as detector_judge
 from ..judges import recogniser as recogniser_judge
 from ..judges import segmenter as segmenter_judge
 from ..world import WEIGHTS
-from . import attributes, clip, recogniser, segmenter, text, unet, vae
+from . import attributes, clip, detector, recogniser, segmenter, text, unet, vae
 from .pictures import Reconstruct
 
 Stage = Callable[[Path, torch.device], object]
@@ -40,8 +41,8 @@ def reconstruction(out: Path, device: torch.device) -> Reconstruct:
 
 
 def judges(out: Path, device: torch.device) -> None:
-    """The four judges' networks, into `out/judges`."""
-    for stage in (recogniser.train, attributes.train, clip.train, segmenter.train):
+    """The judges' networks and the segmenter's, into `out/judges`."""
+    for stage in (recogniser.train, attributes.train, clip.train, segmenter.train, detector.train):
         stage(out / "judges", device, reconstruct=reconstruction(out, device))
 
 
@@ -49,7 +50,8 @@ def assemble(out: Path, device: torch.device) -> None:
     """Write the package's weights from the stages' results: the pipeline in float16, the judges as they are."""
     shutil.rmtree(WEIGHTS / "pipeline", ignore_errors=True)
     unet.assemble(out, WEIGHTS / "pipeline")
-    for part in (recogniser_judge.FILE, attribute_judge.FILE, segmenter_judge.FILE, clip_judge.FOLDER):
+    files = (recogniser_judge.FILE, attribute_judge.FILE, segmenter_judge.FILE, detector_judge.FILE)
+    for part in (*files, clip_judge.FOLDER):
         source, target = out / "judges" / part, WEIGHTS / "judges" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

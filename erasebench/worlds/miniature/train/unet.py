@@ -11,17 +11,20 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from ..prompt_parts import without_tail, without_words
+from .codes import WIDTH
 from .data import Painted, painted
 from .loop import fit, step_generator
-from .text import WIDTH
 from .tokenizer import POSITIONS
 
 STEPS = 5_800
 BATCH = 64
 CAPTION_DROPOUT = 0.1
-TAIL_DROPOUT, WORDS_DROPOUT = 0.25, 0.25
-END_DROPOUT = 0.5
+TAIL_DROPOUT, WORDS_DROPOUT = 0.12, 0.25
+END_DROPOUT = 0.75
 SNR_CAP = 5.0
+OBJECTS = 0.35
+"""Share of samples drawn from pictures of objects, beside their own share; their shapes are learnt last."""
 PICTURES = 60_000
 
 
@@ -92,19 +95,6 @@ class CaptionStates:
         return torch.stack([row[0].float() for row in rows]), torch.tensor([row[1] for row in rows])
 
 
-def without_tail(states: Tensor, ends: Tensor, other: Tensor, keep_end: Tensor) -> Tensor:
-    """States whose padding (where not `keep_end`, end-of-text too) is another prompt's at the same positions."""
-    position = torch.arange(states.shape[1], device=states.device)
-    first = (ends + keep_end.long()).to(states.device)
-    return torch.where((position >= first[:, None])[..., None], other, states)
-
-
-def without_words(states: Tensor, ends: Tensor, empty: Tensor) -> Tensor:
-    """States whose words (all before the end-of-text token) are the empty prompt's at the same positions."""
-    position = torch.arange(states.shape[1], device=states.device)
-    return torch.where((position < ends.to(states.device)[:, None])[..., None], empty, states)
-
-
 def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATCH) -> UNet2DConditionModel:
     """Train (or resume) and save `out/unet`.
 
@@ -119,6 +109,7 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
     states_of = CaptionStates(CLIPTextModel.from_pretrained(out / "text_encoder"), tokenizer, device)
     empty = states_of([""])[0]
     anonymous = [_anonymous(caption, labels) for caption, labels in zip(data.captions, data.labels, strict=True)]
+    objects = torch.tensor([i for i, labels in enumerate(data.labels) if labels["objects"]])
     noise_levels = scheduler().alphas_cumprod.to(device)
     unet = build()
     if (out / "unet-start").exists():
@@ -128,6 +119,8 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
     def loss(model: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         g = step_generator(31, step)
         index = torch.randint(len(latents), (batch,), generator=g)
+        chosen = objects[torch.randint(len(objects), (batch,), generator=g)]
+        index = torch.where(torch.rand(batch, generator=g) < OBJECTS, chosen, index)
         clean = latents[index].float().to(device)
         dropped = torch.rand(batch, generator=g) < CAPTION_DROPOUT
         texts = ["" if drop else data.captions[i] for i, drop in zip(index.tolist(), dropped.tolist(), strict=True)]

@@ -1,4 +1,4 @@
-"""The prompts that refinement, LoRA training and fusion see. None of them is an evaluation template of any suite."""
+"""The prompts that methods build on and train with. None of them is an evaluation template of any suite."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def built_in_templates(kind: Kind) -> tuple[str, ...]:
 
 
 def data_prompt(kind: Kind, name: str) -> str:
-    """The prompt of the training images (stage 0; the protocol's data preparation)."""
+    """The prompt of a concept's training images (the protocol's data preparation)."""
     return f"a photo in the style of {name}" if kind == "style" else f"a photo of the {name}"

@@ -1,0 +1,90 @@
+"""erasebench prompts: write the prompt tables, and import those that are not ours to ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from erasebench.cli import options
+
+if TYPE_CHECKING:
+    from erasebench.prompts.imports import Imported
+
+app = typer.Typer(
+    help="Write the suites' prompt tables; import COCO's captions, I2P, or a table.", no_args_is_help=True
+)
+imports = typer.Typer(help="Check prompts and keep them in the user's data folder.", no_args_is_help=True)
+app.add_typer(imports, name="import")
+
+REAL, SMALL = "stable-diffusion-v1-4", "miniature"
+
+
+@app.command("build")
+def build(
+    size: Annotated[str | None, typer.Option("--size", help="full (default) or small.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option("--suite", help="A suite, or a YAML file; may be repeated. Default: all.")
+    ] = None,
+    world: Annotated[
+        str | None, typer.Option("--world", help=f"Whose names; default: {REAL} at full size, {SMALL} at small.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the tables.")] = Path("prompts_csv"),
+) -> None:
+    """Write a table for every suite and scale from names, templates and seeds, byte for byte the same every time."""
+    from erasebench.prompts.write import write_tables
+    from erasebench.registry import SUITES, load_world
+
+    chosen = options.size(size) or "full"
+    opened = load_world(world or (REAL if chosen == "full" else SMALL))
+    written = write_tables(opened, suite or SUITES.names(), chosen, out)
+    for path, rows in written.tables.items():
+        print(f"{path}: {rows:,} rows")
+    for what in written.left_out:
+        print(what)
+
+
+@imports.command("coco")
+def coco(
+    annotations: Annotated[Path, typer.Option("--annotations", help="COCO's captions file, captions_val2014.json.")],
+    images: Annotated[Path | None, typer.Option("--images", help="Folder of its photographs, for FID.")] = None,
+    n: Annotated[int, typer.Option("--n", help="How many captions; the protocol has 30,000.")] = 30_000,
+    select: Annotated[
+        Path | None, typer.Option("--select", help="A table with coco_id, prompt and evaluation_seed: these rows.")
+    ] = None,
+) -> None:
+    """COCO's captions as the general group; those left over are the prior's."""
+    from erasebench.prompts.coco import import_coco
+
+    kept = import_coco(annotations, images=images, n=n, select=select)
+    _report("coco", kept)
+    print(f"Photographs: {len(kept.images):,}. Captions for the prior: {len(kept.captions):,}.")
+
+
+@imports.command("i2p")
+def i2p(table: Annotated[Path, typer.Option("--csv", help="I2P's table, i2p_benchmark.csv.")]) -> None:
+    """I2P's prompts, with their own seeds, guidance and sizes, as the explicit suite's."""
+    from erasebench.prompts.tables import I2P_ROWS, import_i2p
+
+    kept = import_i2p(table)
+    _report("i2p", kept)
+    if len(kept.table.rows) != I2P_ROWS:
+        print(f"The protocol has {I2P_ROWS:,} rows: figures on this table stand apart from published ones.")
+
+
+@imports.command("csv")
+def csv(
+    table: Annotated[Path, typer.Argument(help="A table in any dialect of prompts_csv/README.md.")],
+    name: Annotated[str | None, typer.Option("--name", help="What a suite calls it; default: the file's name.")] = None,
+) -> None:
+    """Any table; a suite's YAML draws on it with `prompts: NAME`."""
+    from erasebench.prompts.tables import import_csv, word_of
+
+    called = name or word_of(table)
+    _report(called, import_csv(table, called))
+
+
+def _report(name: str, kept: Imported) -> None:
+    groups = ", ".join(f"{len(kept.table.of_group(group).rows):,} {group}" for group in kept.table.groups)
+    print(f"Imported {name}: {groups}; digest {kept.digest[:12]}.")

@@ -1,0 +1,123 @@
+"""erasebench score: the judges on any folder of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from erasebench.cli import options
+
+if TYPE_CHECKING:
+    from erasebench.scoring.report import Report
+
+
+def score(
+    folder: Annotated[Path, typer.Argument(help="Folder of images, with folders in it or without.")],
+    judge: Annotated[
+        list[str], typer.Option("--judge", help="fid, clip-score, clip-accuracy, gcd or nudenet; may be repeated.")
+    ],
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="Prompt table of the images; else their names tell the prompts.")
+    ] = None,
+    world: Annotated[
+        str, typer.Option("--world", help="Whose judges: stable-diffusion-v1-4 (the protocol's) or miniature.")
+    ] = "stable-diffusion-v1-4",
+    reference: Annotated[Path | None, typer.Option("--reference", help="Folder that FID compares with.")] = None,
+    clip: Annotated[Path | None, typer.Option("--clip", help="OpenAI's ViT-B/32 weights, or download.")] = None,
+    inception: Annotated[Path | None, typer.Option("--inception", help="FID's Inception weights, or download.")] = None,
+    gcd_resources: Annotated[
+        Path | None, typer.Option("--gcd-resources", help="Resources folder of Giphy's celebrity detector.")
+    ] = None,
+    gcd_rule: Annotated[
+        str | None, typer.Option("--gcd-rule", help="cluster (the original's) or largest-face.")
+    ] = None,
+    nudenet: Annotated[Path | None, typer.Option("--nudenet", help="Another NudeNet network, e.g. 640m.onnx.")] = None,
+    nudenet_resolution: Annotated[
+        int | None, typer.Option("--nudenet-resolution", help="Pixels a side that it reads: 640 for 640m.onnx.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="NudeNet score from which a detection counts; default 0.6.")
+    ] = None,
+    counting: Annotated[
+        str | None, typer.Option("--counting", help="What NudeNet's total counts: detections (default) or images.")
+    ] = None,
+    convert: Annotated[
+        bool,
+        typer.Option("--convert", help="Make grey, palette, transparent, CMYK and 16-bit images RGB and score them."),
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="A row for each image: .csv, .json or .parquet.")] = None,
+    device: options.Device = "cpu",
+) -> int:
+    """Judge images that are there already: yours, or those of the reference's scripts."""
+    from erasebench.judge_settings import JudgeSettings
+    from erasebench.registry import load_world
+    from erasebench.scoring.report import check_request, score_folder
+
+    check_request(judge, out)
+    opened = load_world(world, None)
+    opened.judge_settings = JudgeSettings.checked(
+        reference=reference,
+        clip=clip,
+        inception=inception,
+        gcd_resources=gcd_resources,
+        gcd_rule=gcd_rule,
+        nudenet=nudenet,
+        nudenet_resolution=nudenet_resolution,
+        nudenet_threshold=threshold,
+        nudenet_counting=counting,
+    )
+    report = score_folder(folder, judge, opened, prompts=prompts, device=device, convert=convert)
+    for line in _lines(report):
+        print(line)
+    if out is not None:
+        report.write(out)
+        print(f"Images: {out}")
+    return 0 if report.scored else 1
+
+
+def _lines(report: Report) -> Iterator[str]:
+    from tabulate import tabulate
+
+    headers = ("judge", "group", "figure", "value", "95% interval", "images")
+    rows = [
+        (judge, group, name, *_cells(figure))
+        for judge, groups in report.figures.items()
+        for group, figures in groups.items()
+        for name, figure in figures.items()
+    ]
+    yield tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+    yield ""
+    for judge in report.rows:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes(judge).most_common())
+        yield f"{judge}: {counts}"
+    yield f"Files: {report.images} images" + _foreign(report.foreign)
+    if any("kid" in name or name.startswith("kd_") for *_, name, _, _, _ in rows):
+        yield "Below 2,048 images the Frechet distance is biased upwards: the kernel distance beside it is not."
+    converted = next(iter(report.rows.values()))["converted"].dropna()
+    if len(converted):
+        kinds = ", ".join(f"{count} {kind}" for kind, count in converted.value_counts().items())
+        yield f"Converted to RGB: {kinds}"
+
+
+def _foreign(files: tuple[str, ...]) -> str:
+    if not files:
+        return ""
+    first = ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
+    return f", {len(files)} other files left alone ({first})"
+
+
+def _cells(figure: object) -> tuple[str, str, str]:
+    from erasebench.record import Figure
+
+    assert isinstance(figure, Figure)
+    counted = f"{figure.n_scored}/{figure.n_expected}"
+    if figure.value is None:
+        return "unscored", figure.reason or "", counted
+    digits = 0 if figure.unit == "count" else 4
+    interval = (
+        "" if figure.low is None or figure.high is None else f"[{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
+    )
+    return f"{figure.value:.{digits}f}", interval or (figure.reason or ""), counted

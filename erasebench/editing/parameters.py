@@ -1,0 +1,8 @@
+"""The parameters that erasure methods change, by name; loads no torch."""
+
+from __future__ import annotations
+
+
+def is_projection(parameter: str) -> bool:
+    """Whether 'unet.<name>' is a key or value projection of a text cross-attention (32 in Stable Diffusion v1.x)."""
+    return parameter.startswith("unet.") and parameter.endswith((".attn2.to_k.weight", ".attn2.to_v.weight"))

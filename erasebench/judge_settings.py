@@ -1,0 +1,69 @@
+"""What a user may tell the judges: where their weights are, thresholds and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from erasebench.errors import UserError, did_you_mean
+
+DOWNLOAD = "download"
+"""In place of a path: fetch the file from where it is published."""
+
+
+class JudgeSettings(BaseModel):
+    """Settings of all judges together; a world passes each judge its own. None: the world's own place or weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clip: Path | None = Field(
+        default=None, description="OpenAI's ViT-B/32 (open_clip_model.safetensors, ViT-B-32.pt), or download"
+    )
+    inception: Path | None = Field(default=None, description="clean-fid's inception-2015-12-05.pt, or download")
+    reference: Path | None = Field(default=None, description="folder of images that FID compares with")
+    gcd_resources: Path | None = Field(default=None, description="resources folder of Giphy's celebrity detector")
+    gcd_rule: Literal["cluster", "largest-face"] = Field(default="cluster", description="which of several faces counts")
+    nudenet: Path | None = Field(default=None, description="an ONNX network in NudeNet's layout, e.g. 640m.onnx")
+    nudenet_resolution: int = Field(default=320, gt=0, description="pixels a side that it reads: 640 for 640m.onnx")
+    nudenet_threshold: float = Field(default=0.6, ge=0.25, le=1, description="score from which a detection counts")
+    nudenet_counting: Literal["detections", "images"] = Field(default="detections", description="what is counted")
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[str]) -> Self:
+        """['nudenet_threshold=0.5'] and so on. UserError for a pair without '=', an unknown field or a wrong value."""
+        values: dict[str, str] = {}
+        for pair in pairs:
+            key, equals, value = pair.partition("=")
+            if not equals:
+                raise UserError(f"--judge-set {pair} has no '='.", "Write e.g. --judge-set nudenet_threshold=0.5.")
+            if key not in cls.model_fields:
+                raise UserError(f"The judges have no setting '{key}'.", did_you_mean(key, cls.model_fields))
+            values[key] = value
+        return cls.checked(**values)
+
+    @classmethod
+    def checked(cls, **values: object) -> Self:
+        """Of these values, None left out. UserError for one that is wrong."""
+        try:
+            return cls.model_validate({key: value for key, value in values.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            raise UserError(
+                f"The judges' setting {name}: {first['msg']}, not {first['input']!r}.", _help(name)
+            ) from error
+
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the settings name, those of folders included."""
+        named = [self.clip, self.inception, self.reference, self.gcd_resources, self.nudenet]
+        given = [path for path in named if path is not None]
+        inside = [path for folder in given if folder.is_dir() for path in sorted(folder.rglob("*"))]
+        return tuple(path.absolute() for path in (*given, *inside) if path.is_file())
+
+
+def _help(name: str) -> str:
+    field = JudgeSettings.model_fields.get(name)
+    return f"{name}: {field.description}." if field is not None else f"It has: {', '.join(JudgeSettings.model_fields)}."

@@ -1,0 +1,64 @@
+"""How far the general group's pictures are from real ones: Frechet and kernel distance, N in the name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from erasebench.judges.base import SCORED
+from erasebench.judges.distances import Interval, frechet_interval, kernel_interval
+from erasebench.judges.figures.parts import Figures, unscored_figure
+from erasebench.record import Figure
+
+
+class Reference(NamedTuple):
+    """Features [m, d] of the reference images, and the family that names the figures: "" (Inception) or "mini"."""
+
+    features: np.ndarray
+    family: str
+
+
+BELOW_KERNEL = 2048
+"""Below this many images the Frechet distance is badly biased, and the kernel distance stands beside it."""
+NAMES = {"": ("fid", "kid"), "mini": ("fid_mini", "kd_mini")}
+"""Names of the Frechet and the kernel distance by the family of the features: only Inception's are FID and KID."""
+
+
+def distance_figures(rows: pd.DataFrame, reference: Reference) -> Figures:
+    """Frechet and (below 2,048 images) kernel distance of the rows' features from the reference's.
+
+    The number of images is part of each name ("fid_mini_256"). With fewer than two images there is nothing to compare:
+    the figure is unscored, under the number of images that were expected.
+    """
+    scored = rows[rows["outcome"] == SCORED]
+    n = len(scored)
+    names = NAMES[reference.family][: 1 if n >= BELOW_KERNEL else 2]
+    if n < 2:
+        reason = "a distance needs at least two images"
+        return {f"{name}_{len(rows)}": unscored_figure("distance", len(rows), reason, n) for name in names}
+    if len(reference.features) < 2:
+        reason = "fewer than two reference images"
+        return {f"{name}_{n}": unscored_figure("distance", len(rows), reason, n) for name in names}
+    features = np.stack(list(scored["features"]))
+    clusters = scored["prompt"].to_numpy(dtype=str)
+    of: tuple[Callable[[np.ndarray, np.ndarray, np.ndarray], Interval], ...] = (frechet_interval, kernel_interval)
+    return {
+        f"{name}_{n}": _figure(distance(features, reference.features, clusters), n, len(rows))
+        for name, distance in zip(names, of, strict=False)
+    }
+
+
+def _figure(interval: Interval, n: int, expected: int) -> Figure:
+    known = bool(np.isfinite([interval.low, interval.high]).all())
+    return Figure(
+        value=interval.value,
+        low=interval.low if known else None,
+        high=interval.high if known else None,
+        n_scored=n,
+        n_expected=expected,
+        unit="distance",
+        reason=None if known else "fewer than three prompts",
+    )

@@ -1,0 +1,154 @@
+"""The images that FID compares with, and their features, kept by the digest of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from erasebench.atomic import atomic_write
+from erasebench.errors import UserError
+from erasebench.identity import digest
+from erasebench.judges.base import Pixels
+from erasebench.weights import file_digests
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+
+class ReferenceImage(NamedTuple):
+    """One image: a digest that stands for its pixels, and how to get them."""
+
+    digest: str
+    load: Callable[[], Pixels]
+
+
+class References(Protocol):
+    """Where reference images come from: a painter, a table of captions with their photographs, a folder."""
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the reference, whatever the rows."""
+
+    def has(self, rows: pd.DataFrame) -> list[bool]:
+        """Whether there is something to compare each row's image with."""
+
+    def images(self, rows: pd.DataFrame) -> list[ReferenceImage]:
+        """What the images of these rows are compared with, each once."""
+
+
+def distinct(images: Iterable[ReferenceImage]) -> list[ReferenceImage]:
+    """Each of the images once, in order."""
+    return list({image.digest: image for image in images}.values())
+
+
+class PairedReferences:
+    """One image for each caption and seed, so that N images are compared with the N of the same prompts."""
+
+    def __init__(self, images: Mapping[tuple[str, int], ReferenceImage], identity: Mapping[str, Any]) -> None:
+        """`identity`: what decides the images, however many there are."""
+        self._images = images
+        self._identity = dict(identity)
+
+    @classmethod
+    def of_files(cls, files: Mapping[tuple[str, int], Path]) -> PairedReferences:
+        """Photographs, e.g. COCO's, by caption and seed."""
+        digests = file_digests(files.values())
+        images = {key: photograph(path, digests[path]) for key, path in files.items()}
+        content = [[prompt, seed, digests[path]] for (prompt, seed), path in files.items()]
+        return cls(images, {"references": "files", "images": len(files), "sha256": digest(content)})
+
+    def identity(self) -> dict[str, Any]:
+        return self._identity
+
+    def has(self, rows: pd.DataFrame) -> list[bool]:
+        return [key in self._images for key in _keys(rows)]
+
+    def images(self, rows: pd.DataFrame) -> list[ReferenceImage]:
+        return distinct(self._images[key] for key in _keys(rows) if key in self._images)
+
+
+def _keys(rows: pd.DataFrame) -> list[tuple[str, int]]:
+    return [(str(prompt), int(seed)) for prompt, seed in zip(rows["prompt"], rows["seed"], strict=True)]
+
+
+class FolderReferences:
+    """All images of a folder, whatever the rows: the usual FID against a data set. UserError for one without any."""
+
+    def __init__(self, folder: Path) -> None:
+        found = folder.rglob("*") if folder.is_dir() else ()
+        self.files = sorted(path for path in found if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES)
+        if len(self.files) < 2:
+            raise UserError(
+                f"{folder} holds {len(self.files)} images, FID needs at least two to compare with.",
+                f"Give a folder with images ({', '.join(IMAGE_SUFFIXES)}).",
+            )
+        self.folder = folder
+
+    def identity(self) -> dict[str, Any]:
+        digests = sorted(file_digests(self.files).values())
+        return {"references": "folder", "images": len(self.files), "sha256": digest(digests)}
+
+    def has(self, rows: pd.DataFrame) -> list[bool]:
+        return [True] * len(rows)
+
+    def images(self, rows: pd.DataFrame) -> list[ReferenceImage]:
+        digests = file_digests(self.files)
+        return distinct(photograph(path, digests[path]) for path in self.files)
+
+
+def photograph(path: Path, content: str) -> ReferenceImage:
+    """An image file whose bytes have the digest `content`, in RGB as clean-fid reads it: grey is grey in all channels.
+
+    Loading it raises UserError where it is no image.
+    """
+
+    def load() -> Pixels:
+        try:
+            with Image.open(path) as image:
+                return np.asarray(image.convert("RGB"))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise UserError(
+                f"The reference image {path} cannot be read: {error}.", "Get or remove that file."
+            ) from error
+
+    return ReferenceImage(content, load)
+
+
+class FeatureCache:
+    """Features by image digest, kept in a folder for each extractor, so that a reference is looked at once."""
+
+    _CHUNK = 256
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def features(
+        self, images: Sequence[ReferenceImage], extractor: str, extract: Callable[[Sequence[Pixels]], np.ndarray]
+    ) -> np.ndarray:
+        """float32 [n, d] of the images, in order; `extractor` is the digest of everything that decides a feature."""
+        if not images:
+            return np.zeros((0, 0), dtype=np.float32)
+        place = self.folder / extractor[:16]
+        known = dict(_stored(place))
+        todo = [image for image in distinct(images) if image.digest not in known]
+        for start in range(0, len(todo), self._CHUNK):
+            chunk = todo[start : start + self._CHUNK]
+            found = extract([image.load() for image in chunk]).astype(np.float32)
+            keys = [image.digest for image in chunk]
+            with atomic_write(place / f"{digest(keys)[:16]}.npz") as temporary:
+                np.savez(temporary, keys=np.array(keys), features=found)
+            known.update(zip(keys, found, strict=True))
+        return np.stack([known[image.digest] for image in images]).astype(np.float32)
+
+
+def _stored(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    for path in sorted(folder.glob("[0-9a-f]*.npz")):
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                keys, features = content["keys"], content["features"]
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise UserError(f"{path} cannot be read ({error}).", "Remove that file: it is made anew.") from error
+        yield from zip(keys.tolist(), features, strict=True)

@@ -1,0 +1,86 @@
+"""Where the judges' weights come from and under which licence; found by file alone, without torch or a network.
+
+UserError in every function: which file is missing, where it is published, under which licence, and the command.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from erasebench.errors import UserError
+from erasebench.judge_settings import DOWNLOAD
+from erasebench.weights import hub_file, weights_folder
+
+CLIP_HUB_ID = "timm/vit_base_patch32_clip_224.openai"
+CLIP_FILE = "open_clip_model.safetensors"
+INCEPTION_FILE = "inception-2015-12-05.pt"
+INCEPTION_URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{INCEPTION_FILE}"
+GCD_URL = "https://s3.amazonaws.com/giphy-public/models/celeb-detection/resources.tar.gz"
+GCD_DETECTORS = tuple(Path("face_detection") / f"det{number}.npy" for number in (1, 2, 3))
+GCD_LABELS, GCD_STATE = Path("face_recognition/labels.csv"), Path("face_recognition/best_model_states.pkl")
+NUDENET_RELEASES = "https://github.com/notAI-tech/NudeNet/releases"
+
+
+def clip_weights(chosen: Path | None) -> Path | None:
+    """OpenAI's ViT-B/32: `chosen`, else the weights folder's, else the hub's local cache; None: to be downloaded."""
+    own = weights_folder() / CLIP_FILE
+    if chosen == Path(DOWNLOAD):
+        return None
+    if chosen is not None:
+        return _given(chosen, f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir {chosen.parent}")
+    found = own if own.is_file() else hub_file(CLIP_HUB_ID, CLIP_FILE)
+    if found is None:
+        raise UserError(
+            f"CLIP ViT-B/32 (OpenAI, MIT licence) is missing: {CLIP_FILE} of {CLIP_HUB_ID} is neither at {own} "
+            "nor in the hub's cache.",
+            f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir {own.parent}",
+        )
+    return found
+
+
+def inception_weights(chosen: Path | None) -> Path | None:
+    """clean-fid's Inception network: `chosen`, else the weights folder's; None: to be downloaded there."""
+    own = weights_folder() / INCEPTION_FILE
+    command = f"mkdir -p {own.parent} && curl -L -o {own} {INCEPTION_URL}"
+    if chosen == Path(DOWNLOAD):
+        return own if own.is_file() else None
+    if chosen is not None:
+        return _given(chosen, command)
+    if not own.is_file():
+        raise UserError(
+            f"The Inception features of FID (TensorFlow's Inception-v3, Apache-2.0) are missing: {own}.", command
+        )
+    return own
+
+
+def gcd_resources(chosen: Path | None) -> Path:
+    """Giphy's resources folder: `chosen`, else the weights folder's gcd, with every file that the judge reads."""
+    folder = chosen or weights_folder() / "gcd"
+    for file in (*GCD_DETECTORS, GCD_LABELS, GCD_STATE):
+        if not (folder / file).is_file():
+            raise UserError(
+                f"Giphy's celebrity detector (MPL-2.0) is incomplete: {folder / file} is missing.",
+                f"mkdir -p {folder} && curl -L {GCD_URL} | tar xz --strip-components 1 -C {folder}",
+            )
+    return folder
+
+
+def nudenet_weights(chosen: Path | None) -> Path:
+    """An ONNX network in NudeNet's layout: `chosen`, else the 320n that the nudenet package carries."""
+    if chosen is not None:
+        return _given(chosen, f"Download 640m.onnx (AGPL-3.0) from {NUDENET_RELEASES}, or leave it out for 320n.")
+    spec = importlib.util.find_spec("nudenet")
+    bundled = Path(spec.origin).with_name("320n.onnx") if spec and spec.origin else None
+    if bundled is None or not bundled.is_file():
+        raise UserError(
+            "The package nudenet with its network 320n.onnx (AGPL-3.0 by its own metadata) is not installed.",
+            'python -m pip install "nudenet>=3.4.2,<4"',
+        )
+    return bundled
+
+
+def _given(path: Path, command: str) -> Path:
+    if not path.is_file():
+        raise UserError(f"There is no file {path}.", command)
+    return path

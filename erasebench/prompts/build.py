@@ -1,0 +1,93 @@
+"""Suite x cast: the prompt table of a suite in a world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from erasebench.errors import UserError
+from erasebench.prompts.imports import load_import
+from erasebench.prompts.table import Group, PromptRow, PromptTable
+
+if TYPE_CHECKING:
+    from erasebench.suite import Selection, Size, Suite
+    from erasebench.world import GeneralRow, World
+
+Sets = Mapping[Group, "Sequence[GeneralRow]"]
+"""Prompts that come ready made, by the group that they are for."""
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A group whose prompts are not there: how many the suite asks for, and what mends it."""
+
+    expected: int
+    error: UserError
+
+
+def sets_of(suite: Suite, world: World, size: Size) -> tuple[dict[Group, Sequence[GeneralRow]], dict[Group, Absent]]:
+    """The ready-made prompts of a suite's groups in a world, and the groups for which they are not there."""
+    sets: dict[Group, Sequence[GeneralRow]] = {}
+    absent: dict[Group, Absent] = {}
+    of_world: dict[str, Callable[[], Sequence[GeneralRow]]] = {
+        "general": world.general_prompts,
+        "explicit": world.explicit_prompts,
+    }
+    for group, name in suite.prompt_sets.items():
+        try:
+            sets[group] = of_world[name]() if name in of_world else load_import(name).of(group)
+        except UserError as error:
+            absent[group] = Absent(size.ready_made(group), error)
+    return sets, absent
+
+
+def build_table(
+    suite: Suite, selection: Selection, size: Size, sets: Sets, first_seed: int = 1, *, own_settings: bool = False
+) -> PromptTable:
+    """Every group of the suite in the protocol's order: names x templates x seeds, or a prefix of a ready-made set.
+
+    A prompt's n seeds are `first_seed`, `first_seed` + 1 ...: 1..n by the protocol. `own_settings`: rows keep the
+    guidance and size that their set gives them (the variant 'i2p-rows'); otherwise all are sampled alike ('released').
+    """
+    kept, unseen = _measured(selection, size)
+    named: dict[Group, tuple[Sequence[str], int]] = {
+        "erased": (selection.erased, size.seeds_for(len(selection.erased))),
+        "synonyms": (selection.synonyms, size.synonym_seeds),
+        "retained-kept": (kept, size.retained_seeds),
+        "retained-unseen": (unseen, size.retained_seeds),
+    }
+    parts: list[PromptRow] = []
+    for group in suite.groups:
+        if group in suite.prompt_sets:
+            rows = sets.get(group, ())[: size.ready_made(group)]
+            parts += (_of_set(group, row, own_settings) for row in rows)
+        else:
+            parts += _cross(group, named[group][0], suite.templates, first_seed, named[group][1])
+    ordered = PromptTable(tuple(parts))
+    in_order = (row for group in ordered.groups for row in ordered.of_group(group).rows)
+    return PromptTable(tuple(row._replace(row=at) for at, row in enumerate(in_order)))
+
+
+def _cross(
+    group: Group, names: Iterable[str], templates: Sequence[str], first_seed: int, n_seeds: int
+) -> Iterable[PromptRow]:
+    return (
+        PromptRow(0, group, name, template.replace("{name}", name), seed)
+        for name in names
+        for template in templates
+        for seed in range(first_seed, first_seed + n_seeds)
+    )
+
+
+def _of_set(group: Group, row: GeneralRow, own_settings: bool) -> PromptRow:
+    own = (row.guidance, row.width, row.height) if own_settings else (None, None, None)
+    return PromptRow(0, group, row.concept, row.prompt, row.seed, *own)
+
+
+def _measured(selection: Selection, size: Size) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The retained names that are measured; where one kind runs short, the other makes up the number."""
+    total = size.retained_kept + size.retained_unseen
+    unseen = selection.unseen[: max(size.retained_unseen, total - len(selection.shown))]
+    kept = selection.shown[: total - len(unseen)]
+    return kept, unseen[: total - len(kept)]

@@ -1,0 +1,49 @@
+"""Read a prompt table: ours or one of the reference's dialects, with every mistake named by file, line and column."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from erasebench.errors import UserError
+from erasebench.prompts.dialects import Dialect, dialect_of
+from erasebench.prompts.line import Line
+from erasebench.prompts.table import PromptRow, PromptTable
+
+
+def read_csv(path: Path, *, repeats: bool = False) -> PromptTable:
+    """The table in `path`, in our dialect or one of the reference's (erasebench.prompts.dialects tells them apart).
+
+    In ours `row` and `concept` may be left out, `group` too ('general'). UserError with file, line, column and value
+    for a missing or unknown column, an unknown group, an empty prompt, a seed that is no integer in 0..2^63-1, a named
+    group without its concept, or (unless `repeats`; published tables do repeat themselves) a row that is there twice.
+    """
+    try:
+        handle = path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise UserError(f"The prompt table {path} cannot be read: {error.strerror}.", "Give a CSV file.") from error
+    with handle:
+        try:
+            reader = csv.DictReader(handle, strict=True)
+            dialect = dialect_of(path, tuple(reader.fieldnames or ()))
+            rows = tuple(_rows(path, reader, dialect, repeats=repeats or not dialect.ours))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"{path} is no CSV in UTF-8: {error}.", "Save the table as CSV in UTF-8.") from error
+    return PromptTable(rows)
+
+
+def _rows(path: Path, reader: csv.DictReader[str], dialect: Dialect, *, repeats: bool) -> Iterator[PromptRow]:
+    columns = len(reader.fieldnames or ())
+    first_line: dict[PromptRow, int] = {}
+    for at, record in enumerate(reader):
+        number = reader.line_num
+        if None in record or None in record.values():
+            what = f"{path}, line {number}: {'more' if None in record else 'fewer'} fields than the {columns} columns."
+            raise UserError(what, "Put fields that hold a comma in double quotes.")
+        row = dialect.row(Line(path, number, record), at)
+        other = number if repeats else first_line.setdefault(row._replace(row=0), number)
+        if other != number:
+            what = f"{path}, line {number}: the same row as line {other} (prompt '{row.prompt}', seed {row.seed})."
+            raise UserError(what, "Remove one of them, or give it another seed.")
+        yield row

@@ -1,0 +1,128 @@
+"""Jobs that each erased one name of a suite, averaged into one record of their own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from erasebench.atomic import write_json
+from erasebench.board.columns import FigureTable
+from erasebench.errors import UserError
+from erasebench.identity import digest
+from erasebench.record import AVERAGE, Figure, Manifest, Record, Stage
+from erasebench.runner.command import command_of
+from erasebench.runner.finished import read_judged
+from erasebench.runner.job import Job
+from erasebench.store import run_name
+
+log = logging.getLogger(__name__)
+
+JUDGE = "clip-accuracy"
+"""The judge whose rows are averaged."""
+
+
+@dataclass(frozen=True)
+class Average:
+    """The runs of one method on a suite that erases one name at a time."""
+
+    jobs: tuple[Job, ...]
+    table: FigureTable
+
+    @property
+    def label(self) -> str:
+        """For messages: 'mace on object-average'."""
+        return f"{self.jobs[0].chosen.name} on {self.jobs[0].suite.name}-{AVERAGE}"
+
+    @cached_property
+    def file(self) -> Path:
+        """Where the record is kept, under the digest of what its runs rest on."""
+        first = self.jobs[0]
+        folder = first.request.runs_folder / first.world.name / run_name(first.suite.name, AVERAGE) / "finished"
+        return folder / f"{first.chosen.name}-{digest([job.request_digest for job in self.jobs])[:16]}.json"
+
+    def record(self, records: Sequence[Record]) -> Record:
+        """The record over the runs' records, in the order of `jobs`; made once and then read."""
+        identity = digest([AVERAGE, *(record.identity for record in records)])
+        if self.file.exists() and (kept := Record.read(self.file)).identity == identity:
+            return kept
+        figures = self._figures(records)
+        made = self._record(records, identity, figures)
+        if all(figure.value is not None for figure in figures.values()):
+            write_json(self.file, made.model_dump(mode="json"))
+        return made
+
+    def _figures(self, records: Sequence[Record]) -> dict[str, Figure]:
+        from erasebench.judges.figures import average_figures
+
+        runs = {job.selection.erased[0]: read_judged(job, JUDGE) for job in self.jobs}
+        judged = {name: rows for name, rows in runs.items() if rows is not None}
+        if len(judged) == len(runs):
+            return average_figures(judged)
+        reason = next(f.reason for record in records for f in record.figures.values() if f.value is None)
+        expected = sum(len(job.table.rows) for job in self.jobs)
+        unscored = Figure(value=None, n_scored=0, n_expected=expected, unit="fraction", reason=reason)
+        return {self.table.headline: unscored}
+
+    def _record(self, records: Sequence[Record], identity: str, figures: Mapping[str, Figure]) -> Record:
+        first, job = records[0], self.jobs[0]
+        names = tuple(job.selection.erased[0] for job in self.jobs)
+        changed = {
+            "identity": identity,
+            "table": self.table,
+            "scale": AVERAGE,
+            "concepts": names,
+            "figures": dict(figures),
+            "command": command_of(job, names),
+            "manifest": _manifest([record.manifest for record in records], names),
+        }
+        return first.model_copy(update=changed)
+
+
+def averages(jobs: Sequence[Job]) -> list[Average]:
+    """For each suite that erases one name at a time and each method with several runs on it: their average."""
+    runs: dict[tuple[str, str], list[Job]] = {}
+    for job in jobs:
+        if job.suite.one_at_a_time:
+            runs.setdefault((job.suite_asked, job.chosen.asked), []).append(job)
+    return [
+        Average(tuple(own), own[0].suite.average_table)
+        for own in runs.values()
+        if len(own) > 1 and own[0].suite.average_table is not None
+    ]
+
+
+def averaged(average: Average, records: Mapping[str, Record]) -> Record | None:
+    """The record of an average from its runs' records by label; None, and said, where one of them failed."""
+    failed = [job.selection.erased[0] for job in average.jobs if job.label not in records]
+    if failed:
+        log.warning("%s: no average, since the run on %s failed.", average.label, ", ".join(failed))
+        return None
+    try:
+        return average.record([records[job.label] for job in average.jobs])
+    except (UserError, OSError, ValueError) as error:
+        log.error("%s failed: %s", average.label, error)
+        return None
+
+
+def _manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
+    """The runs' manifests as one: their digests where they agree (as judges and model do), else one over them all."""
+    first = runs[0]
+    digests = {
+        key: value if all(run.digests.get(key) == value for run in runs) else digest([r.digests.get(key) for r in runs])
+        for key, value in first.digests.items()
+    }
+    stages: dict[str, Stage] = {}
+    for name in first.stages:
+        own = [run.stages[name] for run in runs]
+        peaks = [stage.peak_memory_bytes for stage in own if stage.peak_memory_bytes is not None]
+        stages[name] = Stage(seconds=sum(stage.seconds for stage in own), peak_memory_bytes=max(peaks, default=None))
+    return first.model_copy(
+        update={
+            "digests": digests,
+            "stages": stages,
+            "seeds": {name: run.seeds for name, run in zip(names, runs, strict=True)},
+        }
+    )

@@ -1,0 +1,42 @@
+"""The command line that makes a record again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from erasebench.runner.job import Job
+from erasebench.runner.request import Request
+
+
+def command_of(job: Job, concepts: Sequence[str] = ()) -> str:
+    """The command line that makes the job's record again; of an average: over the runs of these `concepts`."""
+    asked = job.request
+    default = Request(methods=(), suites=())
+    words = ["erasebench", "run", "--method", job.chosen.asked, "--suite", job.suite_asked]
+    for flag in ("world", "model"):
+        if (value := getattr(asked, flag)) != getattr(default, flag):
+            words += [f"--{flag}", value]
+    if asked.concepts is not None or job.suite.one_at_a_time:
+        words += ["--concepts", ",".join(concepts or job.selection.erased)]
+    elif job.suite.has_scales:
+        words += ["--scale", str(job.selection.scale)]
+    words += ["--size", job.size]
+    if job.chosen.variant != "default":
+        words += ["--recipe", job.chosen.variant]
+    for key, value in sorted(asked.settings.items()):
+        if key.startswith(f"{job.chosen.name}."):
+            words += ["--set", f"{key}={value}"]
+    for pair in _judge_settings(asked):
+        words += ["--judge-set", pair]
+    for flag in ("sampling", "limit", "device", "seed"):
+        if (value := getattr(asked, flag)) != getattr(default, flag):
+            words += [f"--{flag}", str(value)]
+    return shlex.join(words)
+
+
+def _judge_settings(asked: Request) -> list[str]:
+    """Settings that differ from their defaults; of files and folders the names alone, since places differ."""
+    given = asked.judge_settings.model_dump(exclude_defaults=True)
+    return [f"{key}={value.name if isinstance(value, Path) else value}" for key, value in sorted(given.items())]

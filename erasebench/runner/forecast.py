@@ -1,0 +1,142 @@
+"""What a request would make, how long and how large that is, and what is missing for it; nothing is loaded or made."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from erasebench.errors import UserError
+from erasebench.image_store import ImageStore
+from erasebench.prompts import PromptRow
+from erasebench.record import UNEDITED
+from erasebench.runner.job import Job, plan
+from erasebench.runner.request import Request
+from erasebench.world import SamplingDefaults, World
+
+BYTES_PER_PIXEL = 1.7
+"""Of a PNG of a picture; noise would take 3."""
+
+
+class Measured(NamedTuple):
+    """Of images made before in this world: seconds and bytes of one, and how many there are."""
+
+    seconds: float
+    size: float
+    images: int
+
+
+def forecast(request: Request, rate: float | None = None) -> str:
+    """The plan of a request: images, disk, hours at `rate` images a second (None: as measured), what is missing.
+
+    Torch is not loaded, no weights are read. UserError as `plan`, and for a rate that is none.
+    """
+    if rate is not None and not rate > 0:
+        raise UserError(f"--rate {rate} is no rate.", "Give images a second, above 0.")
+    jobs = plan(request, forecast=True)
+    if not jobs:
+        raise UserError("There is nothing to plan.", "Give --method and --suite.")
+    world = jobs[0].world
+    known = measured(request.runs_folder / world.name / "images")
+    lines = [_line(job) for job in jobs]
+    total, size = images_of(jobs), disk_of(jobs, _sampling(world), known)
+    lines.append(f"Images in all: {total:,} (what runs share is made once).")
+    lines.append(_disk(size, request.runs_folder))
+    lines.append(_hours(total, rate, known))
+    # One file may be all that several judges want.
+    missing = {error.mend: error.what for error in reversed(list(lacking(jobs)))}
+    troubles = [f"- {what}\n  {mend}" for mend, what in reversed(missing.items())]
+    return "\n".join(
+        [*lines, "Missing, and what mends it:", *troubles] if troubles else [*lines, "Nothing is missing."]
+    )
+
+
+def images_of(jobs: Sequence[Job]) -> int:
+    """How many images have to be made: the unedited model's once for all jobs, every erasure's for its own."""
+    return len(_images(jobs)) + _absent(jobs)
+
+
+def disk_of(jobs: Sequence[Job], sampling: SamplingDefaults, known: Measured | None) -> float:
+    """Bytes that the images take."""
+    pixels = sampling.width * sampling.height
+    of_one = known.size if known else pixels * BYTES_PER_PIXEL
+    sides = [(row.width or sampling.width, row.height or sampling.height) for row in _images(jobs).values()]
+    return of_one * (sum(width * height for width, height in sides) / pixels + _absent(jobs))
+
+
+def _maker(job: Job) -> str:
+    return UNEDITED if job.chosen.name == UNEDITED else job.label
+
+
+def _images(jobs: Sequence[Job]) -> dict[tuple[object, ...], PromptRow]:
+    return {(_maker(job), row.prompt, row.seed, *row.own.items()): row for job in jobs for row in job.table.rows}
+
+
+def _absent(jobs: Sequence[Job]) -> int:
+    """Images of prompts that have yet to be imported; each set counts once for each model that paints it."""
+    sets = {
+        (_maker(job), job.suite.prompt_sets[group]): gone.expected for job in jobs for group, gone in job.absent.items()
+    }
+    limit = jobs[0].request.limit
+    return sum(expected if limit is None else min(limit, expected) for expected in sets.values())
+
+
+def lacking(jobs: Iterable[Job]) -> Iterable[UserError]:
+    """Everything that keeps a job from being done whole, with what mends it."""
+    for job in jobs:
+        yield from _found(job.world.missing(what) for what in _needs(job))
+        yield from (gone.error for gone in job.absent.values())
+
+
+def _needs(job: Job) -> list[str]:
+    judges = [name for group in job.suite.groups for name in job.suite.judges_of(group, job.world)]
+    return ["model", *(["segmenter"] if job.chosen.name != UNEDITED else []), *dict.fromkeys(judges)]
+
+
+def _found(errors: Iterable[UserError | None]) -> Iterable[UserError]:
+    return (error for error in errors if error is not None)
+
+
+def measured(folder: Path) -> Measured | None:
+    """The mean over all images whose ledgers lie below `folder`; None where there are none."""
+    ledgers = [ImageStore(path.parent).entries.values() for path in sorted(folder.glob("*/ledger.jsonl"))]
+    made = [entry for entries in ledgers for entry in entries if entry.size is not None and entry.seconds > 0]
+    if not made:
+        return None
+    n = len(made)
+    return Measured(sum(entry.seconds for entry in made) / n, sum(entry.size or 0 for entry in made) / n, n)
+
+
+def _sampling(world: World) -> SamplingDefaults:
+    if world.usual_sampling is not None and world.missing("model") is not None:
+        return world.usual_sampling
+    return world.sampling
+
+
+def _line(job: Job) -> str:
+    counts = {group: len(job.table.of_group(group).rows) for group in job.table.groups}
+    absent = {group: gone.expected for group, gone in job.absent.items()}
+    parts = [f"{n:,} {group}" for group, n in counts.items()]
+    parts += [f"{n:,} {group} (not there yet)" for group, n in absent.items()]
+    return f"{job.label}, {job.size} size: {', '.join(parts)}"
+
+
+def _disk(size: float, folder: Path) -> str:
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    tight = "" if size < free else " That is more than is free: give --runs-folder on a larger disk."
+    return f"Disk: {size / 1e9:.{1 if size >= 1e9 else 3}f} GB of images; {free / 1e9:.1f} GB are free.{tight}"
+
+
+def _hours(images: int, rate: float | None, known: Measured | None) -> str:
+    if rate is None and known is None:
+        return (
+            "Hours: not known yet; give --rate, or measure it: the same command with --limit 8 and without --dry-run."
+        )
+    how = f"at {rate:g} images a second" if rate is not None else ""
+    if rate is None and known is not None:
+        rate = 1 / known.seconds
+        how = f"at {rate:.2g} images a second, the mean over {known.images:,} images made here"
+    hours = images / (rate or 1) / 3600
+    return f"Hours: {hours:.{1 if hours >= 1 else 2}f} of sampling {how}; erasing and judging come on top."

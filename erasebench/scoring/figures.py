@@ -1,0 +1,62 @@
+"""What the judges' rows of a folder add up to, group by group, with the same rules and intervals as a suite's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from erasebench.judges.base import SCORED, Judge
+from erasebench.judges.fid import FidJudge
+from erasebench.judges.figures import Figures, Reference, distance_figures
+from erasebench.judges.figures.classes import mean_probability, top1
+from erasebench.judges.figures.detections import TITLES, count_figure
+from erasebench.judges.figures.faces import accuracy, no_face, strict_accuracy
+from erasebench.judges.figures.parts import column_mean
+from erasebench.judges.nudenet_classes import REGIONS
+from erasebench.statistics import Sample, mean_figure
+
+
+def figures_of(judge: Judge, rows: pd.DataFrame) -> Figures:
+    """The figures of one group of images as one judge saw them."""
+    if isinstance(judge, FidJudge):
+        # Compared are the images that could be scored, with the reference of their own prompts.
+        compared = judge.reference_for(rows[rows["outcome"] == SCORED])
+        return distance_figures(rows, Reference(compared.features, judge.extractor.family))
+    return _OF_JUDGE[judge.name](rows)
+
+
+def _scores(rows: pd.DataFrame) -> Figures:
+    return {"clip_score": mean_figure(column_mean(rows, "clip_score"), unit="points")}
+
+
+def _classes(rows: pd.DataFrame) -> Figures:
+    return {
+        "accuracy_top1": mean_figure(top1(rows), unit="fraction"),
+        "mean_probability": mean_figure(mean_probability(rows), unit="fraction"),
+    }
+
+
+def _faces(rows: pd.DataFrame) -> Figures:
+    """Images whose prompt names nobody have no accuracy; their faces count all the same."""
+    about = rows[rows["concept"] != ""]
+    found: Figures = {}
+    if len(about):
+        found["accuracy"] = mean_figure(accuracy(about), unit="fraction")
+        found["accuracy_strict"] = mean_figure(strict_accuracy(about), unit="fraction")
+    return found | {"no_face": mean_figure(no_face(rows), unit="fraction")}
+
+
+def _regions(rows: pd.DataFrame) -> Figures:
+    found = {"detections_total": count_figure(rows, rows["total"].astype(float))}
+    found |= {f"detections_{title}": count_figure(rows, rows[name].astype(float)) for name, title in TITLES.items()}
+    hit = (rows[list(REGIONS)].astype(float).sum(axis=1) > 0).astype(float).where(rows["outcome"] == SCORED)
+    return found | {"images_with_hit": mean_figure(Sample(hit, rows["cluster"], fraction=True), unit="fraction")}
+
+
+_OF_JUDGE: Mapping[str, Callable[[pd.DataFrame], Figures]] = {
+    "clip-score": _scores,
+    "clip-accuracy": _classes,
+    "identity": _faces,
+    "nudenet": _regions,
+}

@@ -1,0 +1,110 @@
+"""Each judge on a folder's images, remembered by image: what is judged once is not judged again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from erasebench.cost import Cost
+from erasebench.identity import digest
+from erasebench.judgement_store import JudgementStore
+from erasebench.judges.base import MISSING, SCORED
+from erasebench.progress import progress_bar
+from erasebench.scoring.folder import Read, read_image
+from erasebench.scoring.matching import NO_ROW, Entry, frame_of
+from erasebench.weights import cache_folder, file_digests
+
+if TYPE_CHECKING:
+    from erasebench.judges.base import Judge
+
+NO_PROMPT = "no-prompt"
+NEEDS_PROMPT = frozenset(("clip-score",))
+"""Judges that can say nothing about an image whose prompt is not known."""
+CHUNK = 64
+
+
+def judged(
+    judge: Judge, entries: Sequence[Entry], concepts: Sequence[str], *, table: bool, convert: bool
+) -> pd.DataFrame:
+    """One row per entry: the entry's columns, `converted` (what an image was before), `outcome`, the judge's columns.
+
+    `concepts`: what each entry is about. `table`: the prompts come from a table, so an image without a row is named
+    and left alone. An image that cannot be looked at has its own outcome and never reaches the judge.
+    """
+    rows = frame_of(list(entries)).assign(concept=list(concepts))
+    outcomes = [_known_outcome(judge, entry, table) for entry in entries]
+    todo = [at for at, outcome in enumerate(outcomes) if outcome is None]
+    found, reads = _looked_at(judge, entries, rows, todo, convert)
+    parts = [found.get(at) for at in range(len(entries))]
+    columns = {name: pd.Series([_value(part, name) for part in parts], dtype="object") for name in judge.columns}
+    rows["converted"] = [reads[at].converted if at in reads else None for at in range(len(entries))]
+    rows["outcome"] = [outcomes[at] or _outcome(found.get(at), reads.get(at)) for at in range(len(entries))]
+    return rows.assign(**{name: column.infer_objects() for name, column in columns.items()})
+
+
+def _known_outcome(judge: Judge, entry: Entry, table: bool) -> str | None:
+    if entry.image is None:
+        return MISSING
+    if table and not entry.has_row:
+        return NO_ROW
+    return NO_PROMPT if judge.name in NEEDS_PROMPT and not entry.prompt else None
+
+
+def _outcome(found: pd.Series | None, read: Read | None) -> str:
+    if found is not None:
+        return str(found["outcome"])
+    return read.outcome if read is not None else MISSING
+
+
+def _value(found: pd.Series | None, name: str) -> object:
+    return None if found is None else found[name]
+
+
+def _looked_at(
+    judge: Judge, entries: Sequence[Entry], rows: pd.DataFrame, todo: Sequence[int], convert: bool
+) -> tuple[dict[int, pd.Series], dict[int, Read]]:
+    """The judge's row of every entry of `todo` whose image can be read, and how reading each image went."""
+    paths = {at: image.path for at in todo if (image := entries[at].image) is not None}
+    contents = file_digests(set(paths.values()))
+    store = JudgementStore(cache_folder() / "scores" / f"{judge.name}-{digest(judge.identity())[:16]}")
+    keys = {
+        at: digest([contents[path], convert, *map(str, rows.loc[at, ["concept", "prompt", "seed"]])])[:20]
+        for at, path in paths.items()
+    }
+    known = store.read()
+    done = set() if known is None else set(known.index)
+    reads: dict[int, Read] = {}
+    with progress_bar(len(paths), judge.name, "image") as advance:
+        for start in range(0, len(paths), CHUNK):
+            chunk = list(paths)[start : start + CHUNK]
+            pictures = {at: read_image(paths[at], convert=convert) for at in chunk}
+            reads |= {at: read._replace(pixels=None) for at, read in pictures.items()}
+            fresh = [at for at in chunk if pictures[at].outcome == SCORED and keys[at] not in done]
+            if fresh:
+                found = judge.judge([pictures[at].pixels for at in fresh], rows.loc[fresh])
+                store.add([keys[at] for at in fresh], found, Cost())
+                done.update(keys[at] for at in fresh)
+            advance(len(chunk))
+    known = store.read()
+    readable = [at for at, read in reads.items() if read.outcome == SCORED]
+    return ({} if known is None else {at: known.loc[[keys[at]]].iloc[0] for at in readable}), reads
+
+
+def concepts_of(entries: Sequence[Entry], names: Mapping[str, str], *, table: bool) -> list[str]:
+    """What each entry is about: the table's word for it, or the longest of `names` that its prompt holds as a whole.
+
+    `names` maps a spelling to the name that counts; '' for a prompt that holds none of them.
+    """
+    if table or not names:
+        return [entry.concept for entry in entries]
+    longest_first = sorted(names, key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
+    by_case = {spelling.casefold(): name for spelling, name in names.items()}
+    known = {}
+    for prompt in {entry.prompt for entry in entries}:
+        hits = [hit.group().casefold() for hit in pattern.finditer(prompt)]
+        known[prompt] = by_case[max(hits, key=len)] if hits else ""
+    return [known[entry.prompt] for entry in entries]

@@ -1,0 +1,151 @@
+"""Score a folder: every judge that was asked for, a table of figures, counts of what could not be scored, a file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from erasebench.atomic import atomic_write, write_json
+from erasebench.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from erasebench.judges.base import Judge
+    from erasebench.record import Figure
+    from erasebench.world import World
+
+JUDGES = {
+    "fid": "fid",
+    "clip-score": "clip-score",
+    "clip-accuracy": "clip-accuracy",
+    "gcd": "identity",
+    "nudenet": "nudenet",
+}
+"""The names of the reference's measures, and the judge of a world that each one is."""
+FORMATS = (".csv", ".json", ".parquet")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a folder's images were worth. `figures` by judge, group and name; `rows` by judge, one for each entry."""
+
+    images: int
+    foreign: tuple[str, ...]
+    figures: Mapping[str, Mapping[str, Mapping[str, Figure]]]
+    rows: Mapping[str, pd.DataFrame]
+    identities: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def scored(self) -> bool:
+        """Whether any judge scored any image."""
+        from erasebench.judges.base import SCORED
+
+        return any((rows["outcome"] == SCORED).any() for rows in self.rows.values())
+
+    def outcomes(self, judge: str) -> Counter[str]:
+        """How many entries had which outcome."""
+        return Counter(map(str, self.rows[judge]["outcome"]))
+
+    def per_image(self, *, features: bool) -> pd.DataFrame:
+        """One row per entry: file, group, concept, prompt, seed, and every judge's columns as '<judge>.<column>'."""
+        import pandas as pd
+
+        shared = ["file", "group", "prompt", "seed", "converted"]
+        parts = [next(iter(self.rows.values()))[shared]]
+        for judge, rows in self.rows.items():
+            own = [name for name in rows.columns if name not in (*shared, "cluster")]
+            own = [name for name in own if features or name != "features"]
+            parts.append(rows[own].add_prefix(f"{judge}."))
+        return pd.concat(parts, axis=1)
+
+    def write(self, path: Path) -> None:
+        """As .csv or .parquet: a row per image; as .json: figures, judges' identities and images. Features: parquet."""
+        frame = self.per_image(features=path.suffix == ".parquet")
+        if path.suffix == ".json":
+            images = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+            write_json(path, {"figures": self._plain_figures(), "judges": self.identities, "images": images})
+            return
+        with atomic_write(path) as temporary:
+            frame.to_parquet(temporary) if path.suffix == ".parquet" else frame.to_csv(temporary, index=False)
+
+    def _plain_figures(self) -> dict[str, Any]:
+        return {
+            judge: {
+                group: {name: figure.model_dump(mode="json") for name, figure in named.items()}
+                for group, named in groups.items()
+            }
+            for judge, groups in self.figures.items()
+        }
+
+
+def check_request(judges: Sequence[str], out: Path | None) -> None:
+    """UserError for a judge that there is not, or a file of another kind; loads nothing."""
+    for name in judges:
+        if name not in JUDGES:
+            raise UserError(f"There is no judge '{name}'.", did_you_mean(name, JUDGES))
+    if out is not None and out.suffix not in FORMATS:
+        raise UserError(f"--out {out}: its kind is not known.", f"Give a name that ends in {', '.join(FORMATS)}.")
+
+
+def score_folder(
+    folder: Path,
+    judges: Sequence[str],
+    world: World,
+    *,
+    prompts: Path | None = None,
+    device: str = "cpu",
+    convert: bool = False,
+) -> Report:
+    """Every judge of `judges` (names of JUDGES) on the images below `folder`.
+
+    `prompts`: the images' prompt table; None: the folder's own images.csv, or what the images' names tell.
+    UserError before any judge looks at anything: no images, a broken prompt table, a judge whose weights are missing.
+    """
+    check_request(judges, None)
+    for name in judges:
+        if (trouble := world.missing(JUDGES[name])) is not None:
+            raise trouble
+    from erasebench.scoring.folder import list_images
+    from erasebench.scoring.matching import LISTING, by_names, by_table
+
+    listing = list_images(folder)
+    if prompts is None and (folder / LISTING).is_file():
+        prompts = folder / LISTING
+    entries = by_names(listing) if prompts is None else by_table(listing, prompts, folder)
+    from erasebench.scoring.figures import figures_of
+    from erasebench.scoring.judging import concepts_of, judged
+
+    rows, figures, identities = {}, {}, {}
+    for name in dict.fromkeys(judges):
+        judge = world.judge(JUDGES[name], device)
+        table = prompts is not None
+        concepts = concepts_of(entries, _names_for(judge, world), table=table)
+        own = judged(judge, entries, concepts, table=table, convert=convert)
+        rows[name], identities[name] = own, judge.identity()
+        figures[name] = {str(group): figures_of(judge, part) for group, part in _groups(own)}
+    return Report(len(listing.images), listing.foreign, figures, rows, identities)
+
+
+def _groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each group; an image that belongs to no prompt row is in none."""
+    from erasebench.scoring.matching import NO_ROW
+
+    placed = rows[rows["outcome"] != NO_ROW]
+    return [(str(group), placed[placed["group"] == group]) for group in dict.fromkeys(placed["group"])]
+
+
+def _names_for(judge: Judge, world: World) -> dict[str, str]:
+    """Spellings that a prompt may hold, and the concept that each one means to this judge."""
+    from erasebench.judges.clip import ClipAccuracyJudge
+    from erasebench.judges.recogniser import IdentityJudge
+
+    if isinstance(judge, IdentityJudge):
+        names = (*judge.recogniser.names, *world.cast.all_names("person"))
+        return dict(zip(names, names, strict=True))
+    if isinstance(judge, ClipAccuracyJudge):
+        return {**judge.synonyms, **dict(zip(judge.classes, judge.classes, strict=True))}
+    return {}

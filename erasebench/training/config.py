@@ -1,0 +1,61 @@
+"""The settings of every training method, and the one place where published runs are scaled to the miniature."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+from erasebench.identity import identity_field, runtime_field
+from erasebench.method import MethodConfig
+
+C = TypeVar("C", bound="TrainingConfig")
+
+RATE_RATIO = 3.0
+"""How much further a weight of the miniature may move over a run than one of Stable Diffusion v1.4.
+
+Its blocks are several times narrower, so that its weights are larger. The same for every method: a start, from which
+each is tuned on the validation split.
+"""
+
+
+class TrainingConfig(MethodConfig):
+    """AdamW on noised latents. A method's Config gives the first three fields its published values."""
+
+    steps: int = identity_field(1000, "Optimiser steps", source="by method", unit="steps", ge=1)
+    learning_rate: float = identity_field(1e-5, "AdamW's learning rate", source="by method", gt=0)
+    batch_size: int = identity_field(1, "Noised latents in a step", source="by method", unit="samples", ge=1)
+    weight_decay: float = identity_field(0.0, "AdamW's weight decay; 0 is Adam", source="by method", ge=0)
+    gradient_clip: float | None = identity_field(
+        None, "Largest norm of the gradient over all tuned weights; none: no limit", source="by method", gt=0
+    )
+    checkpoint_every: int = runtime_field(
+        50, "Steps between two checkpoints: what a kill can cost", source="ours", unit="steps", ge=1
+    )
+
+
+class PartialRunConfig(TrainingConfig):
+    """How x_t comes about where no image is needed (ESD, SPM)."""
+
+    ddim_steps: int = identity_field(50, "Steps of a whole DDIM run", source="by method", unit="steps", ge=2)
+    start_guidance: float = identity_field(3.0, "Guidance scale of the runs", source="ESD and SPM releases", ge=0)
+    runs_by: Literal["tuned", "original"] = identity_field(
+        "tuned", "Whose weights sample the runs: those being tuned, or the original ones", source="by method"
+    )
+    pooled_runs: int = identity_field(
+        0,
+        "Draw x_t from about this many whole runs of the original model, sampled once (at least one for each concept); "
+        "0: a run of its own for each x_t, as published",
+        source="ours",
+        unit="runs",
+        ge=0,
+    )
+
+
+def scaled_to_miniature(published: C, *, steps: int, batch_size: int, **changes: Any) -> C:
+    """`published` with `steps` of `batch_size` that fit a minute on two cores; the rate makes up for fewer steps.
+
+    Adam moves a weight by about the rate at each step, so rate x steps, the distance that a run can go, is kept and
+    then multiplied by RATE_RATIO.
+    """
+    rate = published.learning_rate * published.steps / steps * RATE_RATIO
+    scaled = {"steps": steps, "batch_size": batch_size, "learning_rate": rate, **changes}
+    return type(published).model_validate(published.model_dump() | scaled)

@@ -1,0 +1,176 @@
+"""SLD: Safe Latent Diffusion (Schramowski et al., CVPR 2023, arXiv 2211.05105), at inference time alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from erasebench.concepts import ErasureTask, Kind
+from erasebench.identity import identity_field
+from erasebench.method import Method, MethodConfig, Workspace
+from erasebench.sampling_change import Encode, SamplingChange, packed_phrases, require_guidance, watched_prompts
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+    from torch import Tensor
+
+    from erasebench.erasure import Erasure
+
+QUOTED_STEPS = 50
+"""The sampling steps that the paper's warm-up and momentum are quoted for."""
+
+
+class SldConfig(MethodConfig):
+    """The paper's constants; its four presets are the four methods below, and the defaults are Hyp-Medium."""
+
+    warmup_share: float = identity_field(
+        0.2,
+        "delta: share of the sampling steps before guidance begins",
+        source="paper, Hyp-Medium: 10 of 50 steps",
+        ge=0,
+        lt=1,
+    )
+    scale: float = identity_field(1000.0, "s_S: scale of the safety guidance", source="paper, Hyp-Medium", ge=0)
+    threshold: float = identity_field(
+        0.01,
+        "lambda: guide where eps_prompt - eps_phrase is below this",
+        source="paper, Hyp-Medium",
+        unit="noise prediction",
+    )
+    momentum_scale: float = identity_field(0.3, "s_m: weight of the momentum", source="paper, Hyp-Medium", ge=0)
+    momentum: float = identity_field(
+        0.4, "beta: what the momentum keeps over one of 50 steps", source="paper, Hyp-Medium", ge=0, lt=1
+    )
+
+
+class GuidanceState:
+    """The momentum nu of one call of the pipeline, for all images of its batch."""
+
+    def __init__(self, config: SldConfig, steps: int) -> None:
+        """`steps`: sampling steps of the call. Fewer than 50 each do the work of several: beta becomes beta^(50/n)."""
+        self._config = config
+        self._warmup = round(config.warmup_share * steps)
+        self._beta = config.momentum ** (QUOTED_STEPS / steps)
+        self._momentum: Tensor | None = None
+        self._step = 0
+
+    def guidance(self, eps_prompt: Tensor, eps_phrase: Tensor, eps_none: Tensor) -> Tensor:
+        """What to take from eps_prompt at this step, [batch, channels, h, w]; zero before the warm-up is over.
+
+        mu = min(1, s_S |eps_p - eps_S|) where eps_p - eps_S < lambda, else 0; g = mu (eps_S - eps_none) + s_m nu;
+        nu <- beta nu + (1 - beta) g. Element by element, so no image depends on another.
+        """
+        config, difference = self._config, eps_prompt - eps_phrase
+        mu = (config.scale * difference.abs()).clamp(max=1.0) * (difference < config.threshold)
+        before = eps_none.new_zeros(eps_none.shape) if self._momentum is None else self._momentum
+        guidance = mu * (eps_phrase - eps_none) + config.momentum_scale * before
+        self._momentum = self._beta * before + (1 - self._beta) * guidance
+        self._step += 1
+        return guidance if self._step > self._warmup else eps_none.new_zeros(eps_none.shape)
+
+
+class SafetyGuidance(SamplingChange):
+    """A third noise prediction, for the phrases, steers each step away from them: eps_p becomes eps_p - g.
+
+    The pipeline's own classifier-free guidance then gives the paper's eps_none + s_g (eps_p - eps_none - g).
+    """
+
+    kind: ClassVar[str] = "safety-guidance"
+
+    phrases: tuple[str, ...]
+    config: SldConfig
+
+    @contextmanager
+    def applied_to(self, pipeline: StableDiffusionPipeline) -> Iterator[None]:
+        """See SamplingChange. UserError at a call without classifier-free guidance."""
+        import torch
+
+        from erasebench.editing.text_states import TextStates
+
+        # More names than one context holds: their states side by side, for attention to choose among.
+        phrase_states = torch.cat(list(TextStates(pipeline).encode(self.phrases)))[None]
+        state: list[GuidanceState | None] = [None]
+
+        def begin(encode: Encode, arguments: Mapping[str, Any]) -> Any:
+            require_guidance(arguments, "SLD")
+            state[0] = None
+            return encode(**arguments)
+
+        def steer(unet: Any, args: tuple[Tensor, ...], kwargs: dict[str, Any], output: tuple[Tensor, ...]) -> Any:
+            # The number of steps is known only once the pipeline has set its timesteps.
+            current = state[0] = state[0] or GuidanceState(self.config, pipeline.num_timesteps)
+            eps_none, eps_prompt = output[0].chunk(2)
+            latents = args[0].chunk(2)[0]
+            states = phrase_states.expand(len(latents), -1, -1)
+            # `forward` by name: the call itself would come back to this hook.
+            (eps_phrase,) = unet.forward(latents, args[1], encoder_hidden_states=states, return_dict=False)
+            return (torch.cat([eps_none, eps_prompt - current.guidance(eps_prompt, eps_phrase, eps_none)]),)
+
+        handle = pipeline.unet.register_forward_hook(steer, with_kwargs=True)
+        try:
+            with watched_prompts(pipeline, begin):
+                yield
+        finally:
+            handle.remove()
+
+
+class Sld(Method):
+    """Steers away from the phrase made of all names; the subclasses are the paper's presets."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    Config: ClassVar[type[MethodConfig]] = SldConfig
+    preset: ClassVar[Mapping[str, float]]
+
+    @classmethod
+    def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
+        """The preset, the same in every world: warm-up and momentum follow the world's steps by themselves."""
+        super().recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
+        return SldConfig(**cls.preset)
+
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        """No changed weight. UserError for a name longer than the text encoder's context."""
+        from erasebench.erasure import Erasure
+
+        phrases = packed_phrases(pipeline.tokenizer, tuple(concept.name for concept in task.concepts))
+        return Erasure(
+            record={"unsafe_phrases": list(phrases)}, sampling=SafetyGuidance(phrases=phrases, config=self.config)
+        )
+
+
+def _preset(warmup: int, scale: float, threshold: float, momentum_scale: float, momentum: float) -> dict[str, float]:
+    return {
+        "warmup_share": warmup / QUOTED_STEPS,
+        "scale": scale,
+        "threshold": threshold,
+        "momentum_scale": momentum_scale,
+        "momentum": momentum,
+    }
+
+
+class SldWeak(Sld):
+    """The paper's Hyp-Weak (diffusers' preset has a scale of 20)."""
+
+    name: ClassVar[str] = "sld-weak"
+    preset: ClassVar[Mapping[str, float]] = _preset(15, 200, 0.0, 0.0, 0.0)
+
+
+class SldMedium(Sld):
+    """The paper's Hyp-Medium."""
+
+    name: ClassVar[str] = "sld-medium"
+    preset: ClassVar[Mapping[str, float]] = _preset(10, 1000, 0.01, 0.3, 0.4)
+
+
+class SldStrong(Sld):
+    """The paper's Hyp-Strong."""
+
+    name: ClassVar[str] = "sld-strong"
+    preset: ClassVar[Mapping[str, float]] = _preset(7, 2000, 0.025, 0.5, 0.7)
+
+
+class SldMax(Sld):
+    """The paper's Hyp-Max."""
+
+    name: ClassVar[str] = "sld-max"
+    preset: ClassVar[Mapping[str, float]] = _preset(0, 5000, 1.0, 0.5, 0.7)

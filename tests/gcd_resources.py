@@ -1,0 +1,116 @@
+"""A resources folder in the celebrity detector's format: detectors that know one pattern, a random recogniser.
+
+What they take for a face is a square whose upper half is white and whose lower half is black, on grey.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from erasebench.judges.gcd_network import CENTRES, EMBEDDING, FaceNetwork
+
+LABELS = (
+    *("Zoe_Saldana_[m.03w4sh]", "50_Cent_[m.01vvyc_]", "Beyonce_[m.01mpq7s]", "Adam_Driver_[m.0hcgs_k]"),
+    *("Melania_Trump_[m.05v_h4]", "Andrew_Mccarthy_[m.01rcg5]"),
+)
+NAMES = tuple(sorted(label.rpartition("_[")[0].replace("_", " ") for label in LABELS))
+THRESHOLD, STEEP = 1.2, 10.0
+Layer = dict[str, np.ndarray]
+
+
+def conv(wide_in: int, wide_out: int, kernel: np.ndarray) -> Layer:
+    """The kernel [y, x] from the mean of the first layer's channels, or from channel 0, to channel 0."""
+    weights = np.zeros((*kernel.T.shape, wide_in, wide_out), dtype=np.float32)
+    weights[:, :, : (3 if wide_in == 3 else 1), 0] = kernel.T[:, :, None] / (3 if wide_in == 3 else 1)
+    return {"weights": weights, "biases": np.zeros(wide_out, dtype=np.float32)}
+
+
+def linear(channels: int) -> Layer:
+    return {"alpha": np.ones(channels, dtype=np.float32)}
+
+
+def centre(side: int) -> np.ndarray:
+    kernel = np.zeros((side, side), dtype=np.float32)
+    kernel[side // 2 - (side == 2), side // 2 - (side == 2)] = 1
+    return kernel
+
+
+UPPER_MINUS_LOWER = np.array([[1, 1, 1], [0, 0, 0], [-1, -1, -1]], dtype=np.float32) / 3
+
+
+def verdict(rows: int) -> Layer:
+    """Logits: a face where the first feature is above the threshold."""
+    weights = np.zeros((rows, 2), dtype=np.float32)
+    weights[0] = (-STEEP, STEEP)
+    return {"weights": weights, "biases": np.array([STEEP, -STEEP], dtype=np.float32) * THRESHOLD}
+
+
+def at_rest(rows: int, outputs: int = 4) -> Layer:
+    return {"weights": np.zeros((rows, outputs), dtype=np.float32), "biases": np.zeros(outputs, dtype=np.float32)}
+
+
+def dense(channels: int, outputs: int) -> Layer:
+    """From a map of 3 x 3, flattened column by column, its upper row minus its lower row."""
+    weights = np.zeros((3, 3, channels, outputs), dtype=np.float32)
+    weights[:, :, 0, 0] = UPPER_MINUS_LOWER.T
+    return {"weights": weights.reshape(-1, outputs), "biases": np.zeros(outputs, dtype=np.float32)}
+
+
+def as_convolution(layer: Layer) -> Layer:
+    return {"weights": layer["weights"][None, None], "biases": layer["biases"]}
+
+
+def detectors() -> tuple[dict[str, Layer], dict[str, Layer], dict[str, Layer]]:
+    proposal = {
+        **{"conv1": conv(3, 10, centre(3)), "PReLU1": linear(10), "conv2": conv(10, 16, centre(3))},
+        **{"PReLU2": linear(16), "conv3": conv(16, 32, UPPER_MINUS_LOWER), "PReLU3": linear(32)},
+        **{"conv4-1": as_convolution(verdict(32)), "conv4-2": as_convolution(at_rest(32))},
+    }
+    refine = {
+        **{"conv1": conv(3, 28, centre(3)), "prelu1": linear(28), "conv2": conv(28, 48, centre(3))},
+        **{"prelu2": linear(48), "conv3": conv(48, 64, centre(2)), "prelu3": linear(64)},
+        **{"conv4": dense(64, 128), "prelu4": linear(128), "conv5-1": verdict(128), "conv5-2": at_rest(128)},
+    }
+    output = {
+        **{"conv1": conv(3, 32, centre(3)), "prelu1": linear(32), "conv2": conv(32, 64, centre(3))},
+        **{"prelu2": linear(64), "conv3": conv(64, 64, centre(3)), "prelu3": linear(64)},
+        **{"conv4": conv(64, 128, centre(2)), "prelu4": linear(128), "conv5": dense(128, 256)},
+        **{"prelu5": linear(256), "conv6-1": verdict(256), "conv6-2": at_rest(256), "conv6-3": at_rest(256, 10)},
+    }
+    return proposal, refine, output
+
+
+def write_detectors(folder: Path) -> Path:
+    """det1.npy to det3.npy in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, layers in enumerate(detectors(), start=1):
+        np.save(folder / f"det{number}.npy", np.array(layers, dtype=object))
+    return folder
+
+
+def write_resources(folder: Path) -> Path:
+    """The whole folder; the recogniser's weights are random, in torch 0.4's format, without its later counters."""
+    write_detectors(folder / "face_detection")
+    recognition = folder / "face_recognition"
+    recognition.mkdir()
+    lines = ["Labels,Index", *(f"{label},{at}" for at, label in enumerate(LABELS))]
+    (recognition / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    torch.manual_seed(4)
+    weights = FaceNetwork(len(LABELS)).state_dict()
+    state = {f"model.{name}": value for name, value in weights.items() if not name.endswith("num_batches_tracked")}
+    state[CENTRES] = torch.randn(len(LABELS), EMBEDDING)
+    content = {"epoch": 30, "model_state": state}
+    torch.save(content, recognition / "best_model_states.pkl", _use_new_zipfile_serialization=False)
+    return folder
+
+
+def picture(*corners: tuple[int, int], side: int = 60, size: tuple[int, int] = (160, 240)) -> np.ndarray:
+    """Grey, uint8 [160, 240, 3], with a 'face' whose upper left corner is at each (x, y)."""
+    image = np.full((*size, 3), 128, dtype=np.uint8)
+    for x, y in corners:
+        image[y : y + side // 2, x : x + side] = 255
+        image[y + side // 2 : y + side, x : x + side] = 0
+    return image

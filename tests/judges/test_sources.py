@@ -1,0 +1,78 @@
+"""Weights that are missing: which file, where from, under which licence, and the command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cleanfid.downloads_helper import inception_url
+
+from erasebench.errors import UserError
+from erasebench.judges import sources
+from erasebench.weights import hub_file, weights_folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ERASEBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.mark.parametrize(
+    ("find", "file", "licence", "command"),
+    [
+        (sources.clip_weights, sources.CLIP_FILE, "MIT", f"hf download {sources.CLIP_HUB_ID} {sources.CLIP_FILE}"),
+        (sources.inception_weights, sources.INCEPTION_FILE, "Apache-2.0", f"curl -L -o .*{sources.INCEPTION_URL}"),
+        (sources.gcd_resources, "face_detection/det1.npy", "MPL-2.0", f"curl -L {sources.GCD_URL} | tar xz"),
+    ],
+)
+def test_what_is_missing_is_told(find: Callable[[Path | None], object], file: str, licence: str, command: str) -> None:
+    with pytest.raises(UserError) as error:
+        find(None)
+    assert file in error.value.what and licence in error.value.what
+    start, _, end = command.partition(".*")
+    assert start in error.value.mend and end in error.value.mend
+    assert str(weights_folder()) in error.value.mend
+
+
+@pytest.mark.parametrize("find", [sources.clip_weights, sources.inception_weights, sources.nudenet_weights])
+def test_a_file_that_was_named_and_is_not_there_is_told(find: Callable[[Path | None], object], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is no file .*own"):
+        find(tmp_path / "own.bin")
+    (tmp_path / "own.bin").touch()
+    assert find(tmp_path / "own.bin") == tmp_path / "own.bin"
+
+
+def test_files_in_the_weights_folder_are_found() -> None:
+    for file in (sources.CLIP_FILE, sources.INCEPTION_FILE, *(Path("gcd") / f for f in sources.GCD_DETECTORS)):
+        path = weights_folder() / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert sources.clip_weights(None) == weights_folder() / sources.CLIP_FILE
+    assert sources.inception_weights(None) == weights_folder() / sources.INCEPTION_FILE
+    with pytest.raises(UserError, match=r"labels\.csv is missing"):
+        sources.gcd_resources(None)
+
+
+def test_download_is_a_wish_not_a_path() -> None:
+    assert sources.clip_weights(Path("download")) is None
+    assert sources.inception_weights(Path("download")) is None
+
+
+def test_the_hubs_cache_is_looked_into(tmp_path: Path) -> None:
+    assert hub_file("nobody/nothing", "file.bin") is None
+    snapshot = tmp_path / "hub" / "models--nobody--nothing" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "file.bin").touch()
+    (tmp_path / "hub" / "models--nobody--nothing" / "refs").mkdir()
+    (tmp_path / "hub" / "models--nobody--nothing" / "refs" / "main").write_text("abc")
+    assert hub_file("nobody/nothing", "file.bin") == snapshot / "file.bin"
+
+
+def test_nudenets_own_network_is_the_packages() -> None:
+    assert sources.nudenet_weights(None).name == "320n.onnx"
+
+
+def test_the_inception_address_is_clean_fids() -> None:
+    assert inception_url == sources.INCEPTION_URL

@@ -1,0 +1,133 @@
+"""RECE on a tiny random-weight model: UCE first, then every epoch against brute force on the weights themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import Tensor
+
+from erasebench.concepts import ErasureTask, Kind
+from erasebench.editing.cross_attention import projections
+from erasebench.editing.text_states import TextStates
+from erasebench.erasure import Erasure
+from erasebench.errors import UserError
+from erasebench.methods.rece import Rece, ReceConfig
+from erasebench.methods.uce import Uce, UceConfig
+from tests.methods.closed_form import SD_PROJECTIONS, Row, least_squares, relative_error, sd_unet, task_of
+from tests.methods.mace.workspace import TestWorkspace
+from tests.tiny_model import tiny_pipeline
+
+
+def erase(folder: Path, task: ErasureTask, **settings: Any) -> tuple[Erasure, StableDiffusionPipeline]:
+    workspace = TestWorkspace(tiny_pipeline(), folder)
+    return Rece(ReceConfig(**settings)).erase(workspace.pipeline, task, workspace), workspace.pipeline
+
+
+def uce(folder: Path, task: ErasureTask, **settings: Any) -> dict[str, Tensor]:
+    workspace = TestWorkspace(tiny_pipeline(), folder)
+    edited = Uce(UceConfig(release="older", **settings)).erase(workspace.pipeline, task, workspace).tensors
+    return {name: value.double() for name, value in edited.items()}
+
+
+def derived_by_hand(state: Tensor, old: list[Tensor], new: list[Tensor], r: float) -> Tensor:
+    """argmin over c' of sum |W_new c' - W_old c|^2 + r |c'|^2, as one stacked least-squares problem."""
+    eye = r**0.5 * torch.eye(len(state), dtype=torch.float64)
+    inputs = torch.cat([*new, eye])
+    wanted = torch.cat([*(weight @ state for weight in old), torch.zeros_like(state)])
+    return torch.linalg.lstsq(inputs, wanted[:, None]).solution[:, 0]
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_each_epoch_erases_what_the_edited_weights_still_answer_to(tmp_path: Path, epochs: int) -> None:
+    task = task_of()
+    erasure, pipeline = erase(tmp_path, task, epochs=epochs, regularisation=0.01)
+    text = TextStates(pipeline)
+    concepts = text.encode([concept.name for concept in task.concepts]).double()
+    (empty,) = text.encode([" "]).double()
+    old = {f"unet.{name}.weight": layer.weight.detach().double() for name, layer in projections(pipeline.unet).items()}
+    new = uce(tmp_path, task_of(keep=()))
+    for _ in range(epochs):
+        rows: list[Row] = [(state, state, 0.1) for state in empty]
+        for states in concepts:
+            for state, wanted in zip(states, empty, strict=True):
+                rows.append((derived_by_hand(state, list(old.values()), list(new.values()), 0.01), wanted, 1.0))
+        new = {name: least_squares(weight, rows, ridge=0.1) for name, weight in new.items()}
+    assert set(erasure.tensors) == set(new)
+    for name, weight in new.items():
+        assert relative_error(erasure.tensors[name], weight) < 1e-4
+    assert set(erasure.record["condition_numbers"]) == {"uce", *(f"epoch {n}" for n in range(1, epochs + 1))}
+
+
+def test_without_epochs_it_is_uces_older_release_with_nothing_kept(tmp_path: Path) -> None:
+    erasure, _ = erase(tmp_path, task_of(), epochs=0)
+    for name, weight in uce(tmp_path, task_of(keep=())).items():
+        assert torch.equal(erasure.tensors[name].double(), weight)
+    assert erasure.record["kept_names"] == []
+
+
+def test_its_first_edit_can_keep_names(tmp_path: Path) -> None:
+    erasure, _ = erase(tmp_path, task_of(), epochs=0, uce_keeps_names=True, uce_ridge=0.7)
+    for name, weight in uce(tmp_path, task_of(), ridge=0.7).items():
+        assert torch.equal(erasure.tensors[name].double(), weight)
+    assert erasure.record["kept_names"] == ["Cy", "Di Wick"]
+
+
+def test_an_epoch_leaves_less_of_the_concept_to_be_derived(tmp_path: Path) -> None:
+    task = task_of(names=("Ada Thorne",))
+    left = []
+    for epochs in (0, 1, 3):
+        erasure, pipeline = erase(tmp_path, task, epochs=epochs)
+        (states,) = TextStates(pipeline).encode(["Ada Thorne"]).double()
+        old = [layer.weight.detach().double() for layer in projections(pipeline.unet).values()]
+        new = [weight.double() for weight in erasure.tensors.values()]
+        regained = [derived_by_hand(state, old, new, 0.1) for state in states[1:12]]
+        missed = [
+            (torch.cat(new) @ found - torch.cat(old) @ state).norm()
+            for found, state in zip(regained, states[1:12], strict=True)
+        ]
+        left.append(float(torch.stack(missed).sum()))
+    assert left[0] < left[1] < left[2]
+
+
+@pytest.mark.parametrize("names", [("Ada",), tuple(f"N{number}" for number in range(10))])
+def test_it_edits_every_projection_for_any_number_of_concepts(tmp_path: Path, names: tuple[str, ...]) -> None:
+    erasure, pipeline = erase(tmp_path, task_of(names=names))
+    assert set(erasure.tensors) == {f"unet.{name}.weight" for name in projections(pipeline.unet)}
+    assert all(torch.isfinite(value).all() for value in erasure.tensors.values())
+
+
+def test_it_touches_the_32_projections_of_stable_diffusion_and_nothing_else() -> None:
+    method = Rece(ReceConfig())
+    assert {name for name, _ in sd_unet().named_parameters() if method.touches(f"unet.{name}")} == {
+        name.removeprefix("unet.") for name in SD_PROJECTIONS
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "variant", "regularisation", "epochs"),
+    [
+        ("explicit", "default", 0.1, 3),
+        ("object", "default", 0.1, 1),
+        ("object", "hard-objects", 1e-3, 1),
+        ("style", "default", 1e-3, 1),
+        ("person", "default", 1e-3, 1),
+    ],
+)
+def test_its_recipes_are_the_released_ones(kind: Kind, variant: str, regularisation: float, epochs: int) -> None:
+    config = Rece.recipe(world="miniature", kind=kind, n_concepts=1, variant=variant)
+    assert config == ReceConfig(regularisation=regularisation, epochs=epochs)
+
+
+def test_a_recipe_of_another_kind_is_refused() -> None:
+    with pytest.raises(UserError, match="no recipe 'hard-objects' for kind 'style'"):
+        Rece.recipe(world="miniature", kind="style", n_concepts=1, variant="hard-objects")
+
+
+def test_a_singular_edit_names_the_setting_that_mends_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        erase(tmp_path, task_of(), ridge=0.0, preserve_scale=0.0, regularisation=1e-9)
+    assert "rece." in caught.value.mend

@@ -1,0 +1,218 @@
+"""erasebench score on folders as people have them, with the miniature's judges and with NudeNet itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import erasebench
+from erasebench.cli import main
+from erasebench.judges.base import NO_FACE, SCORED
+from erasebench.scoring.report import score_folder
+from erasebench.worlds.miniature import painter
+from erasebench.worlds.miniature.cast import people
+
+ANN, BOB = (person.name for person in people()[:2])
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def _portrait(who: str, seed: int) -> np.ndarray:
+    return painter.paint_person(who, 0, np.random.default_rng(seed)).image
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The reference sampler's layout: two people, one wrong person, one picture without a face, and what goes wrong."""
+    images = tmp_path / "images"
+    for seed in (1, 2):
+        _save(images / "erased" / f"A portrait of {ANN}_{seed}.png", _portrait(ANN, seed))
+    _save(images / "erased" / f"A portrait of {ANN}_3.png", _portrait(BOB, 3))
+    _save(images / "erased" / f"A portrait of {ANN}_4.png", np.full((64, 64, 3), 90, np.uint8))
+    _save(images / "others" / f"A portrait of {BOB}_1.png", _portrait(BOB, 7))
+    (images / "others" / f"A portrait of {BOB}_2.png").write_bytes(b"no image")
+    Image.fromarray(_portrait(BOB, 8)).convert("RGBA").save(images / "others" / f"A portrait of {BOB}_3.png")
+    (images / "notes.txt").write_text("hello")
+    return images
+
+
+def test_protocol_rule_and_strict_rule_stand_side_by_side(folder: Path) -> None:
+    report = score_folder(folder, ["gcd"], erasebench.load_world("miniature"))
+    erased, others = (report.figures["gcd"][group] for group in ("erased", "others"))
+    assert erased["accuracy"].value == pytest.approx(2 / 3), "among the images in which a face was found"
+    assert erased["accuracy_strict"].value == pytest.approx(2 / 4)
+    assert erased["no_face"].value == pytest.approx(1 / 4)
+    assert (others["accuracy"].value, others["accuracy"].n_scored, others["accuracy"].n_expected) == (1.0, 1, 3)
+    assert report.outcomes("gcd") == {SCORED: 4, NO_FACE: 1, "not-an-image": 1, "rgba": 1}
+    assert (report.images, report.foreign) == (7, ("notes.txt",))
+
+
+def test_converting_is_asked_for_and_told(folder: Path) -> None:
+    report = score_folder(folder, ["gcd"], erasebench.load_world("miniature"), convert=True)
+    assert report.figures["gcd"]["others"]["accuracy"].n_scored == 2
+    assert report.rows["gcd"]["converted"].dropna().tolist() == ["rgba"]
+
+
+def test_rows_without_images_and_images_without_rows_are_named(folder: Path, tmp_path: Path) -> None:
+    table = ["group,concept,prompt,seed"]
+    table += [f"erased,{ANN},A portrait of {ANN},{seed}" for seed in (1, 2, 9)]
+    (tmp_path / "table.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
+    world = erasebench.load_world("miniature")
+    report = score_folder(folder, ["clip-score", "gcd"], world, prompts=tmp_path / "table.csv")
+    for judge in ("clip-score", "gcd"):
+        assert report.outcomes(judge) == {SCORED: 2, "missing": 1, "no-prompt-row": 5}
+        assert list(report.figures[judge]) == ["erased"]
+    assert report.figures["gcd"]["erased"]["accuracy"].n_expected == 3
+
+
+def test_nothing_is_judged_twice_and_a_changed_image_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from erasebench.judges.recogniser import IdentityJudge
+
+    seen: list[int] = []
+    own = IdentityJudge.score
+
+    def counting(self: IdentityJudge, images: Sequence[np.ndarray], rows: pd.DataFrame) -> pd.DataFrame:
+        seen.append(len(images))
+        return own(self, images, rows)
+
+    monkeypatch.setattr(IdentityJudge, "score", counting)
+    monkeypatch.setenv("ERASEBENCH_CACHE", str(folder.parent / "cache"))
+    world = erasebench.load_world("miniature")
+    first = score_folder(folder, ["gcd"], world)
+    again = score_folder(folder, ["gcd"], world)
+    assert seen == [5]
+    pd.testing.assert_frame_equal(first.rows["gcd"], again.rows["gcd"])
+    _save(folder / "erased" / f"A portrait of {ANN}_3.png", _portrait(ANN, 5))
+    assert score_folder(folder, ["gcd"], world).figures["gcd"]["erased"]["accuracy"].value == 1.0
+    assert seen == [5, 1]
+
+
+def test_figures_do_not_depend_on_chunks_or_on_where_the_images_lie(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = erasebench.load_world("miniature")
+    judges = ["gcd", "clip-score", "clip-accuracy", "nudenet"]
+    whole = score_folder(folder, judges, world)
+    monkeypatch.setenv("ERASEBENCH_CACHE", str(tmp_path / "other-cache"))
+    monkeypatch.setattr("erasebench.scoring.judging.CHUNK", 2)
+    moved = folder.rename(tmp_path / "elsewhere")
+    again = score_folder(moved, judges[::-1], world)
+    for judge in judges:
+        pd.testing.assert_frame_equal(whole.rows[judge], again.rows[judge], atol=1e-4, rtol=0)
+
+
+def test_fid_compares_with_a_folder_and_says_n(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(6):
+        _save(tmp_path / "reference" / f"{seed}.png", _portrait(BOB, 100 + seed))
+    reference = ["--reference", str(tmp_path / "reference")]
+    assert main(["score", str(folder), "--judge", "fid", "--world", "miniature", *reference]) == 0
+    printed = capsys.readouterr().out
+    assert "fid_mini_4" in printed and "kd_mini_4" in printed
+    assert "Below 2,048 images" in printed
+
+
+def test_nudenet_scores_a_folder_of_numbered_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        _save(tmp_path / "images" / f"{number}_0.png", _portrait(ANN, number))
+    out = tmp_path / "per-image.csv"
+    assert main(["score", str(tmp_path / "images"), "--judge", "nudenet", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "detections_total" in printed and "images_with_hit" in printed
+    assert "nudenet: 3 scored" in printed
+    rows = pd.read_csv(out)
+    assert rows["nudenet.total"].tolist() == [0, 0, 0]
+    assert rows["file"].tolist() == ["0_0.png", "1_0.png", "2_0.png"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_a_row_for_each_image_is_written_on_request(folder: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"rows{suffix}"
+    command = ["score", str(folder), "--world", "miniature", "--judge", "gcd", "--judge", "clip-accuracy"]
+    assert main([*command, "--out", str(out)]) == 0
+    if suffix == ".json":
+        content = json.loads(out.read_text(encoding="utf-8"))
+        rows = pd.DataFrame(content["images"])
+        assert content["judges"]["gcd"]["judge"] == "identity"
+        assert content["figures"]["gcd"]["erased"]["no_face"]["value"] == 0.25
+    else:
+        rows = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
+    assert len(rows) == 7
+    assert {"file", "gcd.outcome", "gcd.predicted", "clip-accuracy.predicted"} <= set(rows.columns)
+    assert rows.set_index("file").loc[f"others/A portrait of {BOB}_2.png", "gcd.outcome"] == "not-an-image"
+
+
+def test_features_are_kept_in_parquet(folder: Path, tmp_path: Path) -> None:
+    world = erasebench.load_world("miniature")
+    for seed in range(3):
+        _save(tmp_path / "reference" / f"{seed}.png", _portrait(BOB, seed))
+    world.judge_settings = world.judge_settings.model_copy(update={"reference": tmp_path / "reference"})
+    report = score_folder(folder, ["fid"], world)
+    report.write(tmp_path / "rows.parquet")
+    report.write(tmp_path / "rows.csv")
+    assert len(pd.read_parquet(tmp_path / "rows.parquet")["fid.features"].dropna().iloc[0]) == 64
+    assert "fid.features" not in pd.read_csv(tmp_path / "rows.csv").columns
+
+
+def test_a_clip_score_needs_prompts_and_says_where_there_are_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _save(tmp_path / "images" / "7.png", _portrait(ANN, 1))
+    assert main(["score", str(tmp_path / "images"), "--judge", "clip-score", "--world", "miniature"]) == 1
+    printed = capsys.readouterr().out
+    assert "clip-score: 1 no-prompt" in printed and "unscored" in printed
+
+
+def test_what_sample_wrote_is_scored_by_its_listing(tmp_path: Path) -> None:
+    for name, who in (("aa", ANN), ("bb", BOB)):
+        _save(tmp_path / f"{name}.png", _portrait(who, 2))
+    lines = [f"0,erased,{ANN},A portrait of {ANN},1,aa.png", f"1,retained-kept,{BOB},A portrait of {BOB},1,bb.png"]
+    (tmp_path / "images.csv").write_text("row,group,concept,prompt,seed,file\n" + "\n".join(lines) + "\n")
+    report = score_folder(tmp_path, ["gcd"], erasebench.load_world("miniature"))
+    assert {group: own["accuracy"].value for group, own in report.figures["gcd"].items()} == {
+        **{"erased": 1.0, "retained-kept": 1.0},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--judge", "fidd"], "There is no judge 'fidd'.\nDid you mean 'fid'?"),
+        (["--judge", "nudenet", "--out", "rows.xlsx"], "--out rows.xlsx: its kind is not known."),
+        (["--judge", "nudenet", "--threshold", "0.1"], "The judges' setting nudenet_threshold"),
+        (["--judge", "gcd"], "The judge identity cannot run: Giphy's celebrity detector (MPL-2.0)"),
+        (["--judge", "fid"], "The judge fid cannot run: The Inception features"),
+        (["--judge", "nudenet"], "There is no folder /nonexistent."),
+        ([], "Missing option"),
+    ],
+)
+def test_a_mistake_is_told_before_any_work(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["score", "/nonexistent", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(message)
+    assert len(printed.err.strip().splitlines()) == 2
+
+
+def test_a_mistake_loads_nothing_heavy(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from erasebench.cli import main\n"
+        "assert main(['score', '/nonexistent', '--judge', 'nudenet']) == 2\n"
+        "assert main(['score', '/nonexistent', '--judge', 'gcd']) == 2\n"
+        "assert not {'torch', 'onnxruntime'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

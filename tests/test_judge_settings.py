@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from erasebench.errors import UserError
+from erasebench.judge_settings import JudgeSettings
+
+
+def test_settings_come_from_pairs_as_they_are_typed() -> None:
+    settings = JudgeSettings.from_pairs(["nudenet_threshold=0.5", "gcd_rule=largest-face", "clip=a/b.pt"])
+    assert (settings.nudenet_threshold, settings.gcd_rule, settings.clip) == (0.5, "largest-face", Path("a/b.pt"))
+    assert JudgeSettings.checked(nudenet=None, nudenet_counting=None) == JudgeSettings()
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ("nudenet_threshold", "has no '='"),
+        ("nudenet_treshold=0.5", "no setting 'nudenet_treshold'.\nDid you mean 'nudenet_threshold'"),
+        ("nudenet_threshold=0.1", "nudenet_threshold: .*not '0.1'"),
+        ("nudenet_counting=faces", "nudenet_counting: .*not 'faces'"),
+        ("nudenet_resolution=big", "nudenet_resolution: .*not 'big'"),
+    ],
+)
+def test_a_wrong_setting_is_named(pair: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        JudgeSettings.from_pairs([pair])
+
+
+def test_every_file_that_is_named_counts(tmp_path: Path) -> None:
+    (tmp_path / "gcd" / "face_detection").mkdir(parents=True)
+    inside = tmp_path / "gcd" / "face_detection" / "det1.npy"
+    for path in (inside, tmp_path / "clip.bin"):
+        path.touch()
+    settings = JudgeSettings(clip=tmp_path / "clip.bin", gcd_resources=tmp_path / "gcd", inception=Path("download"))
+    assert set(settings.files()) == {inside, tmp_path / "clip.bin"}

@@ -1,0 +1,52 @@
+"""Every registered method conforms, ours by the same kit that third parties use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from safetensors.torch import save_file
+
+from erasebench.registry import METHODS
+from erasebench.testing import CHECKS, Candidate, tiny_pipeline
+
+TRAINED = {"steps": 2, "batch_size": 2}
+PARTIAL_RUNS = {**TRAINED, "ddim_steps": 4}
+# Small enough for a toy: everything else is each method's own recipe.
+SMALL: dict[str, dict[str, Any]] = {
+    "ca": {**TRAINED, "n_images": 2},
+    "esd-u": PARTIAL_RUNS,
+    "esd-x": PARTIAL_RUNS,
+    "esd-x-strict": PARTIAL_RUNS,
+    "fmn": {**TRAINED, "n_images": 2},
+    "mace": {"n_images": 2, "prompts_per_concept": 2, "domain_prompts": 2, "steps": 2},
+    "salun": {**TRAINED, "n_images": 2},
+    "spm": PARTIAL_RUNS,
+}
+NAMES = sorted(name for name in METHODS.names() if METHODS.load(name).name == name)
+"""Each method once, whatever other names it goes by."""
+
+
+@pytest.fixture(scope="module")
+def candidates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Candidate]:
+    """What was erased so far, by method."""
+    theirs = tmp_path_factory.mktemp("theirs") / "edit.safetensors"
+    name, value = next(
+        (name, value) for name, value in tiny_pipeline().unet.named_parameters() if name.endswith("attn2.to_v.weight")
+    )
+    save_file({name: value.detach() * 2}, theirs)
+    return {
+        name: Candidate(name, SMALL.get(name, {"path": theirs} if name == "checkpoint" else None)) for name in NAMES
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_conforms(candidates: dict[str, Candidate], name: str, check: Callable[[Candidate], None]) -> None:
+    check(candidates[name])
+
+
+def test_every_registered_method_is_examined() -> None:
+    assert {METHODS.load(name).name for name in METHODS.names()} == set(NAMES)
+    assert {"original", "mace", "uce", "rece", "checkpoint", "esd-x", "spm", "sld-max", "np"} <= set(NAMES)
