@@ -72,13 +72,13 @@ MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
         "use_pooler": False,
         "prior_weight_refinement": 1e-2,
         "prior_weight_fusion": 1e-2,
-        "domain_weight": 3e2,
+        "domain_weight": 6e1,
     },
     "style": {
         "learning_rate": 1.2e-2,
         "prior_weight_refinement": 1e-2,
         "prior_weight_fusion": 1e-2,
-        "domain_weight": 3e2,
+        "domain_weight": 6e1,
     },
     "explicit": {
         "learning_rate": 1.2e-2,
@@ -89,7 +89,7 @@ MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     },
 }
 # l for each concept: the sums that it is weighed against grow with the number of concepts.
-MINIATURE_RIDGE = {"ridge_refinement": 1e3, "ridge_fusion": 3e2}
+MINIATURE_RIDGE = {"ridge_refinement": 5e2, "ridge_fusion": 3e2}
 
 
 def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MaceConfig:
