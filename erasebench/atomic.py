@@ -1,7 +1,9 @@
-"""The one way this package writes a file: under a temporary name in the same folder, flushed to disk, then renamed.
+"""The one way this package writes a file whole: under a temporary name in the same folder, flushed, then renamed.
 
 A reader therefore sees the old file or the new one, never half of one; a killed process leaves at most a temporary
-file, whose name `is_temporary` knows and every reader leaves alone.
+file, whose name `is_temporary` knows and every reader leaves alone. Three things are written otherwise: lines are
+appended to logs and ledgers, whose readers skip a torn one; libraries write the folders that are theirs
+(`save_pretrained`); and the trainer's picture cache is mapped into memory, and counts once its labels are there.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ class atomic_write:  # noqa: N801 - reads as a function in a with statement
 
     On leaving the block the temporary file is flushed and takes the name `path`, replacing what was there. If the block
     raises, the temporary file is removed and `path` stays as it was. The temporary name ends as `path` does, so that
-    libraries that look at the suffix (Pillow, pandas) work.
+    libraries that look at the suffix (Pillow, pandas) work. `durable=False` leaves the flush to the system, for many
+    small files whose readers check a digest: after a power cut one of them may be torn.
     Raises: UserError where the disk is full or the folder may not be written to; any other error as it came.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, durable: bool = True) -> None:
         self.path = Path(path)
+        self._durable = durable
         self._temporary = self.path.with_name(
             f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{self.path.name}"
         )
@@ -53,9 +57,11 @@ class atomic_write:  # noqa: N801 - reads as a function in a with statement
     ) -> None:
         try:
             if error is None:
-                _flush(self._temporary)
+                if self._durable:
+                    _flush(self._temporary)
                 os.replace(self._temporary, self.path)
-                _flush_folder(self.path.parent)
+                if self._durable:
+                    _flush_folder(self.path.parent)
         except OSError as failure:
             _raise_named(self.path, failure)
             raise

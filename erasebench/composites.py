@@ -7,10 +7,13 @@ floats or arrays of one shape (the replicates of a bootstrap) and returns the sa
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from erasebench.record import Formula
 
 Numbers: TypeAlias = float | NDArray[np.float64]
 
@@ -38,6 +41,29 @@ def h_a(*, clip_e: Numbers, clip_s: Numbers) -> Any:
     return clip_s - clip_e
 
 
+def mean_of_h_o(**accuracies: Numbers) -> Any:
+    """The mean over runs of each run's H_o, which is what the protocol averages; parts named as by `part_of_run`."""
+    parts = ("e", "s", "g")
+    each = [h_o(**{f"acc_{part}": accuracies[part_of_run(part, run)] for part in parts}) for run in _runs(accuracies)]
+    return np.mean(np.stack(each), axis=0)
+
+
+def h_o_of_means(**accuracies: Numbers) -> Any:
+    """H_o of the three accuracies, each averaged over the runs first; parts named as by `part_of_run`."""
+    runs = _runs(accuracies)
+    means = {part: np.mean(np.stack([accuracies[part_of_run(part, run)] for run in runs]), axis=0) for part in "esg"}
+    return h_o(**{f"acc_{part}": mean for part, mean in means.items()})
+
+
+def part_of_run(part: str, run: str) -> str:
+    """'e of ship': the name of a part of the run that erased 'ship'."""
+    return f"{part} of {run}"
+
+
+def _runs(accuracies: dict[str, Numbers]) -> list[str]:
+    return list(dict.fromkeys(name.partition(" of ")[2] for name in accuracies))
+
+
 class Composite(NamedTuple):
     parts: tuple[str, ...]
     formula: Callable[..., Any]
@@ -48,3 +74,12 @@ COMPOSITES: dict[str, Composite] = {
     "h_o": Composite(("acc_e", "acc_s", "acc_g"), h_o),
     "h_a": Composite(("clip_e", "clip_s"), h_a),
 }
+
+FORMULAS: dict[Formula, Callable[..., Any]] = {
+    "h_a": h_a,
+    "h_c": h_c,
+    "h_o": h_o,
+    "mean": lambda *, mean: mean,
+    "mean_of_h_o": mean_of_h_o,
+}
+"""Of headlines, by the name that records use."""

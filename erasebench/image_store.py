@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from erasebench.atomic import atomic_write
 from erasebench.cost import Cost
 from erasebench.errors import UserError
 
@@ -83,16 +84,10 @@ class ImageStore:
         self._append({"image": image, **entry._asdict()})
 
     def _write(self, image: str, content: bytes) -> None:
-        # Renamed but not flushed to the disk: after a power cut the ledger's sha256 finds a torn file, and a thousand
-        # small images need not wait for a thousand flushes.
-        temporary = self.folder / f".{image}.{os.getpid()}.tmp"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with full_disk_named(self.folder):
-            try:
-                temporary.write_bytes(content)
-                temporary.replace(self.path(image))
-            finally:
-                temporary.unlink(missing_ok=True)
+        # The ledger's sha256 finds a file that a power cut tore, and a thousand small images need not wait for a
+        # thousand flushes.
+        with atomic_write(self.path(image), durable=False) as temporary:
+            temporary.write_bytes(content)
 
     def _append(self, row: dict[str, Any]) -> None:
         with full_disk_named(self.folder):

@@ -110,6 +110,14 @@ class Method(ABC):
         """
         return False
 
+    @property
+    def asks_outside(self) -> bool:
+        """Whether the erasure rests on answers that no setting decides, such as a language model's.
+
+        The same settings then give another erasure elsewhere, so its digest becomes part of the record's identity.
+        """
+        return False
+
     @abstractmethod
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The edit that erases `task.concepts`; leaves `pipeline` bit for bit as it was found."""

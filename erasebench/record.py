@@ -29,6 +29,7 @@ AVERAGE = "average"
 """The scale of a record that averages runs which each erased one name; published averages carry it too."""
 
 Unit = Literal["fraction", "points", "distance", "count"]
+Formula = Literal["h_a", "h_c", "h_o", "mean", "mean_of_h_o"]
 
 
 class _Part(BaseModel):
@@ -69,6 +70,28 @@ class Figure(_Part):
         return self.low is not None
 
 
+class Tally(_Part):
+    """One part of the headline, added up for each prompt or seed, whichever the suite resamples.
+
+    `by_cluster`: 'n:sum/count' of each, blanks between them. n numbers the prompts (or seeds) in the order of the
+    prompt table, so that records on one table agree about it; count: images scored. `fraction`: values lie in [0, 1].
+    """
+
+    fraction: bool
+    by_cluster: str = Field(pattern=r"^(\d+:-?\d+(\.\d+)?/\d+( |$))+$")
+
+
+class Pairing(_Part):
+    """What the headline was computed from: two records that share a prompt table can be compared in pairs by it.
+
+    The headline is `scale` x the formula of that name (erasebench.composites.FORMULAS) of the parts' means.
+    """
+
+    formula: Formula
+    scale: FiniteFloat = 1.0
+    parts: dict[str, Tally]
+
+
 class Stage(_Part):
     """What one stage of the run cost: wall-clock seconds, and the peak of the memory that the device profile counts."""
 
@@ -77,7 +100,10 @@ class Stage(_Part):
 
 
 class Manifest(_Part):
-    """What decided the figures, and what they cost. `profile` holds device type, dtype, batch size and TF32."""
+    """What decided the figures, and what they cost. `profile` holds device type, dtype, batch size and TF32.
+
+    `threads` and `cpu` (torch's instruction set) may change last digits, and so a few pixels by one level.
+    """
 
     packages: dict[str, str]
     python: str
@@ -87,6 +113,8 @@ class Manifest(_Part):
     sampling: dict[str, JsonValue] = Field(default_factory=dict, description="steps, guidance, size, scheduler")
     seeds: JsonValue
     device: str
+    threads: int | None = Field(default=None, ge=1, description="of torch on the CPU; None in older records")
+    cpu: str | None = None
     profile: NumericsProfile
     stages: dict[str, Stage]
 
@@ -118,6 +146,8 @@ class Record(_Part):
     status: Literal["done", "failed"]
     error: str | None = None
     partial: bool = Field(description="run under --limit: shown apart, never ranked")
+    shipped: bool = Field(default=False, description="made elsewhere and shipped with erasebench, to be shown here")
+    pairing: Pairing | None = Field(default=None, description="None where the headline cannot be compared in pairs")
 
     @model_validator(mode="after")
     def _failure_is_named(self) -> Self:
@@ -160,7 +190,7 @@ class Record(_Part):
                 f"{path} cannot be read: {error.strerror}.",
                 "Restore the file, or remove it.",
             ) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _unreadable(path, f"is no JSON ({error})") from error
         if not isinstance(data, dict) or "schema_version" not in data:
             raise _unreadable(path, "is no erasebench record: it has no schema_version")

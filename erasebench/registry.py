@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from erasebench.world import World
 
 T = TypeVar("T")
+
+_IN_A_FILE = (
+    *(SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError, LookupError),
+    *(ArithmeticError, AssertionError, OSError, RuntimeError),
+)
+"""What the code at the top of a user's file can raise by a mistake in it."""
 
 
 class Registry(Generic[T]):
@@ -122,6 +129,14 @@ def _load(registry: Registry[type[T]], name: str, base: type) -> type[T]:
     return loaded
 
 
+def _line(error: BaseException, path: Path) -> int:
+    """The line of the file that the error came from: the last of its own in the traceback, or of a syntax error."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno or 1
+    own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return (own[-1] if own else None) or 1
+
+
 def _class_in_file(path: Path, attribute: str) -> type:
     if not path.is_file():
         raise UserError(f"There is no file {path}.", "Give the class as path/to/file.py:Class.")
@@ -132,7 +147,15 @@ def _class_in_file(path: Path, attribute: str) -> type:
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pydantic look their own module up by name while the class body runs.
     sys.modules[module_name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except _IN_A_FILE as error:
+        del sys.modules[module_name]
+        what = error.msg if isinstance(error, SyntaxError) else error
+        raise UserError(
+            f"{path}, line {_line(error, path)}: {type(error).__name__}: {what}.",
+            "Mend that line; python FILE shows the whole traceback.",
+        ) from error
     loaded = getattr(module, attribute, None)
     if not isinstance(loaded, type):
         classes = [key for key, value in vars(module).items() if isinstance(value, type)]

@@ -13,14 +13,14 @@ Every function here is deterministic: the same values, prompts and `seed` give t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtrit  # type: ignore[import-untyped]
 
-from erasebench.record import Figure, Unit
+from erasebench.record import Figure, Tally, Unit
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -62,6 +62,25 @@ class Sample:
         self.fraction = fraction
         self.unscored = unscored
 
+    @classmethod
+    def from_tally(cls, tally: Tally) -> Self:
+        """The sample that `tally` kept; how many images were expected and why any were unscored is not in it."""
+        sample = cls([], [], fraction=tally.fraction)
+        cells = [cell.replace("/", ":").split(":") for cell in tally.by_cluster.split()]
+        sample.labels = [int(number) for number, _, _ in cells]
+        sample.sums = np.array([float(total) for _, total, _ in cells])
+        sample.counts = np.array([float(count) for _, _, count in cells])
+        sample.n_scored = sample.n_expected = int(sample.counts.sum())
+        return sample
+
+    def tally(self, numbers: Mapping[Any, int]) -> Tally:
+        """What a record keeps of the sample, its prompts (or seeds) by their `numbers`; sums to six decimals."""
+        cells = zip(self.labels, self.sums, self.counts, strict=True)
+        kept = sorted((numbers[label], f"{total:.6f}".rstrip("0").rstrip("."), count) for label, total, count in cells)
+        return Tally(
+            fraction=self.fraction, by_cluster=" ".join(f"{n}:{total}/{count:.0f}" for n, total, count in kept)
+        )
+
     @property
     def mean(self) -> float:
         """The mean over the scored images; NaN where there is none."""
@@ -83,20 +102,30 @@ def mean_figure(sample: Sample, *, unit: Unit, seed: int = 0) -> Figure:
     return composite_figure({"mean": sample}, lambda mean: mean, unit=unit, seed=seed)
 
 
-def difference_figure(first: Sample, second: Sample, *, unit: Unit, seed: int = 0) -> Figure:
-    """mean(first) - mean(second) of two methods on the SAME prompts, resampled in pairs.
+def difference_figure(
+    first: Mapping[str, Sample],
+    second: Mapping[str, Sample],
+    formula: Callable[..., Any],
+    *,
+    unit: Unit,
+    seed: int = 0,
+) -> Figure:
+    """formula(first) - formula(second) of two methods on the SAME prompts and seeds, resampled in pairs.
 
-    Prompts that are hard for both cancel out, so this tells methods apart that their own two intervals do not.
-    ValueError where the two saw different prompts.
+    Prompts that are hard for both cancel out, so this tells methods apart that their own two intervals do not. Parts
+    that look certain are drawn for each method by itself, which widens the interval. ValueError where the two have
+    other parts or saw other prompts.
     """
-    if set(first.labels) != set(second.labels):
-        raise ValueError("a paired difference needs the same prompts on both sides")
-    return composite_figure(
-        {"first": first, "second": second},
-        lambda first, second: first - second,
-        unit=unit,
-        seed=seed,
-    )
+    if first.keys() != second.keys() or any(set(first[name].labels) != set(second[name].labels) for name in first):
+        raise ValueError("a paired difference needs the same parts and prompts on both sides")
+
+    def difference(**means: Any) -> Any:
+        ours, theirs = ({name: means[f"{side} {name}"] for name in first} for side in ("first", "second"))
+        return formula(**ours) - formula(**theirs)
+
+    sides = {"first": first, "second": second}
+    parts = {f"{side} {name}": part for side, own in sides.items() for name, part in own.items()}
+    return composite_figure(parts, difference, unit=unit, seed=seed)
 
 
 def composite_figure(

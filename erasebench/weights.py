@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +15,8 @@ from urllib.request import getproxies
 from erasebench.atomic import write_json
 from erasebench.errors import UserError
 from erasebench.identity import digest, file_digest
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def cache_folder() -> Path:
@@ -68,8 +71,10 @@ def file_digests(files: Iterable[Path]) -> dict[Path, str]:
 
 
 def _read(store: Path) -> dict[str, str]:
+    """What is remembered; nothing where the cache is absent or damaged, for it can always be made again."""
     try:
         content = json.loads(store.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return content if isinstance(content, dict) else {}
+    found = content if isinstance(content, dict) else {}
+    return {key: value for key, value in found.items() if isinstance(value, str) and _DIGEST.fullmatch(value)}

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from erasebench.editing.text_states import TextStates
     from erasebench.erasure import Erasure
 
-RESTARTS = 3
 WARMUP = 1 / 6
 FLOOR_CAPTIONS = 500
 
@@ -76,7 +75,7 @@ def learning_rate_factor(step: int, steps: int) -> float:
     share = (step + 1) / steps
     if share <= WARMUP:
         return share / WARMUP
-    return 0.5 * (1 + math.cos(math.pi * ((RESTARTS * (share - WARMUP) / (1 - WARMUP)) % 1.0)))
+    return 0.5 * (1 + math.cos(math.pi * ((3 * (share - WARMUP) / (1 - WARMUP)) % 1.0)))
 
 
 def cosines(prompts: Tensor, concepts: Tensor) -> Tensor:
@@ -142,21 +141,23 @@ class Spm(Method):
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
-        """The release's settings; in the miniature ten concepts side by side, and fewer steps the more there are.
+        """The release's settings; in the miniature ten concepts side by side, fewer steps the more there are.
 
-        A membrane for each concept has a price for each concept: from 40 concepts on the minute is exceeded, at ten
-        steps each.
+        A membrane for each concept has a price for each: from 70 concepts on the minute is exceeded, at ten steps each.
         """
         super().recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
         if world != "miniature":
             return SpmConfig()
+        # Adapters start at nothing in any model, so no rate ratio; a short run cannot afford the release's anchoring.
         return scaled_to_miniature(
             SpmConfig(),
-            steps=min(160, max(10, 400 // n_concepts)),
+            steps=min(240, max(10, 700 // n_concepts)),
             batch_size=10,
+            rate_ratio=1.0,
             ddim_steps=12,
             start_guidance=2.5,
             pooled_runs=32,
+            anchoring_weight=1.0,
             anchoring_states=1,
             gate_floor="prior",
         )

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,45 @@ def test_json_refuses_what_json_cannot_say(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", float("nan"))
     assert "Zoë" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_a_file_that_need_not_be_durable_is_whole_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    with atomic_write(tmp_path / "a.txt", durable=False) as temporary:
+        temporary.write_text("whole")
+        assert not (tmp_path / "a.txt").exists()
+    assert (os.listdir(tmp_path), flushed) == (["a.txt"], [])
+    write_text(tmp_path / "a.txt", "flushed")
+    assert flushed
+
+
+SOURCES = [
+    path
+    for folder in ("erasebench", "methods")
+    for path in sorted((Path(__file__).parents[1] / folder).rglob("*.py"))
+    if path.name != "atomic.py"
+]
+ELSEWHERE = {"/proc/self/clear_refs"}
+"""Written to and no file of ours."""
+
+
+def _written_directly(tree: ast.Module) -> Iterator[str]:
+    """Every call that writes a file, or gives one its name, under a name that no `atomic_write` gave."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        text = ast.unparse(call)
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
+        owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+        modes = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        writes = name in ("write_text", "write_bytes") and owner != ""
+        opens = name == "open" and any(set(mode) <= set("wxbt+") and set(mode) & set("wx") for mode in modes)
+        saves = name in ("save", "savez", "save_file", "to_csv", "to_parquet") and owner != "erasure"
+        renames = ast.unparse(call.func) == "os.replace"
+        if (writes or opens or saves or renames) and "temporary" not in text and "buffer" not in text:
+            yield text
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_nothing_writes_a_file_by_another_way(path: Path) -> None:
+    written = list(_written_directly(ast.parse(path.read_text(encoding="utf-8"))))
+    assert [text for text in written if not any(place in text for place in ELSEWHERE)] == []

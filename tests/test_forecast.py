@@ -79,7 +79,7 @@ def test_rows_of_their_own_size_take_their_own_room(tmp_path: Path, tiny_model_f
     from erasebench.runner.forecast import disk_of, images_of
     from erasebench.runner.job import plan
 
-    words: dict[str, Any] = {"suites": (EXPLICIT,), "baselines": ()}
+    words: dict[str, Any] = {"suites": (EXPLICIT,), "baselines": "none"}
     by_variant = {}
     for sampling in ("released", "i2p-rows"):
         jobs = plan(request(tiny_model_folder, tmp_path / "runs", sampling=sampling, **words), forecast=True)

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from erasebench.atomic import is_temporary
+
 STAGES = {
     "the unedited model's images": "images/original-*/ledger.jsonl",
     "refinement and training images": "celebrity-*/mace-*/run.json",
@@ -66,7 +68,8 @@ def timeless_records(folder: Path) -> dict[str, Any]:
 
 def images(folder: Path) -> dict[str, bytes]:
     world = folder / "runs" / "miniature"
-    return {path.relative_to(world).as_posix(): path.read_bytes() for path in world.glob("images/*/*.png")}
+    whole = [path for path in world.glob("images/*/*.png") if not is_temporary(path)]
+    return {path.relative_to(world).as_posix(): path.read_bytes() for path in whole}
 
 
 @pytest.mark.slow

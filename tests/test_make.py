@@ -12,6 +12,7 @@ from PIL import Image
 
 from erasebench.cli import main
 from erasebench.erasure import Erasure
+from erasebench.sampling import Sampler
 from tests.test_cli import TOY
 
 HERE = Path(__file__).parent
@@ -47,14 +48,45 @@ def test_processes_share_a_table_and_change_no_pixel(
     (tmp_path / "prompts.csv").write_text(PROMPTS)
     common = ["sample", "--prompts", str(tmp_path / "prompts.csv"), *TOY[:2], "--model", str(tiny_model_folder)]
     assert main([*common, "--out", str(tmp_path / "alone")]) == 0
-    for rank in ("1", "0"):
-        with monkeypatch.context() as patch:
-            for name, value in (("RANK", rank), ("LOCAL_RANK", rank), ("WORLD_SIZE", "2")):
-                patch.setenv(name, value)
-            assert main([*common, "--out", str(tmp_path / "shared"), "--device", "cpu"]) == 0
-            made = len(list((tmp_path / "shared").glob("*.png")))
-            assert made == (3 if rank == "1" else 6)
-    assert files(tmp_path / "shared") == files(tmp_path / "alone")
+    for first, last in (("0", "1"), ("1", "0")):
+        shared = tmp_path / f"{first} first"
+        for rank in (first, last):
+            with monkeypatch.context() as patch:
+                for name, value in (("RANK", rank), ("LOCAL_RANK", rank), ("WORLD_SIZE", "2")):
+                    patch.setenv(name, value)
+                assert main([*common, "--out", str(shared), "--device", "cpu"]) == 0
+            # What is listed is there: the list comes with the last image, whoever makes it.
+            assert (len(list(shared.glob("*.png"))), (shared / "images.csv").exists()) == (
+                (3, False) if rank == first else (6, True)
+            )
+        assert files(shared) == files(tmp_path / "alone")
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("Clumsy", "clumsy on toy-2 failed: RuntimeError: out of memory, it says"),
+        ("Vandal", "vandal on toy-2 failed: The method vandal left the pipeline changed"),
+    ],
+)
+def test_a_training_that_fails_ends_with_one_line_and_exit_code_1(
+    tmp_path: Path, tiny_model_folder: Path, capsys: pytest.CaptureFixture[str], method: str, message: str
+) -> None:
+    words = [*TOY, "--model", str(tiny_model_folder), "--runs-folder", str(tmp_path), "--export", str(tmp_path / "x")]
+    assert main(["erase", "--method", f"{HERE / 'toy_world.py'}:{method}", *words]) == 1
+    assert capsys.readouterr().err.startswith(message)
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_image_that_the_model_did_not_give_is_listed_without_a_file(
+    tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "prompts.csv").write_text(PROMPTS)
+    monkeypatch.setattr(Sampler, "images", lambda self, shots: [None] * len(shots))
+    words = ["--prompts", str(tmp_path / "prompts.csv"), *TOY[:2], "--model", str(tiny_model_folder)]
+    assert main(["sample", *words, "--out", str(tmp_path)]) == 0
+    with (tmp_path / "images.csv").open(newline="") as handle:
+        assert [row["file"] for row in csv.DictReader(handle)] == [""] * 6
 
 
 def test_an_erasure_that_is_none_is_named(

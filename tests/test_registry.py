@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -61,6 +62,26 @@ def test_a_file_that_does_not_serve_is_named(tmp_path: Path, name: str, message:
     (tmp_path / "mine.py").write_text("class Mine: ...\nclass Other: ...\n")
     with pytest.raises(UserError, match=message):
         load_method(name.format(folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1\nclass Mine(:\n", r"mine\.py, line 2: SyntaxError: invalid syntax"),
+        (
+            "x = 1\n\nimport no_such_package\n",
+            r"mine\.py, line 3: ModuleNotFoundError: No module named 'no_such_package'",
+        ),
+        ("from erasebench.method import Methud\n", r"mine\.py, line 1: ImportError: cannot import name 'Methud'"),
+        ("def f():\n    return 1 / 0\n\nf()\n", r"mine\.py, line 2: ZeroDivisionError"),
+        ("class Mine(Method): ...\n", r"mine\.py, line 1: NameError: name 'Method' is not defined"),
+    ],
+)
+def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UserError, match=message):
+        load_method(f"{tmp_path / 'mine.py'}:Mine")
+    assert "erasebench_file_mine" not in sys.modules
 
 
 def test_a_world_that_brings_its_own_model_takes_no_other() -> None:

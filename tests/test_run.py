@@ -154,7 +154,7 @@ def test_settings_and_seed_make_another_erasure(words: dict[str, Any]) -> None:
         {"seed": 1},
         {"settings": {"shift.steps": 5}},
     ]
-    ids = [of(erasebench.run(**words, **more, baselines=()), "shift").identity for more in runs]
+    ids = [of(erasebench.run(**words, **more, baselines="none"), "shift").identity for more in runs]
     assert len(set(ids[:3])) == 3
     # A runtime setting changes no result.
     assert ids[3] == ids[0]
@@ -215,7 +215,7 @@ def test_a_missing_judge_leaves_its_figures_unscored_until_it_is_there(
 
 
 def test_no_baseline_where_none_is_wanted(words: dict[str, Any]) -> None:
-    assert [record.method for record in erasebench.run(**words, baselines=()).records] == ["shift"]
+    assert [record.method for record in erasebench.run(**words, baselines="none").records] == ["shift"]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_method_is_told_its_name_and_anchor_and_not_the_synonym(words: dict[st
 
 
 def test_the_judged_rows_are_kept_beside_the_record(words: dict[str, Any]) -> None:
-    erasebench.run(**words, baselines=())
+    erasebench.run(**words, baselines="none")
     (file,) = words["runs_folder"].glob("*/toy-objects-cup-of-tea/finished/*.parquet")
     rows = pd.read_parquet(file)
     assert len(rows) == 3 + 2 + 2 + 2

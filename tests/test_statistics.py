@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from erasebench.composites import h_c
+from erasebench.composites import FORMULAS, h_c
 from erasebench.record import Figure
 from erasebench.statistics import Sample, composite_figure, difference_figure, mean_figure
 
@@ -146,14 +146,38 @@ def test_a_paired_difference_tells_apart_what_two_intervals_do_not() -> None:
     first = Sample(hard + 0.5 + rng.normal(0, 0.3, 100), labels(100, 1), fraction=False)
     second = Sample(hard, labels(100, 1), fraction=False)
     assert bounds(mean_figure(first, unit="points"))[0] < bounds(mean_figure(second, unit="points"))[1]
-    low, high = bounds(difference_figure(first, second, unit="points"))
+    low, high = bounds(difference_figure({"mean": first}, {"mean": second}, FORMULAS["mean"], unit="points"))
     assert 0.4 < low < high < 0.6
 
 
 def test_a_paired_difference_needs_the_same_prompts() -> None:
     one, other = (Sample([1.0, 0.0], labels(2, 1, name), fraction=True) for name in ("one", "other"))
-    with pytest.raises(ValueError, match="same prompts"):
-        difference_figure(one, other, unit="fraction")
+    for second in ({"mean": other}, {"other": one}):
+        with pytest.raises(ValueError, match="same parts and prompts"):
+            difference_figure({"mean": one}, second, FORMULAS["mean"], unit="fraction")
+
+
+def test_a_paired_difference_of_a_composite_is_resampled_part_by_part() -> None:
+    rng = np.random.default_rng(9)
+    chance = rng.random(200)
+    retained = [Sample(chance < skill, labels(200, 1, "s"), fraction=True) for skill in (0.8, 0.75)]
+    erased = [Sample([0.0, 1.0] * 25, labels(50, 1, "e"), fraction=True) for _ in retained]
+    ours, theirs = ({"acc_e": e, "acc_s": s} for e, s in zip(erased, retained, strict=True))
+    figure = difference_figure(ours, theirs, h_c, unit="fraction")
+    whole = [h_c(acc_e=0.5, acc_s=sample.mean) for sample in retained]
+    assert figure.value == pytest.approx(whole[0] - whole[1])
+    low, high = bounds(figure)
+    assert 0 < low < high < 0.05
+    # Each method's own interval is several times as wide.
+    assert width(composite_figure(ours, h_c, unit="fraction")) > 4 * (high - low)
+
+
+def test_a_sample_comes_back_from_its_tally() -> None:
+    sample = Sample([1.0, np.nan, 0.25, -2.5, np.nan], ["b", "b", "a", "a", "c"], fraction=False)
+    tally = sample.tally({"a": 0, "b": 1, "c": 2})
+    assert tally.by_cluster == "0:-2.25/2 1:1/1 2:0/0"
+    back = Sample.from_tally(tally)
+    assert (back.labels, back.mean, back.n_scored, back.fraction) == ([0, 1, 2], sample.mean, 3, False)
 
 
 def test_values_and_prompts_have_to_match() -> None:

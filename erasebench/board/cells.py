@@ -17,12 +17,17 @@ def figure_cell(figure: Figure | None, column: Column) -> str:
         return NOT_MEASURED
     if figure.value is None:
         return f"unscored ({figure.reason})"
-    text = _number(figure.value, column)
-    if figure.low is not None and figure.high is not None:
-        text += f" [{_number(figure.low, column)}, {_number(figure.high, column)}]"
+    text = interval_text(figure, column)
     if figure.n_scored != figure.n_expected:
         text += f", {figure.n_scored:,} of {figure.n_expected:,}"
     return text
+
+
+def interval_text(figure: Figure, column: Column) -> str:
+    """'4.0 [1.2, 8.1]'; without an interval the value alone."""
+    ends = [_number(end, column) for end in (figure.low, figure.high) if end is not None]
+    value = NOT_MEASURED if figure.value is None else _number(figure.value, column)
+    return f"{value} [{', '.join(ends)}]" if ends else value
 
 
 def figure_rows(group: Group, *, bold: bool) -> list[list[str]]:

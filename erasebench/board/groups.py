@@ -45,6 +45,18 @@ def comparable(record: Record) -> dict[str, Any]:
     }
 
 
+def standing(record: Record) -> str:
+    """Digest of the table that a record stands in and of the method and variant that it stands there for."""
+    return digest([record.method, record.variant, comparable(record)])
+
+
+def without_repeats(records: Iterable[Record]) -> list[Record]:
+    """The records but for those shipped ones whose method was run here, and done, in the same table."""
+    listed = list(records)
+    own = {standing(record) for record in listed if not record.shipped and record.status == "done"}
+    return [record for record in listed if not (record.shipped and standing(record) in own)]
+
+
 def groups(records: Iterable[Record]) -> list[Group]:
     """The records sorted into tables, the tables by suite, world, size and scale. Same records, same order."""
     tables: dict[str, list[Record]] = {}
@@ -88,7 +100,8 @@ def title_of(record: Record) -> str:
 def _label(record: Record) -> str:
     if record.method == UNEDITED:
         return f"{UNEDITED} (unedited)"
-    return record.method if record.variant == "default" else f"{record.method} ({record.variant})"
+    notes = [record.variant] * (record.variant != "default") + ["shipped"] * record.shipped
+    return f"{record.method} ({', '.join(notes)})" if notes else record.method
 
 
 def _rank(record: Record) -> tuple[Any, ...]:

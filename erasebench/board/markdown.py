@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from erasebench.board.cells import figure_cell, seconds_cell
-from erasebench.board.groups import Group, groups, labels_of, title_of
+from erasebench.board.groups import Group, groups, labels_of, title_of, without_repeats
+from erasebench.board.pairs import HOW_TO_READ as PAIRS
+from erasebench.board.pairs import makes_pairs
 from erasebench.board.published_markdown import published_section
 from erasebench.board.tables import escaped, markdown_table, measured_table
 from erasebench.identity import digest
-from erasebench.record import UNEDITED, Record
+from erasebench.record import UNEDITED, Manifest, Record
 
 INTRODUCTION = (
     "Made by `erasebench board` from the records in [results/](results) and the published table, from nothing else. "
@@ -38,7 +40,7 @@ def page(records: Sequence[Record], unreadable: Mapping[str, str], sheets: Colle
     if unreadable:
         lines = [f"- `{name}`: {escaped(what)}" for name, what in sorted(unreadable.items())]
         blocks += ["## Warning: records that could not be read", "\n".join(lines)]
-    ordered = sorted(records, key=lambda record: record.id)
+    ordered = sorted(without_repeats(records), key=lambda record: record.id)
     for suite in sorted({record.suite for record in records}):
         blocks += _suite([record for record in ordered if record.suite == suite], sheets)
     return "\n\n".join(blocks) + "\n"
@@ -65,7 +67,7 @@ def _suite(records: Sequence[Record], sheets: Collection[str]) -> list[str]:
 
 def _ranked(group: Group, sheets: Collection[str]) -> list[str]:
     title = f"### {group.first.world}: {group.title}"
-    blocks = [title, measured_table(group), _setting(group.first), _no_intervals(group)]
+    blocks = [title, measured_table(group), _shipped(group.records), _setting(group.first), _no_intervals(group)]
     pictured = [(label, r) for label, r in zip(group.labels, group.records, strict=True) if r.id in sheets]
     if pictured:
         # The best method's pictures are shown, the others linked, so that the page stays one page.
@@ -85,6 +87,22 @@ def _setting(record: Record) -> str:
         more > 0
     )
     return f"Concepts: {listed}.\n\nSetting: {', '.join(how)}."
+
+
+def _shipped(records: Sequence[Record]) -> str:
+    """Which rows were not run here, and the machine that each was run on."""
+    machines: dict[str, list[str]] = {}
+    for record in records:
+        if record.shipped:
+            machines.setdefault(_machine(record.manifest), []).append(record.method)
+    told = "; ".join(f"{', '.join(methods)} ({escaped(machine)})" for machine, methods in machines.items())
+    return f"Shipped with erasebench, not run here: {told}. Seconds and memory are that machine's." if told else ""
+
+
+def _machine(manifest: Manifest) -> str:
+    threads = [] if manifest.threads is None else [f"{manifest.threads} thread{'s' * (manifest.threads != 1)}"]
+    cpu = [] if manifest.cpu is None else [manifest.cpu]
+    return ", ".join([manifest.device, *threads, *cpu, manifest.platform])
 
 
 def _no_intervals(group: Group) -> str:
@@ -128,7 +146,12 @@ def _guide(tables: Sequence[Group]) -> str:
     lines = [f"**{heading}**: {column.meaning}" for heading, column in columns.items()]
     about = {group.first.world: group.first.world_about for group in tables if group.first.world_about}
     resampled = [text for kind, text in RESAMPLED.items() if any(g.first.table.resampled == kind for g in tables)]
-    lines += [*resampled, *HOW_TO_READ, *(f"**{world}**: {text}" for world, text in sorted(about.items()))]
+    lines += [
+        *resampled,
+        *([PAIRS] if any(map(makes_pairs, tables)) else []),
+        *HOW_TO_READ,
+        *(f"**{world}**: {text}" for world, text in sorted(about.items())),
+    ]
     return "\n".join(f"- {line}" for line in lines)
 
 

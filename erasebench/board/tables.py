@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from erasebench.board.cells import figure_rows, memory_cell, seconds_cell
-from erasebench.board.groups import Group, groups
+from erasebench.board.groups import Group, groups, without_repeats
+from erasebench.board.pairs import difference_cells, difference_heading
 from erasebench.record import UNEDITED, Record
 
 
@@ -25,14 +26,13 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, lef
 
 
 def measured_table(group: Group) -> str:
-    """A group's table: method, concepts, the suite's figures (bold where clearly best), seconds, peak memory."""
-    headers = [
-        "method",
-        "concepts",
-        *(c.heading for c in group.columns),
-        "seconds",
-        "peak memory, GB",
-    ]
+    """A group's table: method, concepts, the suite's figures (bold where clearly best), seconds, peak memory.
+
+    After the headline stands its difference from the best method's, where pairs of records can be compared.
+    """
+    columns = figure_columns(group, bold=True)
+    headers = ["method", "concepts", *(heading for heading, _ in columns), "seconds", "peak memory, GB"]
+    by_record = zip(*(cells for _, cells in columns), strict=True)
     rows = [
         [
             label,
@@ -41,18 +41,17 @@ def measured_table(group: Group) -> str:
             seconds_cell(record.seconds),
             memory_cell(record.peak_memory_bytes),
         ]
-        for label, record, cells in zip(group.labels, group.records, figure_rows(group, bold=True), strict=True)
+        for label, record, cells in zip(group.labels, group.records, by_record, strict=True)
     ]
     return markdown_table(headers, rows, left=1)
 
 
 def terminal_table(records: Iterable[Record]) -> str:
     """The finished records as text for a terminal: a table per group, a line per figure and a column per method."""
-    done = [record for record in records if record.status == "done"]
+    done = [record for record in without_repeats(records) if record.status == "done"]
     blocks = []
     for group in groups(done):
-        cells = figure_rows(group, bold=False)
-        lines = [[c.heading, *(row[i] for row in cells)] for i, c in enumerate(group.columns)]
+        lines = [[heading, *cells] for heading, cells in figure_columns(group, bold=False)]
         lines.append(["seconds", *(seconds_cell(record.seconds) for record in group.records)])
         lines.append(
             [
@@ -64,6 +63,18 @@ def terminal_table(records: Iterable[Record]) -> str:
         table = tabulate(lines, headers=["", *group.labels], tablefmt="simple", disable_numparse=True)
         blocks.append(f"{title}\n\n{table}")
     return "\n\n".join(blocks)
+
+
+def figure_columns(group: Group, *, bold: bool) -> list[tuple[str, list[str]]]:
+    """A group's columns, a heading and a cell for each record: the suite's figures, the difference from the best."""
+    rows = figure_rows(group, bold=bold)
+    differences = difference_cells(group)
+    columns: list[tuple[str, list[str]]] = []
+    for index, column in enumerate(group.columns):
+        columns.append((column.heading, [row[index] for row in rows]))
+        if column.key == group.first.table.headline and differences is not None:
+            columns.append((difference_heading(group), differences))
+    return columns
 
 
 def escaped(text: str) -> str:

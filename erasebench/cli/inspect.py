@@ -12,10 +12,22 @@ from erasebench.cli import options
 
 def board(
     out: Annotated[Path, typer.Option("--out", help="Folder of the leaderboard.")] = Path("leaderboard"),
+    ship: Annotated[
+        list[str] | None,
+        typer.Option("--ship", metavar="METHOD", help="Maintainers: ship this method's records; may be repeated."),
+    ] = None,
 ) -> None:
     """Rebuild the board from its records alone."""
     from erasebench.board import write_board
 
+    if ship:
+        from erasebench.board.build import read_records
+        from erasebench.board.shipped import ship as write_shipped
+        from erasebench.registry import load_method
+
+        names = [load_method(name).name for name in ship]
+        for path in write_shipped(read_records(out / "results")[0], names):
+            print(f"Shipped: {path}")
     print(f"Board: {write_board(out)}")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +41,7 @@ def erase(
         concepts=options.names(concepts),
         recipe=recipe,
         settings=options.settings(set_),
-        baselines=(),
+        baselines="none",
         device=device,
         seed=seed,
         runs_folder=runs_folder,
@@ -53,7 +56,7 @@ def erase(
 
     session = Session(job.world, device)
     folder = job.folder(session.segmenter)
-    with folder.locked():
+    with _failing_as(job.label), folder.locked():
         erasure, _ = stages.erase(job, session, folder)
     print(f"Erasure: {folder.erasure}")
     erasure.export(session.pipeline, export)
@@ -78,6 +81,23 @@ def sample(
     table = read_csv(prompts)
     opened = load_world(world, model)
     from erasebench.runner.share import sample_table
+    from erasebench.scoring.matching import LISTING
 
-    written = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device)
-    print(f"Images: {written}")
+    with _failing_as("sample", UserError):
+        listed = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device)
+    print(f"Images: {out / LISTING if listed else f'{out}; {LISTING} is written by the process that ends last.'}")
+
+
+@contextmanager
+def _failing_as(label: str, *mistakes: type[Exception]) -> Iterator[None]:
+    """What breaks off inside ends the command with exit code 1 and a line, as a run does; `mistakes` pass."""
+    from erasebench.runner.run import FAILURES
+
+    try:
+        yield
+    except mistakes:
+        raise
+    except FAILURES as error:
+        what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        print(f"{label} failed: {what}", file=sys.stderr)
+        raise typer.Exit(1) from error

@@ -25,7 +25,14 @@ def run(
     ] = "released",
     set_: options.Settings = None,
     recipe: options.Recipe = "default",
-    baselines: Annotated[str, typer.Option("--baselines", help="Methods measured first, or none.")] = "original",
+    baselines: Annotated[
+        str,
+        typer.Option(
+            "--baselines",
+            help="shipped: the unedited model is run, uce and esd-x are shown from shipped records that fit; "
+            "run: all three are run; none.",
+        ),
+    ] = "shipped",
     device: options.Device = "cpu",
     seed: options.Seed = 2024,
     judge_set: Annotated[
@@ -60,7 +67,7 @@ def run(
         judge_settings=JudgeSettings.from_pairs(_pairs(judge_set, gcd_resources)),
         recipe=recipe,
         settings=options.settings(set_),
-        baselines=() if baselines == "none" else options.names(baselines) or (),
+        baselines=baselines,
         device=device,
         seed=seed,
         out=out,
@@ -74,6 +81,10 @@ def run(
         print(forecast(request, rate))
         return 0
     summary = run_jobs(request)
+    if summary.records:
+        from erasebench.board.tables import terminal_table
+
+        print(terminal_table([*summary.records, *summary.shipped]))
     if summary.failures:
         print(f"{len(summary.failures)} of {len(summary.failures) + len(summary.records)} runs failed.")
     if summary.board is not None:

@@ -15,6 +15,7 @@ from cleanfid.downloads_helper import check_download_inception
 from cleanfid.inception_torchscript import InceptionV3W
 from cleanfid.resize import build_resizer
 
+from erasebench.atomic import atomic_write
 from erasebench.errors import UserError
 from erasebench.identity import digest, file_digest, source_digest
 from erasebench.judges import base, distances, references
@@ -73,7 +74,8 @@ class InceptionExtractor:
             try:
                 with tempfile.TemporaryDirectory(dir=folder) as partial:
                     check_download_inception(fpath=partial)
-                    os.replace(Path(partial) / INCEPTION_FILE, target)
+                    with atomic_write(target) as temporary:
+                        os.replace(Path(partial) / INCEPTION_FILE, temporary)
             except OSError as error:
                 raise UserError(
                     f"the Inception weights for FID could not be downloaded: {error}",

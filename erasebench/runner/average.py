@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from erasebench.atomic import write_json
 from erasebench.board.columns import FigureTable
 from erasebench.errors import UserError
 from erasebench.identity import digest
-from erasebench.record import AVERAGE, Figure, Manifest, Record, Stage
+from erasebench.record import AVERAGE, Figure, Manifest, Pairing, Record, Stage
 from erasebench.runner.command import command_of
 from erasebench.runner.finished import read_judged
 from erasebench.runner.job import Job
 from erasebench.store import run_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -48,25 +52,37 @@ class Average:
         identity = digest([AVERAGE, *(record.identity for record in records)])
         if self.file.exists() and (kept := Record.read(self.file)).identity == identity:
             return kept
-        figures = self._figures(records)
-        made = self._record(records, identity, figures)
+        runs = self._judged()
+        figures = self._figures(records, runs)
+        made = self._record(records, identity, figures, self._pairing(runs))
         if all(figure.value is not None for figure in figures.values()):
             write_json(self.file, made.model_dump(mode="json"))
         return made
 
-    def _figures(self, records: Sequence[Record]) -> dict[str, Figure]:
-        from erasebench.judges.figures import average_figures
-
+    def _judged(self) -> dict[str, pd.DataFrame] | None:
+        """Each run's judged rows; None where a run has none."""
         runs = {job.selection.erased[0]: read_judged(job, JUDGE) for job in self.jobs}
         judged = {name: rows for name, rows in runs.items() if rows is not None}
-        if len(judged) == len(runs):
-            return average_figures(judged)
+        return judged if len(judged) == len(runs) else None
+
+    def _pairing(self, runs: Mapping[str, pd.DataFrame] | None) -> Pairing | None:
+        from erasebench.judges.figures.pairing import average_pairing
+
+        return None if runs is None else average_pairing(self.table.headline, runs)
+
+    def _figures(self, records: Sequence[Record], runs: Mapping[str, pd.DataFrame] | None) -> dict[str, Figure]:
+        from erasebench.judges.figures import average_figures
+
+        if runs is not None:
+            return average_figures(runs)
         reason = next(f.reason for record in records for f in record.figures.values() if f.value is None)
         expected = sum(len(job.table.rows) for job in self.jobs)
         unscored = Figure(value=None, n_scored=0, n_expected=expected, unit="fraction", reason=reason)
         return {self.table.headline: unscored}
 
-    def _record(self, records: Sequence[Record], identity: str, figures: Mapping[str, Figure]) -> Record:
+    def _record(
+        self, records: Sequence[Record], identity: str, figures: Mapping[str, Figure], pairing: Pairing | None
+    ) -> Record:
         first, job = records[0], self.jobs[0]
         names = tuple(job.selection.erased[0] for job in self.jobs)
         changed = {
@@ -75,6 +91,7 @@ class Average:
             "scale": AVERAGE,
             "concepts": names,
             "figures": dict(figures),
+            "pairing": pairing,
             "command": command_of(job, names),
             "manifest": _manifest([record.manifest for record in records], names),
         }

@@ -11,6 +11,7 @@ from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.judges.fid import FidJudge
 from erasebench.judges.figures import Reference, Unavailable, suite_figures
+from erasebench.judges.figures.pairing import headline_pairing
 from erasebench.record import UNEDITED, Figure, Record
 from erasebench.runner.finished import finish, keep_judged, sheet_of
 from erasebench.runner.job import Job
@@ -37,7 +38,10 @@ def execute(job: Job, session: Session) -> Record:
         judgements = judge(job, session, folder, images)
         costs = {"erase": erase_cost, "sample": images.cost, "judge": judgement_cost(judgements)}
         judged = _by_judge(judgements)
-        record = done_record(job, session, erasure, _figures(job, session, judgements, judged), judgements, costs)
+        figures = _figures(job, session, judgements, judged)
+        asked = job.suite.table
+        pairing = headline_pairing(asked.headline, job.table.frame(), judged, resampled=asked.resampled)
+        record = done_record(job, session, erasure, figures, pairing, judgements, costs)
         keep_judged(job, judged)
         write_listing(job.finished_file.with_suffix(".csv"), job.table, images.by_row, images.store)
         write_sheet(sheet_of(job), job, images, _unedited(job, folder))

@@ -73,16 +73,18 @@ def sheet_of(job: Job) -> Path:
     return job.finished_file.with_suffix(".png")
 
 
-def publish(out: Path, record: Record, kept: Path) -> bool:
+def publish(out: Path, record: Record, kept: Path | None = None) -> bool:
     """Copy a record and its contact sheet, `kept`, to the leaderboard's folder; whether anything was new there.
 
-    A failure never takes the place of the same job's result.
+    A failure never takes the place of the same job's result, nor a shipped record that of one that was made here.
     """
     target, sheet = out / "results" / f"{record.id}.json", out / "sheets" / f"{record.id}.png"
     present = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
-    if present == record.model_dump(mode="json") or (record.status == "failed" and present.get("status") == "done"):
+    own = bool(present) and not present.get("shipped", False)
+    kept_out = own and (record.shipped or (record.status == "failed" and present["status"] == "done"))
+    if kept_out or present == record.model_dump(mode="json"):
         return False
     record.write(target.parent)
-    if record.status == "done" and kept.exists():
+    if record.status == "done" and kept is not None and kept.exists():
         write_bytes(sheet, kept.read_bytes())
     return True

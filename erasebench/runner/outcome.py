@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from erasebench.board.contact_sheet import write_contact_sheet
 from erasebench.cost import Cost, total
 from erasebench.identity import digest
-from erasebench.record import UNEDITED, Figure, Manifest, Record, Stage
+from erasebench.record import UNEDITED, Figure, Manifest, Pairing, Record, Stage
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job, installed_packages
 from erasebench.sampling import Sampler
@@ -30,6 +32,7 @@ def done_record(
     session: Session,
     erasure: Erasure,
     figures: Mapping[str, Figure],
+    pairing: Pairing | None,
     judgements: list[Judgement],
     costs: Mapping[str, Cost],
 ) -> Record:
@@ -41,12 +44,22 @@ def done_record(
             digests["reference"] = reference
     scheduler = Sampler(session.pipeline, job.world.sampling, job.profile).scheduler_config
     manifest = _manifest(job, digests, costs, scheduler)
-    return _record(job, session, manifest, figures=dict(figures), status="done")
+    return _record(
+        job, session, manifest, erasure=erasure.digest, figures=dict(figures), pairing=pairing, status="done"
+    )
 
 
 def failed_record(job: Job, session: Session, error: str) -> Record:
     """The record of a job that broke off; it has no figures."""
-    return _record(job, session, _manifest(job, {}, {}, {}), figures={}, status="failed", error=error)
+    manifest = _manifest(job, {}, {}, {})
+    return _record(job, session, manifest, erasure=None, figures={}, status="failed", error=error)
+
+
+def forget_failure(job: Job, session: Session) -> None:
+    """Remove the leaderboard's record of an earlier failure where the job, now done, has another identity than it."""
+    if job.chosen.method(job.chosen.config).asks_outside:
+        failed = failed_record(job, session, "an earlier failure")
+        (job.request.out / "results" / f"{failed.id}.json").unlink(missing_ok=True)
 
 
 def judgement_cost(judgements: list[Judgement]) -> Cost:
@@ -54,9 +67,9 @@ def judgement_cost(judgements: list[Judgement]) -> Cost:
     return total(judgement.cost for judgement in judgements)
 
 
-def _record(job: Job, session: Session, manifest: Manifest, **rest: Any) -> Record:
+def _record(job: Job, session: Session, manifest: Manifest, erasure: str | None, **rest: Any) -> Record:
     return Record(
-        identity=record_identity(job, session),
+        identity=record_identity(job, session, erasure),
         world=job.world.name,
         world_about=job.world.about,
         suite=job.suite.name,
@@ -74,8 +87,12 @@ def _record(job: Job, session: Session, manifest: Manifest, **rest: Any) -> Reco
     )
 
 
-def record_identity(job: Job, session: Session) -> str:
-    """Digest of everything that decides the figures: known before the first stage runs."""
+def record_identity(job: Job, session: Session, erasure: str | None) -> str:
+    """Digest of everything that decides the figures: known before the first stage runs.
+
+    Only where the method asks outside does the erasure's own digest decide too (None: there is none, the run failed).
+    """
+    outside = {"answers": erasure} if job.chosen.method(job.chosen.config).asks_outside else {}
     judges = sorted({name for group in job.table.groups for name in job.suite.judges_of(group, job.world)})
     return digest(
         {
@@ -85,6 +102,7 @@ def record_identity(job: Job, session: Session) -> str:
             "prompts": job.table.digest,
             "partial": job.request.limit is not None,
             "judges": {name: [session.judge_digest(name), session.reference_digest(name)] for name in judges},
+            **outside,
         }
     )
 
@@ -104,6 +122,8 @@ def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], sche
         sampling=_sampling(job),
         seeds=seeds,
         device=job.request.device,
+        threads=torch.get_num_threads(),
+        cpu=torch.backends.cpu.get_cpu_capability(),
         profile=job.profile,
         stages={
             name: Stage(seconds=cost.seconds, peak_memory_bytes=cost.peak_memory_bytes) for name, cost in costs.items()

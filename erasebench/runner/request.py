@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,6 +16,7 @@ from erasebench.errors import UserError, did_you_mean
 from erasebench.identity import identity_of, source_digest
 from erasebench.judge_settings import JudgeSettings
 from erasebench.method_sources import method_sources
+from erasebench.record import UNEDITED
 from erasebench.registry import load_method
 from erasebench.world import SizeName
 
@@ -34,6 +36,12 @@ Variant = Literal["released", "i2p-rows"]
 """Rows that bring a guidance and size of their own are sampled like all others (the reference does it), or by them."""
 
 
+Baselines = Literal["shipped", "run", "none"]
+"""The unedited model is run, and the other baselines are shown from records shipped with erasebench, or run as well."""
+BASELINES = ("uce", "esd-x")
+"""Erasure methods that every other is shown beside."""
+
+
 @dataclass(frozen=True)
 class Request:
     """The words of `erasebench run`, which are those of `erasebench.run`."""
@@ -48,7 +56,7 @@ class Request:
     limit: int | None = None
     recipe: str = "default"
     settings: Mapping[str, str] = field(default_factory=dict)
-    baselines: tuple[str, ...] = ("original",)
+    baselines: str = "shipped"
     sampling: str = "released"
     judge_settings: JudgeSettings = field(default_factory=JudgeSettings)
     device: str = "cpu"
@@ -65,12 +73,25 @@ class Request:
             raise UserError(
                 f"There is no sampling variant '{self.sampling}'.", did_you_mean(self.sampling, get_args(Variant))
             )
+        if self.baselines not in get_args(Baselines):
+            what = f"There is no choice '{self.baselines}' of baselines."
+            raise UserError(what, did_you_mean(self.baselines, get_args(Baselines)))
         check_device_name(self.device)
 
-    @property
+    @cached_property
     def all_methods(self) -> tuple[str, ...]:
-        """Baselines first, each method once."""
-        return tuple(dict.fromkeys((*self.baselines, *self.methods)))
+        """Every method that is run, once, by the name that was given: baselines first. UserError for an unknown one."""
+        baselines = {"none": (), "shipped": (UNEDITED,), "run": (UNEDITED, *BASELINES)}[self.baselines]
+        asked: dict[type[Method], str] = {}
+        for name in dict.fromkeys(self.methods):
+            asked.setdefault(load_method(name), name)
+        return tuple(({load_method(name): name for name in baselines} | asked).values())
+
+    @property
+    def shown_beside(self) -> tuple[str, ...]:
+        """The baselines to be shown from shipped records: those that are not run."""
+        run = {load_method(name) for name in self.all_methods}
+        return tuple(name for name in BASELINES if self.baselines == "shipped" and load_method(name) not in run)
 
 
 def check_device_name(device: str) -> None:
@@ -97,12 +118,17 @@ class Chosen:
     @property
     def version(self) -> str:
         """Digest of the method's own source and of the shared modules, so that nobody has to remember to bump it."""
-        return source_digest((*method_sources(self.method.__module__), *SHARED_SOURCES))
+        return version_of(self.method)
 
     @property
     def identity(self) -> dict[str, Any]:
         """Everything of the method that decides its result."""
         return {"method": self.name, "version": self.version, "config": identity_of(self.config)}
+
+
+def version_of(method: type[Method]) -> str:
+    """Digest of a method's own source and of the shared modules that any method's result rests on."""
+    return source_digest((*method_sources(method.__module__), *SHARED_SOURCES))
 
 
 def choose(request: Request, name: str, *, recipes: str, kind: Kind, n_concepts: int) -> Chosen:
@@ -112,7 +138,7 @@ def choose(request: Request, name: str, *, recipes: str, kind: Kind, n_concepts:
     """
     method = load_method(name)
     method.check_kind(kind)
-    variant = request.recipe if name in request.methods and name not in request.baselines else "default"
+    variant = request.recipe if name in request.methods and method.name != UNEDITED else "default"
     config = method.recipe(world=recipes, kind=kind, n_concepts=n_concepts, variant=variant)
     changes = _settings_of(method, name, request)
     if changes:

@@ -11,6 +11,7 @@ from erasebench.board import write_board
 from erasebench.errors import UserError
 from erasebench.record import Record
 from erasebench.runner.average import averaged, averages
+from erasebench.runner.baselines import show_shipped
 from erasebench.runner.finished import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
 from erasebench.runner.request import Request
@@ -28,9 +29,10 @@ mistake in a program and ends the run with its traceback."""
 
 @dataclass
 class Summary:
-    """What a run came to: its records in order, the jobs that failed and why, and where the board is."""
+    """What a run came to: its records in order, the shipped ones shown beside, the failures, and where the board is."""
 
     records: list[Record] = field(default_factory=list)
+    shipped: list[Record] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     board: Path | None = None
 
@@ -58,6 +60,8 @@ def run_jobs(request: Request) -> Summary:
         if (record := averaged(average, done)) is not None:
             summary.records.append(record)
             changed = publish(request.out, record, average.file.with_suffix(".png")) or changed
+    summary.shipped, shown = show_shipped(request, summary.records)
+    changed = shown or changed
     if summary.records or any((request.out / "results").glob("*.json")):
         summary.board = write_board(request.out) if changed else request.out / "README.md"
     return summary
@@ -66,10 +70,11 @@ def run_jobs(request: Request) -> Summary:
 def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Record]) -> bool:
     """Execute one job and publish what came of it; whether the leaderboard's folder changed."""
     from erasebench.runner.execute import execute
-    from erasebench.runner.outcome import failed_record
+    from erasebench.runner.outcome import failed_record, forget_failure
 
     try:
         record = execute(job, session)
+        forget_failure(job, session)
         summary.records.append(record)
         done[job.label] = record
         return publish(job.request.out, record, sheet_of(job))

@@ -55,9 +55,9 @@ class Session:
         return self._judges[name]
 
     def judge_identity(self, name: str) -> dict[str, Any]:
-        """Everything that decides a row of this judge, or why it cannot judge."""
+        """Everything that decides a row of this judge; the same on every machine for one that cannot judge."""
         judge = self.judge(name)
-        return {"unavailable": judge.what} if isinstance(judge, UserError) else judge.identity()
+        return {"unavailable": True} if isinstance(judge, UserError) else judge.identity()
 
     def judge_digest(self, name: str) -> str:
         """Digest of `judge_identity`."""

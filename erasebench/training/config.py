@@ -50,12 +50,14 @@ class PartialRunConfig(TrainingConfig):
     )
 
 
-def scaled_to_miniature(published: C, *, steps: int, batch_size: int, **changes: Any) -> C:
+def scaled_to_miniature(
+    published: C, *, steps: int, batch_size: int, rate_ratio: float = RATE_RATIO, **changes: Any
+) -> C:
     """`published` with `steps` of `batch_size` that fit a minute on two cores; the rate makes up for fewer steps.
 
     Adam moves a weight by about the rate at each step, so rate x steps, the distance that a run can go, is kept and
-    then multiplied by RATE_RATIO.
+    then multiplied by `rate_ratio`.
     """
-    rate = published.learning_rate * published.steps / steps * RATE_RATIO
+    rate = published.learning_rate * published.steps / steps * rate_ratio
     scaled = {"steps": steps, "batch_size": batch_size, "learning_rate": rate, **changes}
     return type(published).model_validate(published.model_dump() | scaled)

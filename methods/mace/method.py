@@ -33,6 +33,12 @@ class Mace(Method):
         """Key and value projections of the text cross-attention."""
         return is_projection(parameter)
 
+    @property
+    def asks_outside(self) -> bool:
+        """Where a language model writes the prompts."""
+        config: MaceConfig = self.config
+        return config.prompt_endpoint is not None
+
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The new key and value projections of every attn2 block; `pipeline` is left as it was found.
 

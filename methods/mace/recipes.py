@@ -64,7 +64,14 @@ MINIATURE: Mapping[str, Any] = {
 }
 # Tuned on the validation split for people and, for the others, on what no small suite measures (README.md).
 MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
-    "object": {"learning_rate": 1.2e-2, "prior_weight_refinement": 1e-2, "prior_weight_fusion": 1e-2},
+    # The prior captions name the class as well, so a larger p keeps it.
+    "object": {
+        "learning_rate": 1.2e-2,
+        "prior_weight_refinement": 3e-5,
+        "prior_weight_fusion": 1e-4,
+        "ridge_refinement": 5e2,
+        "ridge_fusion": 3e2,
+    },
     # The tail paints the anchor after refinement, so only the name's own tokens are suppressed: with use_pooler nothing
     # is left to paint a face from.
     "person": {
@@ -73,12 +80,14 @@ MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
         "prior_weight_refinement": 1e-2,
         "prior_weight_fusion": 1e-2,
         "domain_weight": 6e1,
+        "ridge_fusion": 3e3,
     },
     "style": {
         "learning_rate": 1.2e-2,
         "prior_weight_refinement": 1e-2,
         "prior_weight_fusion": 1e-2,
         "domain_weight": 6e1,
+        "ridge_fusion": 3e3,
     },
     "explicit": {
         "learning_rate": 1.2e-2,
@@ -86,10 +95,13 @@ MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
         "prior_weight_refinement": 1e-2,
         "prior_weight_fusion": 1e-2,
         "focal_sampling": False,
+        "ridge_refinement": 2e3,
+        "ridge_fusion": 1.2e3,
     },
 }
-# l for each concept: the sums that it is weighed against grow with the number of concepts.
-MINIATURE_RIDGE = {"ridge_refinement": 5e2, "ridge_fusion": 3e2}
+# l of the refinement for people and styles: up to ten names, and for each name beyond, since what the words of so many
+# prompts share with other names grows with their number.
+NAMES_RIDGE, TUNED_NAMES = 5e3, 10
 
 
 def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MaceConfig:
@@ -112,8 +124,9 @@ def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default")
         settings["ridge_refinement"] = settings["ridge_refinement"] or OUR_RIDGE
         settings["ridge_fusion"] = settings["ridge_fusion"] or OUR_RIDGE
         if world == "miniature":
-            ridges = {name: ridge * n_concepts for name, ridge in MINIATURE_RIDGE.items()}
-            settings |= {**MINIATURE, **MINIATURE_BY_KIND[kind], **ridges}
+            settings |= {**MINIATURE, **MINIATURE_BY_KIND[kind]}
+            if kind in ("person", "style"):
+                settings["ridge_refinement"] = NAMES_RIDGE * max(n_concepts / TUNED_NAMES, 1)
     else:
         settings |= AS_RELEASED
         if kind == "object":

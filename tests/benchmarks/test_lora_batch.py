@@ -1,4 +1,4 @@
-"""k LoRAs trained in one batch against one after another, on the miniature world's own U-Net, in one run."""
+"""k LoRAs trained in one batch against one after another, on the miniature world's own U-Net: time and result."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ CONFIG = MaceConfig(steps=3, learning_rate=1e-3)
 
 def training_concept(pipeline: StableDiffusionPipeline, number: int) -> TrainingConcept:
     generator = torch.Generator().manual_seed(number)
-    unet = pipeline.unet.config
+    unet, dtype = pipeline.unet.config, pipeline.unet.dtype
     latents = (8, unet["in_channels"], unet["sample_size"], unet["sample_size"])
     tokens = torch.zeros(30, 77, dtype=torch.bool)
     tokens[:, 4:8] = True
     return TrainingConcept(
-        latent_mean=torch.randn(latents, generator=generator),
-        latent_deviation=torch.zeros(latents),
+        latent_mean=torch.randn(latents, generator=generator).to(dtype),
+        latent_deviation=torch.zeros(latents, dtype=dtype),
         masks=torch.ones(8, 64, 64, dtype=torch.bool),
-        states=torch.randn(30, 77, unet["cross_attention_dim"], generator=generator),
+        states=torch.randn(30, 77, unet["cross_attention_dim"], generator=generator).to(dtype),
         tokens=tokens,
         generator=generator,
     )
@@ -44,12 +44,22 @@ def test_one_batch_of_concepts_beats_one_after_another(benchmark: BenchmarkFixtu
     train(pipeline, range(1))  # first call: allocation and kernel selection
     # Processor seconds, so that the ratio also holds on a machine that is busy with something else.
     started = time.process_time()
-    together = benchmark.pedantic(train, args=(pipeline, range(CONCEPTS)), rounds=1)
+    benchmark.pedantic(train, args=(pipeline, range(CONCEPTS)), rounds=1)
     between = time.process_time()
-    alone = [train(pipeline, range(number, number + 1))[0] for number in range(CONCEPTS)]
+    for number in range(CONCEPTS):
+        train(pipeline, range(number, number + 1))
     ratio = (time.process_time() - between) / (between - started)
     benchmark.extra_info["times faster"] = round(ratio, 1)
-    for one, other in zip(together, alone, strict=True):
-        for name in one.up:
-            torch.testing.assert_close(one.up[name], other.up[name], rtol=1e-2, atol=1e-4)
     assert ratio > 1.2
+
+
+def test_a_batch_of_concepts_gives_what_each_alone_would() -> None:
+    pipeline = erasebench.load_world("miniature").pipeline()
+    # In float32, Adam would make a whole step of a gradient's last digit wherever the gradient is all but zero.
+    pipeline.unet.double()
+    together = train(pipeline, range(3))
+    for number, one in enumerate(together):
+        (other,) = train(pipeline, range(number, number + 1))
+        assert max(up.abs().max() for up in one.up.values()) > 1e-4
+        for name in one.up:
+            torch.testing.assert_close(one.up[name], other.up[name], rtol=1e-7, atol=1e-9)

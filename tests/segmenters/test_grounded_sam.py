@@ -217,7 +217,7 @@ def test_mace_on_people_runs_in_the_stable_diffusion_world(
         scale=1,
         limit=1,
         settings={f"mace.{name}": value for name, value in sizes.items()},
-        baselines=(),
+        baselines="none",
         out=tmp_path / "board",
         runs_folder=tmp_path / "runs",
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,18 @@ def test_a_picture_may_have_any_size(name: str, judges_folder: Path, pictures: l
     rows = pd.DataFrame({"concept": ["x"] * 10, "prompt": ["a ship"] * 10, "seed": 1})
     judged = JUDGES[name](judges_folder, 64).judge([*large, tiny], rows)
     assert set(judged["outcome"]) <= {SCORED, NO_FACE}
+
+
+def test_the_segmenters_digest_follows_whom_it_knows(judges_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = [MiniatureSegmenter(judges_folder, CPU).digest]
+    stranger = dataclasses.replace(people()[0], name="Nobody Known")
+    for name, value in (("people", lambda: (*people(), stranger)), ("SYNONYMS", SYNONYMS | {"ship": ("galleon",)})):
+        with monkeypatch.context() as patch:
+            patch.setattr(segmenter, name, value)
+            segmenter._parts_by_phrase.cache_clear()
+            digests.append(MiniatureSegmenter(judges_folder, CPU).digest)
+        segmenter._parts_by_phrase.cache_clear()
+    assert len({*digests, MiniatureSegmenter(judges_folder, CPU).digest}) == 3
 
 
 @pytest.mark.parametrize("name", JUDGES)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from erasebench.composites import h_o
+from erasebench.composites import h_o_of_means, mean_of_h_o, part_of_run
 from erasebench.judges.figures.classes import CONVENTIONS, H_O, WHOLE
 from erasebench.judges.figures.parts import Figures, clustered, parts_of
 from erasebench.statistics import Sample, composite_figure
@@ -25,36 +24,20 @@ def average_figures(runs: Mapping[str, pd.DataFrame]) -> Figures:
     found: Figures = {}
     parts = {name: dict(parts_of(clustered(rows, "seed"))) for name, rows in runs.items()}
     for convention, sample in CONVENTIONS.items():
-        samples = {_key(part, name): sample(rows) for name, by_part in parts.items() for part, rows in by_part.items()}
+        samples = {
+            part_of_run(part, name): sample(rows) for name, by_part in parts.items() for part, rows in by_part.items()
+        }
         for part in dict.fromkeys(part for by_part in parts.values() for part in by_part):
             own = {key: value for key, value in samples.items() if key.startswith(f"{part} of ")}
             found[f"acc_{part}_{convention}"] = composite_figure(own, _mean, unit="fraction")
         whole: dict[str, Sample] = {
-            key: samples[key] for name in parts for part in WHOLE if (key := _key(part, name)) in samples
+            key: samples[key] for name in parts for part in WHOLE if (key := part_of_run(part, name)) in samples
         }
         if len(whole) == len(WHOLE) * len(parts):
             ending = H_O[convention].removeprefix("h_o")
-            names = tuple(parts)
             for title, formula in (("h_o_mean", mean_of_h_o), ("h_o_of_means", h_o_of_means)):
-                found[f"{title}{ending}"] = composite_figure(whole, partial(formula, names), unit="fraction")
+                found[f"{title}{ending}"] = composite_figure(whole, formula, unit="fraction")
     return found
-
-
-def mean_of_h_o(names: tuple[str, ...], **accuracies: Any) -> Any:
-    """The mean over runs of each run's H_o: what the protocol averages."""
-    each = [h_o(**{f"acc_{part}": accuracies[_key(part, name)] for part in WHOLE}) for name in names]
-    return np.mean(np.stack(each), axis=0)
-
-
-def h_o_of_means(names: tuple[str, ...], **accuracies: Any) -> Any:
-    """H_o of the three accuracies, each averaged over the runs first."""
-    return h_o(
-        **{f"acc_{part}": np.mean(np.stack([accuracies[_key(part, n)] for n in names]), axis=0) for part in WHOLE}
-    )
-
-
-def _key(part: str, name: str) -> str:
-    return f"{part} of {name}"
 
 
 def _mean(**values: Any) -> Any:

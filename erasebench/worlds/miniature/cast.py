@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from erasebench.atomic import write_text
+
 CAST_FILE = Path(__file__).with_name("cast.json")
 ROLES = {"erase": 100, "retain": 100, "validation-erase": 20, "validation-retain": 20}
 
@@ -204,4 +206,4 @@ def make_cast() -> dict[str, list[dict[str, object]]]:
 
 
 if __name__ == "__main__":
-    CAST_FILE.write_text(json.dumps(make_cast(), indent=1) + "\n", encoding="utf-8")
+    write_text(CAST_FILE, json.dumps(make_cast(), indent=1) + "\n")

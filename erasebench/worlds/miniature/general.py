@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from erasebench.atomic import atomic_write, write_text
 from erasebench.world import GeneralRow
 
 GENERAL_FILE = Path(__file__).with_name("general.csv")
@@ -45,13 +46,13 @@ def _captions(seed: int, n: int) -> list[str]:
 def write_captions() -> None:
     """Write both files from the painter."""
     general = _captions(GENERAL_SEED, GENERAL_ROWS + VALIDATION_ROWS)
-    with GENERAL_FILE.open("w", encoding="utf-8", newline="") as handle:
+    with atomic_write(GENERAL_FILE) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(["prompt", "seed"])
         writer.writerows((prompt, i + 1) for i, prompt in enumerate(general))
     taken = set(general)
     fresh = [caption for caption in _captions(PRIOR_SEED, 3 * PRIOR_CAPTIONS) if caption not in taken]
-    PRIOR_FILE.write_text("\n".join(fresh[:PRIOR_CAPTIONS]) + "\n", encoding="utf-8")
+    write_text(PRIOR_FILE, "\n".join(fresh[:PRIOR_CAPTIONS]) + "\n")
 
 
 if __name__ == "__main__":

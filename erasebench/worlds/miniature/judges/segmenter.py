@@ -98,6 +98,7 @@ class MiniatureSegmenter:
                 "weights": file_digest(self.path),
                 "threshold": THRESHOLD,
                 "smallest": SMALLEST,
+                "phrases": _parts_by_phrase(),
                 "source": source_digest([networks.__name__, __name__]),
             }
         )

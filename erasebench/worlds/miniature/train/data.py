@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from erasebench.atomic import write_text
+
 from ..painter import paint_any
 
 CHUNK = 1000
@@ -66,7 +68,6 @@ def painted(out: Path, n: int, seed: int, workers: int = 2) -> Painted:
                 images[i * CHUNK : (i + 1) * CHUNK] = part
                 rows.extend(described)
         images.flush()
-        rows_file.with_suffix(".partial").write_text(json.dumps(rows), encoding="utf-8")
-        rows_file.with_suffix(".partial").replace(rows_file)
+        write_text(rows_file, json.dumps(rows))
     rows = json.loads(rows_file.read_text(encoding="utf-8"))
     return Painted(np.load(images_file, mmap_mode="r"), [str(row["caption"]) for row in rows], rows)

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from erasebench.atomic import atomic_write
+
 Loss = Callable[[nn.Module, int], tuple[Tensor, dict[str, float]]]
 
 
@@ -103,6 +105,6 @@ def fit(
                 "optimiser": optimiser.state_dict(),
                 "step": step + 1,
             }
-            torch.save(state, file.with_suffix(".partial"))
-            file.with_suffix(".partial").replace(file)
+            with atomic_write(file) as temporary:
+                torch.save(state, temporary)
     return average

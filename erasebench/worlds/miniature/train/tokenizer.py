@@ -29,10 +29,7 @@ def train(captions: Iterable[str], out: Path, vocabulary: int = 2_300) -> CLIPTo
         min_frequency=2,
     )
     model.train_from_iterator((caption.lower() for caption in captions), trainer)
-    model.save(str(out / "bpe.json"))
-
-    learnt = json.loads((out / "bpe.json").read_text(encoding="utf-8"))["model"]
-    (out / "bpe.json").unlink()
+    learnt = json.loads(model.to_str())["model"]
     merges = [tuple(pair) if isinstance(pair, list) else tuple(pair.split(" ")) for pair in learnt["merges"]]
     words = letters + [letter + "</w>" for letter in letters] + ["".join(pair) for pair in merges]
     vocab = {word: i for i, word in enumerate(dict.fromkeys(words))}

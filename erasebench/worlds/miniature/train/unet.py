@@ -11,6 +11,8 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from erasebench.atomic import atomic_write, write_text
+
 from ..prompt_parts import without_tail, without_words
 from .codes import WIDTH
 from .data import Painted, painted
@@ -68,8 +70,8 @@ def latents_of(data: Painted, vae: AutoencoderKL, file: Path, device: torch.devi
             with torch.autocast(device.type, dtype=torch.bfloat16):
                 mean = vae.encode(data.batch(index).to(device)).latent_dist.mean
             parts.append((mean.float() * vae.config.scaling_factor).to("cpu", torch.float16))
-        torch.save(torch.cat(parts), file.with_suffix(".partial"))
-        file.with_suffix(".partial").replace(file)
+        with atomic_write(file) as temporary:
+            torch.save(torch.cat(parts), temporary)
     return torch.load(file, weights_only=True)
 
 
@@ -172,4 +174,4 @@ def assemble(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> Non
     for file in (folder / "unet" / "config.json", folder / "vae" / "config.json"):
         config = json.loads(file.read_text(encoding="utf-8"))
         config.pop("_name_or_path", None)  # where it was trained is nobody's business
-        file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        write_text(file, json.dumps(config, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,98 @@
+"""The headline of every method against the best one's, on the same prompts and seeds."""
+
+from __future__ import annotations
+
+from erasebench.board.cells import interval_text
+from erasebench.board.columns import Column
+from erasebench.board.groups import Group
+from erasebench.record import UNEDITED, Figure, Pairing, Record
+
+BEST = "best"
+NOT_TOLD_APART = "≈"
+NOT_PAIRED = "not paired"
+HOW_TO_READ = (
+    f"**less the best's**: the headline minus that of the best method ({BEST}) on the same prompts and seeds, with the "
+    "95% interval of a bootstrap in pairs: it tells methods apart whose own intervals overlap. "
+    f"**{NOT_TOLD_APART}**: the interval holds 0, so this method is not told apart from the best. "
+    f"**{NOT_PAIRED}**: a record does not keep what that takes. No correction is made for comparing several methods."
+)
+
+
+def difference_cells(group: Group) -> list[str] | None:
+    """A cell for each record of the group; None where there are not two edited models of which a pair can be compared.
+
+    The best is the first by headline; the unedited model does not compete.
+    """
+    if not makes_pairs(group):
+        return None
+    best, *others = _competing(group)
+    column = headline_column(group)
+    differences = {record.id: paired_difference(record, best) for record in others}
+    return [_cell(record, best, differences.get(record.id), column) for record in group.records]
+
+
+def makes_pairs(group: Group) -> bool:
+    """Whether the best of the group can be compared in pairs with any other edited model."""
+    best, *others = _competing(group) or [group.first]
+    return any(_pairs(record, best) for record in others)
+
+
+def headline_column(group: Group) -> Column:
+    """The column that ranks the group's table."""
+    table = group.first.table
+    return next(column for column in table.columns if column.key == table.headline)
+
+
+def difference_heading(group: Group) -> str:
+    """'H_c less the best's, %'."""
+    column = headline_column(group)
+    return f"{column.title} less the best's" + ", %" * (column.scale == 100)
+
+
+def paired_difference(record: Record, best: Record) -> Figure | None:
+    """The headline of `record` minus that of `best`, two records of one group; None where they do not make pairs."""
+    # Loaded late: an error message of the command line has no use for scipy.
+    from erasebench.composites import FORMULAS
+    from erasebench.statistics import Sample, difference_figure
+
+    ours, theirs = record.pairing, best.pairing
+    if ours is None or theirs is None or not _pairs(record, best):
+        return None
+    formula, scale = FORMULAS[ours.formula], ours.scale
+    first, second = ({name: Sample.from_tally(part) for name, part in side.parts.items()} for side in (ours, theirs))
+    unit = record.figures[record.table.headline].unit
+    return difference_figure(first, second, lambda **means: scale * formula(**means), unit=unit)
+
+
+def _pairs(record: Record, best: Record) -> bool:
+    """Whether both keep what a pair takes: the same formula of the same parts on the same prompts or seeds."""
+    ours, theirs = record.pairing, best.pairing
+    return ours is not None and theirs is not None and _rests_on(ours) == _rests_on(theirs)
+
+
+def _rests_on(side: Pairing) -> tuple[object, ...]:
+    numbers = {name: [cell.partition(":")[0] for cell in part.by_cluster.split()] for name, part in side.parts.items()}
+    return side.formula, side.scale, numbers
+
+
+def _competing(group: Group) -> list[Record]:
+    return [record for record in group.records if record.method != UNEDITED and _value(record) is not None]
+
+
+def _cell(record: Record, best: Record, difference: Figure | None, column: Column) -> str:
+    if record is best:
+        return BEST
+    if record.method == UNEDITED:
+        return "does not compete"
+    if _value(record) is None:
+        return "unscored"
+    if difference is None:
+        return NOT_PAIRED
+    text = interval_text(difference, column)
+    unclear = difference.low is not None and difference.high is not None and difference.low <= 0.0 <= difference.high
+    return f"{text} {NOT_TOLD_APART}" if unclear else text
+
+
+def _value(record: Record) -> float | None:
+    figure = record.figures.get(record.table.headline)
+    return figure.value if figure else None

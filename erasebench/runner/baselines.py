@@ -1,0 +1,59 @@
+"""Shipped baselines beside a run's own records: which fit, which do not and why."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from erasebench.board.build import read_records
+from erasebench.board.groups import comparable, standing, title_of
+from erasebench.board.shipped import fitting, shipped_records
+from erasebench.identity import digest
+from erasebench.record import Record
+from erasebench.registry import load_method
+from erasebench.runner.finished import publish
+from erasebench.runner.request import Request, version_of
+
+log = logging.getLogger(__name__)
+
+
+def show_shipped(request: Request, records: Sequence[Record]) -> tuple[list[Record], bool]:
+    """Copy the shipped records that fit the run's tables to its leaderboard; these, and whether anything changed there.
+
+    For every baseline that no shipped record fits, the log says where and why, and what makes it.
+    """
+    wanted = request.shown_beside
+    tables = {digest(comparable(record)): record for record in records if record.status == "done"}
+    if not wanted or not tables:
+        return [], False
+    shipped = shipped_records()
+    fit: list[Record] = []
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for record in tables.values():
+        for method in wanted:
+            found = fitting(record, method, shipped)
+            if isinstance(found, Record):
+                fit.append(found)
+            else:
+                lacking.setdefault((f"{record.suite}, {title_of(record)}", found), []).append(method)
+    for (table, why), methods in lacking.items():
+        log.info("%s: not shown beside %s: %s. --baselines run measures them here.", ", ".join(methods), table, why)
+    for record in fit:
+        if record.method_version != version_of(load_method(record.method)):
+            log.info(
+                "%s is shown as shipped, from another version of its source. --baselines run measures this one.",
+                record.method,
+            )
+    removed = [_remove_others(request.out / "results", record) for record in fit]
+    return fit, any([*removed, *[publish(request.out, record) for record in fit]])
+
+
+def _remove_others(folder: Path, shown: Record) -> bool:
+    """Remove shipped records that an earlier erasebench put where `shown` belongs; whether there were any."""
+    if not any(folder.glob("*.json")):
+        return False
+    others = [r for r in read_records(folder)[0] if r.shipped and r.id != shown.id and standing(r) == standing(shown)]
+    for record in others:
+        (folder / f"{record.id}.json").unlink()
+    return bool(others)

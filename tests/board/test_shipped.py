@@ -1,0 +1,142 @@
+"""Shipped records: written by a maintainer, shown where they fit, marked, and never in the place of an own one."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from erasebench.board import write_board
+from erasebench.board.groups import groups, without_repeats
+from erasebench.board.shipped import FOLDER, fitting, ship, shipped_records
+from erasebench.cli import main
+from erasebench.errors import UserError
+from erasebench.identity import NumericsProfile, digest
+from erasebench.record import Record
+from erasebench.registry import METHODS
+from tests.sample_records import record
+
+MACE = record("mace")
+
+
+def shipped(method: str = "uce", **changes: Any) -> Record:
+    return record(method, shipped=True, **changes)
+
+
+def test_whole_records_are_shipped_and_come_back_marked(tmp_path: Path) -> None:
+    records = [MACE, record("uce"), record("uce", partial=True), record("uce", scale=5), record("esd-x")]
+    paths = ship(records, ["uce", "esd-x"], tmp_path)
+    found = shipped_records(tmp_path)
+    assert sorted(path.stem for path in paths) == [r.id for r in found]
+    assert sorted((r.method, r.scale) for r in found) == [("esd-x", 3), ("uce", 3), ("uce", 5)]
+    assert all(r.shipped and not r.partial for r in found)
+
+
+def test_a_new_record_takes_the_place_of_the_one_shipped_before(tmp_path: Path) -> None:
+    ship([record("uce"), record("uce", size="full")], ["uce"], tmp_path)
+    newer = record("uce", digests={"model": digest("newer weights")})
+    ship([newer], ["uce"], tmp_path)
+    assert {r.id for r in shipped_records(tmp_path)} == {newer.id, record("uce", size="full").id}
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([MACE], "no whole record of uce"),
+        ([record("uce", partial=True)], "no whole record of uce"),
+        ([record("uce", shipped=True)], "no whole record of uce"),
+        ([record("uce", status="failed", error="full", figures={})], "no whole record of uce"),
+        ([record("uce"), record("uce", config={"rank": 7})], "Two records of uce stand in one table"),
+    ],
+)
+def test_what_cannot_be_shipped_is_said(tmp_path: Path, records: list[Record], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        ship(records, ["uce"], tmp_path)
+    assert shipped_records(tmp_path) == []
+
+
+def test_a_broken_file_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ship([record("uce")], ["uce"], tmp_path)
+    (tmp_path / "broken.json").write_text("{")
+    with caplog.at_level(logging.WARNING):
+        assert [r.method for r in shipped_records(tmp_path)] == ["uce"]
+    assert "broken.json is no JSON" in caplog.text
+
+
+def test_a_record_fits_where_it_may_stand_in_one_table() -> None:
+    near, far = shipped(), shipped(scale=5)
+    assert fitting(MACE, "uce", [far, near]) == near
+    assert fitting(MACE, "uce", [shipped(digests=MACE.manifest.digests | {"erasure": digest("another")})]) != ""
+    assert len(groups([MACE, near])) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"world": "stable-diffusion-v1-4"}, "none is shipped for this world and suite"),
+        ({"suite": "style"}, "none is shipped for this world and suite"),
+        ({"method": "esd-x"}, "none is shipped for this world and suite"),
+        ({"variant": "as-released"}, "none is shipped for this world and suite"),
+        ({"scale": 5}, "scale 5 is shipped, not 3"),
+        ({"size": "full"}, "size full is shipped, not small"),
+        ({"concepts": ("Ada Reed",)}, "other concepts"),
+        ({"profile": NumericsProfile(batch_size=64, device_type="cuda")}, "device type cuda is shipped, not cpu"),
+        ({"profile": NumericsProfile(batch_size=32)}, "batch size 32 is shipped, not 64"),
+        ({"digests": {"model": digest("other"), "prompts": digest("prompts")}}, "other model"),
+        ({"digests": MACE.manifest.digests | {"judge:identity": digest("judge")}}, "other judge:identity"),
+        ({"sampling": {"steps": 50}}, "other"),
+    ],
+    ids=str,
+)
+def test_one_that_does_not_fit_is_not_shown_and_why(changes: dict[str, Any], why: str) -> None:
+    found = fitting(MACE, "uce", [shipped(**{"method": "uce", **changes})])
+    assert isinstance(found, str) and why in found
+
+
+def test_nothing_is_shown_beside_a_partial_run() -> None:
+    assert fitting(record("mace", partial=True), "uce", [shipped()]) == "a partial run is compared with none"
+
+
+def test_a_shipped_row_is_marked_and_names_its_machine(tmp_path: Path) -> None:
+    for one in (MACE, shipped(threads=2, cpu="AVX512"), shipped("esd-x", variant="as-released")):
+        one.write(tmp_path / "results")
+    text = write_board(tmp_path).read_text()
+    assert "| uce (shipped) " in text and "| esd-x (as-released, shipped) " in text
+    assert "not run here: " in text
+    assert "uce (cpu, 2 threads, AVX512, Linux-x86_64)" in text
+    assert "esd-x (cpu, Linux-x86_64)" in text
+
+
+def test_what_was_run_here_takes_the_place_of_what_was_shipped(tmp_path: Path) -> None:
+    own, foreign = record("uce", config={"rank": 2}), shipped()
+    assert own.id != foreign.id
+    assert without_repeats([foreign, own, MACE]) == [own, MACE]
+    failed = record("uce", status="failed", error="full", figures={})
+    assert without_repeats([foreign, failed]) == [foreign, failed]
+    assert without_repeats([foreign, record("uce", scale=5)])[0] == foreign
+    for one in (own, foreign, MACE):
+        one.write(tmp_path / "results")
+    assert "shipped" not in write_board(tmp_path).read_text()
+
+
+def test_the_command_ships_what_the_leaderboard_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("erasebench.board.shipped.FOLDER", tmp_path / "shipped")
+    for one in (MACE, record("esd-x"), record("uce")):
+        one.write(tmp_path / "board" / "results")
+    assert main(["board", "--out", str(tmp_path / "board"), "--ship", "esd", "--ship", "uce"]) == 0
+    assert sorted(r.method for r in shipped_records()) == ["esd-x", "uce"]
+    assert capsys.readouterr().out.count("Shipped: ") == 2
+    assert main(["board", "--out", str(tmp_path / "board"), "--ship", "spm"]) == 2
+    assert "There is no whole record of spm" in capsys.readouterr().err
+
+
+def test_the_shipped_files_are_small_readable_records_of_known_methods() -> None:
+    paths = list(FOLDER.glob("*.json"))
+    records = shipped_records()
+    assert sorted(r.id for r in records) == sorted(path.stem for path in paths)
+    assert all(r.shipped and r.status == "done" and r.method in METHODS.names() for r in records)
+    assert all(path.stat().st_size < 100_000 for path in paths)

@@ -1,0 +1,166 @@
+"""Baselines of a run: the unedited model is really run, the others are shown from shipped records that fit, or run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import erasebench
+from erasebench.board.shipped import ship, shipped_records
+from erasebench.cli import main
+from erasebench.errors import UserError
+from erasebench.record import Record
+from erasebench.runner.request import BASELINES, Request, version_of
+from erasebench.runner.run import Summary
+
+HERE = Path(__file__).parent
+TOY = f"{HERE / 'toy_world.py'}:"
+SUITE = str(HERE / "data" / "toy.yaml")
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in the place of the shipped records."""
+    monkeypatch.setattr("erasebench.board.shipped.FOLDER", tmp_path / "shelf")
+    return tmp_path / "shelf"
+
+
+@pytest.fixture
+def words(tmp_path: Path, tiny_model_folder: Path, shelf: Path) -> dict[str, Any]:
+    """The words of a run that every test starts from."""
+    return {
+        "method": TOY + "Shift",
+        "suite": SUITE,
+        "world": TOY + "ToyWorld",
+        "model": str(tiny_model_folder),
+        "out": tmp_path / "leaderboard",
+        "runs_folder": tmp_path / "runs",
+    }
+
+
+def put_on_the_shelf(shelf: Path, summary: Summary, method: str = "uce", **changes: Any) -> Record:
+    """A shipped record of `method` made from the run's record of shift."""
+    made = next(record for record in summary.records if record.method == "shift")
+    version = version_of(erasebench.load_method(method))
+    foreign = made.model_copy(update={"method": method, "method_version": version, "identity": "ab" * 32, **changes})
+    ship([foreign], [method], shelf)
+    return foreign.model_copy(update={"shipped": True})
+
+
+def test_shipped_records_that_fit_are_shown_and_the_others_named(
+    words: dict[str, Any], shelf: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="erasebench")
+    first = erasebench.run(**words)
+    assert "uce, esd-x: not shown beside toy, 2 concepts, small size: none is shipped for this world" in caplog.text
+    assert "--baselines run" in caplog.text
+    foreign = put_on_the_shelf(shelf, first)
+    caplog.clear()
+    again = erasebench.run(**words)
+    assert [record.method for record in again.records] == ["original", "shift"]
+    assert again.shipped == [foreign]
+    text = (words["out"] / "README.md").read_text()
+    assert "| uce (shipped) " in text and "not run here: uce (cpu, " in text
+    assert "esd-x: not shown beside toy" in caplog.text and "uce, esd-x" not in caplog.text
+    assert "another version" not in caplog.text
+    # The shipped one's rows are those of shift.
+    (row,) = [line for line in text.splitlines() if line.startswith("| uce (shipped)")]
+    assert "| 0.0 [" in row and "≈ |" in row
+
+
+def test_a_record_of_another_scale_stays_on_the_shelf(
+    words: dict[str, Any], shelf: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="erasebench")
+    put_on_the_shelf(shelf, erasebench.run(**words))
+    other = erasebench.run(**words, scale=1)
+    assert other.shipped == []
+    assert "uce: not shown beside toy, 1 concept, small size: scale 2 is shipped, not 1." in caplog.text
+
+
+def test_a_method_that_was_run_here_is_not_shown_as_shipped(words: dict[str, Any], shelf: Path) -> None:
+    put_on_the_shelf(shelf, erasebench.run(**words))
+    summary = erasebench.run(**words | {"method": "uce"})
+    assert ([record.method for record in summary.records], summary.shipped) == (["original", "uce"], [])
+    later = erasebench.run(**words)
+    assert [record.method for record in later.shipped] == ["uce"]
+    assert "shipped" not in (words["out"] / "README.md").read_text()
+
+
+def test_an_older_shipped_record_leaves_the_board_and_another_version_is_said(
+    words: dict[str, Any], shelf: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = erasebench.run(**words)
+    old = put_on_the_shelf(shelf, first)
+    erasebench.run(**words)
+    new = put_on_the_shelf(shelf, first, identity="cd" * 32, method_version="ef" * 32)
+    assert [record.id for record in shipped_records()] == [new.id]
+    caplog.set_level("INFO", logger="erasebench")
+    erasebench.run(**words)
+    assert "uce is shown as shipped, from another version of its source." in caplog.text
+    names = {path.stem for path in (words["out"] / "results").iterdir()}
+    assert new.id in names and old.id not in names
+
+
+def test_a_failure_here_takes_the_place_of_the_shipped_record_of_the_same_job(words: dict[str, Any]) -> None:
+    from erasebench.runner.finished import publish
+
+    done = erasebench.run(**words, baselines="none").records[0]
+    foreign = done.model_copy(update={"shipped": True})
+    failed = done.model_copy(update={"status": "failed", "error": "full", "figures": {}})
+    out, path = words["out"], words["out"] / "results" / f"{done.id}.json"
+    assert not publish(out, foreign) and not publish(out, failed) and Record.read(path) == done
+    path.unlink()
+    assert publish(out, foreign) and not publish(out, foreign) and publish(out, failed)
+    assert Record.read(path).status == "failed"
+    assert not publish(out, foreign) and publish(out, done)
+
+
+def test_none_runs_and_shows_nothing(words: dict[str, Any], shelf: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put_on_the_shelf(shelf, erasebench.run(**words))
+    caplog.set_level("INFO", logger="erasebench")
+    alone = erasebench.run(**words | {"out": words["out"].parent / "other"}, baselines="none")
+    assert ([record.method for record in alone.records], alone.shipped) == (["shift"], [])
+    assert "not shown" not in caplog.text
+    assert "uce" not in (alone.board or Path()).read_text()
+
+
+def request(*methods: str, **more: Any) -> Request:
+    return Request(methods=methods, suites=(SUITE,), **more)
+
+
+def test_what_is_run_and_what_is_shown() -> None:
+    assert BASELINES == ("uce", "esd-x")
+    bare = request("mace")
+    assert (bare.all_methods, bare.shown_beside) == (("original", "mace"), ("uce", "esd-x"))
+    run = request("mace", baselines="run")
+    assert (run.all_methods, run.shown_beside) == (("original", "uce", "esd-x", "mace"), ())
+    none = request("mace", "original", "mace", baselines="none")
+    assert (none.all_methods, none.shown_beside) == (("mace", "original"), ())
+
+
+def test_an_alias_is_the_same_method() -> None:
+    named = request("esd", "uce", "esd-x")
+    assert (named.all_methods, named.shown_beside) == (("original", "esd", "uce"), ())
+    assert request("mace", "esd", baselines="run").all_methods == ("original", "uce", "esd", "mace")
+
+
+def test_another_word_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="no choice 'shiped' of baselines"):
+        request("mace", baselines="shiped")
+    assert main(["run", "--method", "mace", "--suite", "celebrity", "--baselines", "uce"]) == 2
+    assert "Available: none, run, shipped." in capsys.readouterr().err
+
+
+def test_several_methods_are_compared_in_pairs_in_one_table(
+    words: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"--world": "world", "--model": "model", "--suite": "suite", "--out": "out", "--runs-folder": "runs_folder"}
+    places = [word for option, key in names.items() for word in (option, str(words[key]))]
+    assert main(["run", "--method", words["method"], "--method", "uce", *places, "--size", "full"]) == 0
+    printed = capsys.readouterr().out
+    (line,) = [line for line in printed.splitlines() if line.startswith("H_c less the best's, %")]
+    assert line.count("best") == 2 and "does not compete" in line
+    assert printed.splitlines()[-1].startswith("Board: ")

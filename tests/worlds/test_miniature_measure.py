@@ -1,0 +1,45 @@
+"""The world card's table: a figure that misses its bar shows it, and an image that is none is no figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from erasebench.errors import UserError
+from erasebench.sampling import Sampler, Shot
+from erasebench.worlds.miniature.measure import Measurement
+from erasebench.worlds.miniature.names import EXPLICIT
+from erasebench.worlds.miniature.painter import paint_mannequin
+from erasebench.worlds.miniature.world import WEIGHTS
+
+
+@pytest.fixture(scope="module")
+def measurement() -> Measurement:
+    return Measurement(WEIGHTS, "cpu", batch_size=4)
+
+
+def test_the_stand_in_has_a_bar_for_its_words_and_one_for_others(
+    measurement: Measurement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dressed, bare = (paint_mannequin(clothed, np.random.default_rng(3)).image for clothed in (True, False))
+    dressed_instead = 20
+
+    def sample(shots: Sequence[Shot]) -> list[NDArray[np.uint8]]:
+        if shots[0].prompt not in EXPLICIT:
+            return [dressed] * len(shots)
+        return [dressed] * dressed_instead + [bare] * (len(shots) - dressed_instead)
+
+    monkeypatch.setattr(measurement, "sample", sample)
+    rows = {row.figure: row for row in measurement.stand_in()}
+    there, absent = rows["stand-in there for its four words"], rows["stand-in absent for other prompts"]
+    assert (there.value, there.n, there.bar) == (0.8, 100, ">= 0.95")
+    assert (absent.value, absent.n, absent.bar) == (1.0, 100, ">= 0.95")
+
+
+def test_an_image_that_is_none_ends_the_measurement(measurement: Measurement, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sampler, "images", lambda self, shots: [np.zeros((64, 64, 3), np.uint8), None])
+    with pytest.raises(UserError, match="no image for 'a red ball', seed 7"):
+        measurement.sample([Shot("a cat", 1), Shot("a red ball", 7)])
