@@ -28,6 +28,10 @@ Encode = Callable[..., tuple[Any, Any]]
 """A pipeline's `encode_prompt`: (prompt states, negative prompt states)."""
 
 
+SHARED_SOURCES = ("erasebench.editing.adapters", "erasebench.editing.text_states")
+"""What changes share while they paint: their source decides pixels as their own does."""
+
+
 class SamplingChange(BaseModel, ABC):
     """A change of sampling: JSON-able settings, and tensors by name. A subclass sets `kind` and writes `applied_to`.
 
@@ -54,7 +58,7 @@ class SamplingChange(BaseModel, ABC):
     @property
     def identity(self) -> str:
         """Digest of the kind, the settings and the source that carries them out; the tensors are the erasure's."""
-        return digest([self.kind, self.settings, source_digest((__name__, type(self).__module__))])
+        return digest([self.kind, self.settings, source_digest((__name__, type(self).__module__, *SHARED_SOURCES))])
 
 
 def restored(kind: str, settings: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> SamplingChange:

@@ -59,11 +59,13 @@ def by_table(listing: Listing, path: Path, folder: Path) -> list[Entry]:
             told[_key(image.prompt), image.seed].append(image)
         if image.number is not None:
             numbered[image.number].append(image)
+    asked = {(_key(row.prompt), row.seed) for row in table.rows}
+    # "2 dogs play_9.png" is the picture of its own row before it is number 2 of the table.
+    owned = {image.file for key, images in told.items() if key in asked for image in images}
     entries, used = [], set()
     for at, row in enumerate(table.rows):
-        candidates = (
-            [listed[at]] if at in listed else told.get((_key(row.prompt), row.seed)) or numbered.get(row.row, [])
-        )
+        by_number = [image for image in numbered.get(row.row, []) if image.file not in owned]
+        candidates = [listed[at]] if at in listed else told.get((_key(row.prompt), row.seed)) or by_number
         chosen = _in_own_folder(candidates, row.group) if at in listed or at not in files else None
         if chosen is not None:
             used.add(chosen.file)

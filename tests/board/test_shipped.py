@@ -68,7 +68,8 @@ def test_a_broken_file_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogC
 def test_a_record_fits_where_it_may_stand_in_one_table() -> None:
     near, far = shipped(), shipped(scale=5)
     assert fitting(MACE, "uce", [far, near]) == near
-    assert fitting(MACE, "uce", [shipped(digests=MACE.manifest.digests | {"erasure": digest("another")})]) != ""
+    another = shipped(digests=MACE.manifest.digests | {"erasure": digest("another")})
+    assert fitting(MACE, "uce", [another]) == another
     assert len(groups([MACE, near])) == 1
 
 
@@ -139,4 +140,5 @@ def test_the_shipped_files_are_small_readable_records_of_known_methods() -> None
     records = shipped_records()
     assert sorted(r.id for r in records) == sorted(path.stem for path in paths)
     assert all(r.shipped and r.status == "done" and r.method in METHODS.names() for r in records)
+    assert {r.method for r in records if (r.suite, r.scale) == ("celebrity", 10)} == {"uce", "esd-x"}
     assert all(path.stat().st_size < 100_000 for path in paths)

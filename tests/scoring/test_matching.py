@@ -68,6 +68,13 @@ def test_a_number_at_the_beginning_is_the_row(tmp_path: Path) -> None:
     assert files == ["000000.png", "", "2_0.png", "5.png"]
 
 
+def test_a_number_never_takes_the_image_of_another_row(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "2 dogs play_9.png")
+    table = tmp_path / "rows.csv"
+    table.write_text("row,prompt,seed\n2,a cat,2\n9,2 dogs play,9\n")
+    assert [(file, seed) for file, _, _, seed, _ in _matched(folder, table)] == [("", 2), ("2 dogs play_9.png", 9)]
+
+
 def test_a_prompt_is_known_by_its_letters_whatever_the_sampler_made_of_the_rest(tmp_path: Path) -> None:
     folder = _folder(tmp_path, "A cat and_or a dog, quoted__4.png")
     (tmp_path / "table.csv").write_text('prompt,seed\n"A cat and/or a dog, ""quoted""?",4\n')
