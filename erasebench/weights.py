@@ -26,6 +26,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "erasebench"
 
 
+def looks_local(name: str) -> bool:
+    """Whether a name means a folder rather than a hub id ('owner/name')."""
+    path = Path(name).expanduser()
+    return path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1
+
+
 def weights_folder() -> Path:
     """Where the weights that erasebench does not ship are looked for: judges', segmenters'."""
     return cache_folder().absolute() / "weights"

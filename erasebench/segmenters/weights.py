@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from erasebench.errors import UserError
 from erasebench.identity import digest, source_digest
-from erasebench.weights import files_digest, hub_file
+from erasebench.weights import files_digest, hub_file, looks_local
 
 THRESHOLD = 0.3
 """Boxes of a lower score are no find (MACE's data preparation)."""
@@ -49,7 +49,7 @@ def locate(source: Source, folder: Path) -> Path:
     Nothing is downloaded. UserError with id, licence and command where the weights are in none of them.
     """
     chosen = os.environ.get(source.variable, "")
-    if chosen and _looks_local(chosen):
+    if chosen and looks_local(chosen):
         return _whole(Path(chosen).expanduser().absolute(), source)
     hub_id = chosen or source.hub_id
     own = folder / hub_id.rpartition("/")[2]
@@ -81,11 +81,6 @@ def grounded_sam_digest(detector: Path, masker: Path) -> str:
             "source": source_digest([__package__ or "erasebench.segmenters"]),
         }
     )
-
-
-def _looks_local(chosen: str) -> bool:
-    path = Path(chosen).expanduser()
-    return path.exists() or path.is_absolute() or chosen.startswith((".", "~")) or chosen.count("/") != 1
 
 
 def _whole(folder: Path, source: Source) -> Path:

@@ -13,7 +13,7 @@ from erasebench.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
 from erasebench.prompts.imports import load_import
 from erasebench.segmenters.weights import grounded_sam_digest, locate_both, read_files
-from erasebench.weights import check_reachable, files_digest, weights_folder
+from erasebench.weights import check_reachable, files_digest, looks_local, weights_folder
 from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, SizeName, World
 from erasebench.worlds.miniature.names import CLASSES, EXPLICIT, SYNONYMS
 
@@ -62,7 +62,7 @@ class StableDiffusionWorld(World):
     def __init__(self, model: str = HUB_ID) -> None:
         """`model`: a hub id or a folder in diffusers' format. UserError for a folder that is none."""
         self.model = model
-        if _looks_local(model):
+        if looks_local(model):
             _checked_folder(Path(model).expanduser())
 
     @classmethod
@@ -85,7 +85,7 @@ class StableDiffusionWorld(World):
     @cached_property
     def folder(self) -> Path:
         """The model's folder; a hub id is looked up in the local hub cache first, then downloaded."""
-        if _looks_local(self.model):
+        if looks_local(self.model):
             return _checked_folder(Path(self.model).expanduser())
         return _from_hub(self.model)
 
@@ -138,7 +138,7 @@ class StableDiffusionWorld(World):
                 locate_both(weights_folder())
             except UserError as error:
                 return error
-        if what == "model" and not _looks_local(self.model) and _cached(self.model) is None:
+        if what == "model" and not looks_local(self.model) and _cached(self.model) is None:
             what = f"The model {self.model} is not in the local hub cache (4 GB; licence: CreativeML Open RAIL-M)."
             return UserError(what, f"hf download {self.model} --local-dir FOLDER; then give --model FOLDER.")
         return None
@@ -157,11 +157,6 @@ class StableDiffusionWorld(World):
     def explicit_prompts(self) -> list[GeneralRow]:
         """I2P's prompts, as imported. UserError with the command where they have not been."""
         return load_import("i2p").rows
-
-
-def _looks_local(model: str) -> bool:
-    path = Path(model).expanduser()
-    return path.exists() or path.is_absolute() or model.startswith((".", "~")) or model.count("/") != 1
 
 
 def _checked_folder(folder: Path) -> Path:
