@@ -94,5 +94,5 @@ def _several(names: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _as_typed(value: Any) -> str:
-    """A setting as the command line would have it: None is null, a tuple is a list."""
-    return value if isinstance(value, str) else json.dumps(value)
+    """A setting as the command line would have it: None is null, a tuple is a list, a path its text."""
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Kind = Literal["object", "person", "style", "explicit"]
+EVERY_KIND: frozenset[Kind] = frozenset(get_args(Kind))
 
 
 class Concept(BaseModel):
@@ -34,14 +35,23 @@ class ErasureTask(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [concept.name for concept in self.concepts]
-        if len(set(names)) != len(names):
+        if len(set(self.names)) != len(self.names):
             raise ValueError("a concept is listed twice")
         if len({concept.kind for concept in self.concepts}) != 1:
             raise ValueError("concepts of different kinds in one task")
-        if both := set(names) & set(self.keep):
+        if both := set(self.names) & set(self.keep):
             raise ValueError(f"names both erased and kept: {sorted(both)}")
         return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is erased, in order."""
+        return tuple(concept.name for concept in self.concepts)
+
+    @property
+    def anchors(self) -> dict[str, str]:
+        """What each concept becomes, by its name."""
+        return {concept.name: concept.anchor for concept in self.concepts}
 
     @property
     def kind(self) -> Kind:

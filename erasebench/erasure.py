@@ -17,13 +17,14 @@ from safetensors.torch import load_file, save_file
 
 from erasebench.atomic import atomic_write, write_json
 from erasebench.errors import UserError
+from erasebench.export import RECORD_FILE as RECORD_FILE
+from erasebench.export import check_folder
 from erasebench.sampling_change import SamplingChange, restored
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
 WEIGHTS_FILE = "erasure.safetensors"
-RECORD_FILE = "erasure.json"
 COMPONENTS = ("unet", "text_encoder")
 SAMPLING = "sampling."
 """Prefix, in the weights file, of the tensors that belong to the change of sampling."""
@@ -115,16 +116,32 @@ class Erasure:
         UserError where `folder` already holds something else, and for a change of sampling: a folder holds weights
         alone, and without it diffusers would paint what was erased.
         """
-        if self.sampling is not None:
-            raise UserError(
-                f"This erasure changes how images are sampled ({self.sampling.kind}): no folder of weights holds that.",
-                "Sample with erasebench sample --erasure FOLDER; in Python: Erasure.load(FOLDER).applied_to(pipeline).",
-            )
-        if folder.exists() and any(folder.iterdir()) and not (folder / "model_index.json").is_file():
-            raise UserError(f"{folder} is not empty and holds no pipeline.", "Give another folder to export to.")
+        self._check_weights_alone()
+        check_folder(folder)
         with self.applied_to(pipeline):
             pipeline.save_pretrained(folder)
         write_json(folder / RECORD_FILE, self._description())
+
+    def export_tensors(self, file: Path) -> None:
+        """Write the changed weights alone as safetensors, float32, as UCE and ESD release theirs.
+
+        Keys are the U-Net's own parameter names; where the text encoder is edited too, all of them keep their prefix.
+        UserError for a change of sampling, as `export`, and where no weight is changed.
+        """
+        self._check_weights_alone()
+        if not self.tensors:
+            raise UserError("This erasure changes no weight, so there is none to write.", "Export a folder instead.")
+        unet = all(name.startswith("unet.") for name in self.tensors)
+        tensors = {name.removeprefix("unet.") if unet else name: value for name, value in self._stored().items()}
+        with atomic_write(file) as temporary:
+            save_file(tensors, temporary, metadata={"format": "pt"})
+
+    def _check_weights_alone(self) -> None:
+        if self.sampling is not None:
+            raise UserError(
+                f"This erasure changes how images are sampled ({self.sampling.kind}): no file of weights holds that.",
+                "Sample with erasebench sample --erasure FOLDER; in Python: Erasure.load(FOLDER).applied_to(pipeline).",
+            )
 
     def _parameters_of(self, pipeline: StableDiffusionPipeline) -> dict[str, torch.nn.Parameter]:
         known = {

@@ -32,16 +32,20 @@ class JudgeSettings(BaseModel):
     nudenet_counting: Literal["detections", "images"] = Field(default="detections", description="what is counted")
 
     @classmethod
-    def from_pairs(cls, pairs: Iterable[str]) -> Self:
-        """['nudenet_threshold=0.5'] and so on. UserError for a pair without '=', an unknown field or a wrong value."""
+    def from_pairs(cls, pairs: Iterable[str], **spelled_out: object) -> Self:
+        """['nudenet_threshold=0.5'] and so on, and settings given by options of their own (None: not given).
+
+        UserError for a pair without '=', an unknown field, a wrong value, or a field given twice, differently.
+        """
         values: dict[str, str] = {}
-        for pair in pairs:
+        for pair in (*pairs, *(f"{key}={value}" for key, value in spelled_out.items() if value is not None)):
             key, equals, value = pair.partition("=")
             if not equals:
                 raise UserError(f"--judge-set {pair} has no '='.", "Write e.g. --judge-set nudenet_threshold=0.5.")
             if key not in cls.model_fields:
                 raise UserError(f"The judges have no setting '{key}'.", did_you_mean(key, cls.model_fields))
-            values[key] = value
+            if values.setdefault(key, value) != value:
+                raise UserError(f"The judges' setting {key} is both {values[key]} and {value}.", "Give it once.")
         return cls.checked(**values)
 
     @classmethod

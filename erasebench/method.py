@@ -91,9 +91,17 @@ class Method(ABC):
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
         """The settings for a world, kind and number of concepts. UserError for an unknown variant."""
-        if variant != "default":
-            raise UserError(f"{cls.name} has no recipe '{variant}'.", did_you_mean(variant, ["default"]))
+        cls.check_variant(variant)
         return cls.Config()
+
+    @classmethod
+    def check_variant(cls, variant: str, *others: str, kind: Kind | None = None) -> None:
+        """UserError for a recipe that is neither 'default' nor one of `others`; `kind`: where those are its own."""
+        if variant not in ("default", *others):
+            where = "" if kind is None else f" for kind '{kind}'"
+            raise UserError(
+                f"{cls.name} has no recipe '{variant}'{where}.", did_you_mean(variant, ["default", *others])
+            )
 
     @classmethod
     def check_kind(cls, kind: Kind) -> None:

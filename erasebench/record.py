@@ -19,6 +19,7 @@ from pydantic import (
 
 from erasebench.atomic import write_json
 from erasebench.board.columns import FigureTable
+from erasebench.concepts import Kind
 from erasebench.errors import UserError
 from erasebench.identity import NumericsProfile
 
@@ -99,6 +100,33 @@ class Stage(_Part):
     peak_memory_bytes: int | None = Field(default=None, ge=0)
 
 
+class Edit(_Part):
+    """How large the edit is, in numbers that every method has; of an average, the mean over its runs.
+
+    A value is changed where it differs from the pipeline's own in the pipeline's dtype; a tensor where any value of it
+    is. All zero for the unedited model, and but for `sampling` and `bytes` for an edit that acts while sampling alone.
+    """
+
+    tensors: int = Field(ge=0, description="weight tensors changed")
+    values: int = Field(ge=0, description="weight values changed")
+    unet_share: FiniteFloat = Field(ge=0, le=1, description="of the U-Net's values, those changed")
+    text_encoder_share: FiniteFloat = Field(default=0.0, ge=0, le=1, description="of the text encoder's, those changed")
+    relative_change: FiniteFloat | None = Field(
+        ge=0,
+        description="||W' - W|| / ||W|| (Frobenius) over the tensors changed; None where that is no finite number",
+    )
+    sampling: str | None = Field(default=None, description="kind of the change of sampling; None for weights alone")
+    bytes: int = Field(ge=0, description="float32 tensors that carry the edit: those changed, and those of `sampling`")
+
+
+class Tuning(_Part):
+    """How many trials were made, on which split, before the method's settings for this kind were chosen; 0: untuned."""
+
+    split: str
+    trials: int = Field(ge=0)
+    kind: Kind
+
+
 class Manifest(_Part):
     """What decided the figures, and what they cost. `profile` holds device type, dtype, batch size and TF32.
 
@@ -148,6 +176,8 @@ class Record(_Part):
     partial: bool = Field(description="run under --limit: shown apart, never ranked")
     shipped: bool = Field(default=False, description="made elsewhere and shipped with erasebench, to be shown here")
     pairing: Pairing | None = Field(default=None, description="None where the headline cannot be compared in pairs")
+    edit: Edit | None = Field(default=None, description="None of a failed run, and in older records")
+    tuning: Tuning | None = Field(default=None, description="None unless run with settings that are tuned on a split")
 
     @model_validator(mode="after")
     def _failure_is_named(self) -> Self:

@@ -23,7 +23,7 @@ from erasebench.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     from erasebench.method import Method
     from erasebench.sampling_change import SamplingChange
-    from erasebench.world import World
+    from erasebench.world import SizeName, World
 
 T = TypeVar("T")
 
@@ -58,6 +58,18 @@ class Registry(Generic[T]):
         """All registered names, sorted."""
         return list(self._entries)
 
+    def aliases(self) -> dict[str, tuple[str, ...]]:
+        """Each registered thing once, by its own name, and the other names that it goes by; loads nothing with one."""
+        by_value: dict[str, list[str]] = {}
+        for name, entry in self._entries.items():
+            by_value.setdefault(entry.value, []).append(name)
+        found: dict[str, tuple[str, ...]] = {}
+        for names in by_value.values():
+            own = getattr(self.load(names[0]), "name", None) if len(names) > 1 else None
+            chosen = own if own in names else names[0]
+            found[chosen] = tuple(name for name in names if name != chosen)
+        return dict(sorted(found.items()))
+
     def load(self, name: str) -> T:
         """What is registered under `name`; UserError with the nearest name where nothing is."""
         return self._loader(self._entry(name))
@@ -77,7 +89,11 @@ def _describe(entry: EntryPoint) -> str:
 
 
 def _load_class(entry: EntryPoint) -> type:
-    loaded = entry.load()
+    try:
+        loaded = entry.load()
+    except (ImportError, AttributeError) as error:
+        what = f"{_describe(entry)} cannot be loaded: {type(error).__name__}: {error}."
+        raise UserError(what, "Mend or uninstall that package; doctor says what is installed.") from error
     if not isinstance(loaded, type):
         raise UserError(f"{_describe(entry)} is not a class.", "The entry point has to name a class: 'module:Class'.")
     return loaded
@@ -118,6 +134,18 @@ def load_world(name: str, model: str | None = None) -> World:
     from erasebench.world import World
 
     return _load(WORLDS, name, World).open(model)
+
+
+def world_of_size(size: SizeName) -> str:
+    """The world whose usual size this is, splits of another world apart. UserError where there are several or none."""
+    found = [
+        name for name in WORLDS.aliases() if (world := WORLDS.load(name)).default_size == size and world.recipes is None
+    ]
+    if len(found) != 1:
+        raise UserError(
+            f"{len(found)} worlds are usually of size {size}.", "Choose one with --world; erasebench list shows them."
+        )
+    return found[0]
 
 
 def _load(registry: Registry[type[T]], name: str, base: type) -> type[T]:

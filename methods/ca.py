@@ -1,15 +1,21 @@
-"""ca: Ablating Concepts in Text-to-Image Diffusion Models (Kumari et al., ICCV 2023, arXiv 2303.13516)."""
+"""ca: Ablating Concepts in Text-to-Image Diffusion Models (Kumari et al., ICCV 2023, arXiv 2303.13516).
+
+images <- the original model's, of the anchor in every template
+in each step:
+    c, x_t <- a concept at random, and a noised image of its anchor
+    minimise ||eps(x_t, template of c) - stopgrad eps(x_t, template of its anchor)||^2, plus a prior for nudity
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.editing.parameters import is_projection
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
+from erasebench.training.objectives import denoising_loss, substitution_loss
 
 if TYPE_CHECKING:
     import torch
@@ -18,8 +24,7 @@ if TYPE_CHECKING:
 
     from erasebench.erasure import Erasure
     from erasebench.training.images import NoisedImages
-
-    Eps = Callable[[Tensor, Tensor, Tensor], Tensor]
+    from erasebench.training.objectives import Eps
 
 
 class ConceptAblationConfig(TrainingConfig):
@@ -41,28 +46,25 @@ class ConceptAblationConfig(TrainingConfig):
 
 
 def ablation_loss(eps: Eps, x: NoisedImages, concept: Tensor, anchor: Tensor, prior_weight: float) -> Tensor:
-    """||eps(x_t, c) - stopgrad eps(x_t, anchor)||^2, the same network on both sides, plus the prior's denoising loss.
+    """||eps(x_t, c) - stopgrad eps(x_t, anchor)||^2, plus the prior's denoising loss under the anchor.
 
     `x`: noised images of the anchor; `concept`, `anchor`: text states [n, tokens, d] of the same prompts with either.
     """
-    predicted, target = eps(x.latents, x.timesteps, concept), eps(x.latents, x.timesteps, anchor)
-    loss = (predicted - target.detach()).square().mean()
-    if prior_weight > 0:
-        loss = loss + prior_weight * (target - x.noise).square().mean()
-    return loss
+    loss = substitution_loss(eps, x, concept, anchor)
+    return loss + prior_weight * denoising_loss(eps, x, anchor) if prior_weight > 0 else loss
 
 
 class ConceptAblation(Method):
     """Teaches the model to paint, under a concept's prompt, what it paints under the anchor's."""
 
     name: ClassVar[str] = "ca"
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = ConceptAblationConfig
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
         """The published settings for the kind; one run for all concepts, so `n_concepts` changes nothing."""
-        super().recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
+        cls.check_variant(variant)
         published = ConceptAblationConfig()
         if kind == "explicit":
             published = ConceptAblationConfig(steps=400, learning_rate=3.2e-5, weights="attention", prior_weight=1.0)
@@ -84,17 +86,16 @@ class ConceptAblation(Method):
         from erasebench.editing.tokens import fill
         from erasebench.erasure import Erasure
         from erasebench.templates import built_in_templates
-        from erasebench.training.images import Latents, painted
+        from erasebench.training.images import encoded, painted
         from erasebench.training.loop import fit
         from erasebench.training.tuning import tuned
 
         config: ConceptAblationConfig = self.config
-        # Nothing remembered: what a step encodes together must not depend on the steps before it, or resuming shows.
         text, templates = TextStates(pipeline, remembered=0), built_in_templates(task.kind)
-        anchors = list(dict.fromkeys(concept.anchor for concept in task.concepts))
+        anchors = list(dict.fromkeys(task.anchors.values()))
         # Image i of an anchor is of template i mod 30, and is trained on with that template.
         shown = [fill(templates[i % len(templates)], anchor) for anchor in anchors for i in range(config.n_images)]
-        images = Latents(pipeline, painted(shown, workspace, self.name))
+        images = encoded(pipeline, painted(shown, workspace, self.name))
 
         def loss(generator: torch.Generator) -> Tensor:
             concepts = torch.randint(len(task.concepts), (config.batch_size,), generator=generator).tolist()
@@ -112,5 +113,4 @@ class ConceptAblation(Method):
 
         with tuned(pipeline, self.touches) as model:
             losses = fit(model.parameters, loss, config, workspace, label=self.name)
-            anchored = {concept.name: concept.anchor for concept in task.concepts}
-            return Erasure(model.edit(), {"anchors": anchored, "images": len(images), "losses": losses})
+            return Erasure(model.edit(), {"anchors": task.anchors, "images": len(images), "losses": losses})

@@ -1,15 +1,20 @@
-"""ESD: Erasing Concepts from Diffusion Models (Gandikota et al., ICCV 2023, arXiv 2303.07345)."""
+"""ESD: Erasing Concepts from Diffusion Models (Gandikota et al., ICCV 2023, arXiv 2303.07345).
+
+in each step:
+    c, x_t <- a concept at random, and where a sampling run under its prompt stood when it was stopped at random
+    target <- eps_0(x_t, none) - eta (eps_0(x_t, c) - eps_0(x_t, none))       the original model, guided away from c
+    minimise ||eps(x_t, c) - target||^2 over the weights that the variant tunes
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from erasebench.concepts import ErasureTask, Kind
-from erasebench.editing.parameters import is_projection
-from erasebench.errors import UserError, did_you_mean
+from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.editing.parameters import is_cross_attention, is_projection
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
-from erasebench.training.config import PartialRunConfig, scaled_to_miniature
+from erasebench.training.config import MINIATURE_RUNS, PartialRunConfig, scaled_to_miniature
 
 if TYPE_CHECKING:
     import torch
@@ -36,29 +41,22 @@ class EsdConfig(PartialRunConfig):
     )
 
 
-def esd_target(eps0_none: Tensor, eps0_concept: Tensor, eta: float) -> Tensor:
-    """eps_0(x_t, none) - eta (eps_0(x_t, c) - eps_0(x_t, none)): the noise that guides away from the concept."""
-    return eps0_none - eta * (eps0_concept - eps0_none)
-
-
 class Esd(Method):
     """Teaches the model to predict, under a concept's prompt, what guides away from it; the subclasses say where."""
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = EsdConfig
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
         """'default': the first release's settings, scaled in the miniature; 'newer': the second release's."""
-        if variant not in ("default", "newer"):
-            raise UserError(f"{cls.name} has no recipe '{variant}'.", did_you_mean(variant, ["default", "newer"]))
+        cls.check_variant(variant, "newer")
         published = EsdConfig()
         if variant == "newer":
             published = EsdConfig(steps=200, learning_rate=5e-5, runs_by="original", unconditional_weights="newer")
         if world != "miniature":
             return published
-        # The world's own sampling, and a pool, since runs of their own would take most of the minute.
-        return scaled_to_miniature(published, steps=60, batch_size=8, ddim_steps=12, start_guidance=2.5, pooled_runs=32)
+        return scaled_to_miniature(published, steps=60, batch_size=8, **MINIATURE_RUNS)
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The tuned weights; each x_t is of one concept, drawn at random. Resumes; UserError as in fit."""
@@ -66,13 +64,15 @@ class Esd(Method):
 
         from erasebench.editing.text_states import TextStates
         from erasebench.erasure import Erasure
-        from erasebench.training.loop import fit, generator_of
+        from erasebench.training.loop import fit
+        from erasebench.training.objectives import guided_away
         from erasebench.training.partial_runs import PartialRuns
+        from erasebench.training.seeds import generator_of
         from erasebench.training.tuning import tuned
 
         config: EsdConfig = self.config
         text = TextStates(pipeline)
-        states, nothing = text.encode([concept.name for concept in task.concepts]), text.encode([""])
+        states, nothing = text.encode(task.names), text.encode([""])
         with tuned(pipeline, self.touches) as model:
             runs = PartialRuns(pipeline, states, nothing, config)
             draw = runs.source(model.eps, model.eps0, generator_of(workspace, "ESD: pooled runs"))
@@ -81,13 +81,13 @@ class Esd(Method):
                 concepts = torch.randint(len(states), (config.batch_size,), generator=generator)
                 latents, timesteps = draw(concepts, generator)
                 c, none = states[concepts], nothing.expand_as(states[concepts])
-                target = esd_target(
+                target = guided_away(
                     model.eps0(latents, timesteps, none), model.eps0(latents, timesteps, c), config.negative_guidance
                 )
                 return torch.nn.functional.mse_loss(model.eps(latents, timesteps, c), target)
 
             losses = fit(model.parameters, loss, config, workspace, label=self.name)
-            return Erasure(model.edit(), {"prompts": [concept.name for concept in task.concepts], "losses": losses})
+            return Erasure(model.edit(), {"prompts": list(task.names), "losses": losses})
 
 
 class EsdX(Esd):
@@ -97,7 +97,7 @@ class EsdX(Esd):
 
     def touches(self, parameter: str) -> bool:
         """Every parameter of attn2."""
-        return _is_attn2(parameter)
+        return is_cross_attention(parameter)
 
 
 class EsdXStrict(Esd):
@@ -117,13 +117,9 @@ class EsdU(Esd):
 
     def touches(self, parameter: str) -> bool:
         """The U-Net outside attn2, less what `unconditional_weights` leaves out."""
-        if not parameter.startswith("unet.") or _is_attn2(parameter):
+        if not parameter.startswith("unet.") or is_cross_attention(parameter):
             return False
         if self.config.unconditional_weights == "first-release":
             return not parameter.startswith(("unet.time_embedding.", "unet.conv_norm_out.", "unet.conv_out."))
         # Every module of the U-Net that has weights and is no norm is a Linear or a Conv.
         return "norm" not in parameter
-
-
-def _is_attn2(parameter: str) -> bool:
-    return parameter.startswith("unet.") and ".attn2." in parameter

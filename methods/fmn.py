@@ -1,11 +1,18 @@
-"""fmn: Forget-Me-Not (Zhang et al., CVPR workshops 2024, arXiv 2303.17591), attention re-steering."""
+"""fmn: Forget-Me-Not (Zhang et al., CVPR workshops 2024, arXiv 2303.17591), attention re-steering.
+
+images <- the original model's, of each concept; where asked for, the concept's words inverted on them
+in each step:
+    c, x_t <- a concept at random in a template, and a noised image of it
+    minimise ||what all pixels in all attn2 pay to the tokens of c||
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from erasebench.concepts import ErasureTask, Kind
-from erasebench.errors import UserError, did_you_mean
+from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.editing.parameters import is_cross_attention
+from erasebench.editing.tokens import fill, phrase_span, suppressed_positions
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
@@ -42,7 +49,8 @@ class ForgetMeNotConfig(TrainingConfig):
 def resteering_norm(maps: list[Tensor], tokens: Tensor) -> Tensor:
     """One norm for each sample, over the maps of all layers together: what any pixel pays to the marked tokens, [n].
 
-    `maps`: attention probabilities [n, heads, pixels, tokens] of each attn2; `tokens`: bool [n, tokens]. No mask.
+    `maps`: attention probabilities [n, heads, pixels, tokens] of each attn2; `tokens`: bool [n, tokens]. No mask, and
+    one norm; MACE sums a norm for each map, inside the concept's mask (mace/attention_loss.py).
     """
     squares = [(attention * tokens[:, None, None, :]).square().flatten(1).sum(dim=1) for attention in maps]
     total: Tensor = sum(squares[1:], squares[0])
@@ -53,14 +61,13 @@ class ForgetMeNot(Method):
     """Lowers the attention that images of a concept pay to the concept's tokens."""
 
     name: ClassVar[str] = "fmn"
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = ForgetMeNotConfig
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
         """35 steps for each concept, in the miniature as many as fit a minute; 'inverted': the names inverted first."""
-        if variant not in ("default", "inverted"):
-            raise UserError(f"{cls.name} has no recipe '{variant}'.", did_you_mean(variant, ["default", "inverted"]))
+        cls.check_variant(variant, "inverted")
         published = ForgetMeNotConfig(steps=35 * n_concepts, inversion_steps=500 if variant == "inverted" else 0)
         if world != "miniature":
             return published
@@ -68,33 +75,31 @@ class ForgetMeNot(Method):
 
     def touches(self, parameter: str) -> bool:
         """The U-Net, or its attn2."""
-        return parameter.startswith("unet.") and (self.config.weights == "unet" or ".attn2." in parameter)
+        return parameter.startswith("unet.") if self.config.weights == "unet" else is_cross_attention(parameter)
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The tuned weights; each sample is of one concept, drawn at random. Resumes; UserError as in fit."""
         import torch
 
         from erasebench.editing.cross_attention import recorded_attention
-        from erasebench.editing.text_states import TextStates
-        from erasebench.editing.tokens import end_of_text, fill, phrase_span
         from erasebench.erasure import Erasure
         from erasebench.templates import built_in_templates, data_prompt
-        from erasebench.training.images import Latents, painted
+        from erasebench.training.images import encoded, painted
         from erasebench.training.inversion import InvertedPhrases
         from erasebench.training.loop import fit
+        from erasebench.training.objectives import denoising_loss
         from erasebench.training.tuning import frozen, tuned
 
         config: ForgetMeNotConfig = self.config
-        text, templates = TextStates(pipeline), built_in_templates(task.kind)
-        names = [concept.name for concept in task.concepts]
+        tokenizer, templates = pipeline.tokenizer, built_in_templates(task.kind)
+        names = task.names
         shown = [data_prompt(task.kind, name) for name in names for _ in range(config.n_images)]
-        images = Latents(pipeline, painted(shown, workspace, self.name))
+        images = encoded(pipeline, painted(shown, workspace, self.name))
 
         def draw(generator: torch.Generator) -> tuple[NoisedImages, list[tuple[str, str]]]:
-            chosen = torch.randint(len(images), (config.batch_size,), generator=generator)
+            chosen, x = images.drawn(config.batch_size, generator)
             said = torch.randint(len(templates), (config.batch_size,), generator=generator)
-            filled = [(templates[i], names[j // config.n_images]) for i, j in zip(said, chosen.tolist(), strict=True)]
-            return images.noised(chosen, generator), filled
+            return x, [(templates[i], names[j // config.n_images]) for i, j in zip(said, chosen, strict=True)]
 
         inverted = InvertedPhrases(pipeline, names)
         if config.inversion_steps > 0:
@@ -103,17 +108,10 @@ class ForgetMeNot(Method):
 
             def denoising(generator: torch.Generator) -> Tensor:
                 x, filled = draw(generator)
-                return (unet.eps(x.latents, x.timesteps, inverted.states(filled)) - x.noise).square().mean()
+                return denoising_loss(unet.eps, x, inverted.states(filled))
 
             with frozen(pipeline) as unet:
                 fit(inverted.vectors, denoising, inverting, workspace, label=f"{self.name}, inversion", run="inversion")
-
-        def suppressed(template: str, name: str) -> Tensor:
-            tokens = torch.zeros(text.context, dtype=torch.bool)
-            tokens[list(phrase_span(text.tokenizer, template, name))] = True
-            if config.use_pooler:
-                tokens[end_of_text(text.tokenizer, fill(template, name)) :] = True
-            return tokens
 
         def loss(generator: torch.Generator) -> Tensor:
             x, filled = draw(generator)
@@ -122,7 +120,11 @@ class ForgetMeNot(Method):
             maps: list[Tensor] = []
             with recorded_attention(model.unet, lambda _, probabilities: maps.append(probabilities)):
                 model.eps(x.latents, x.timesteps, states)
-            return resteering_norm(maps, torch.stack([suppressed(*pair) for pair in filled]).to(states.device)).mean()
+            tokens = [
+                suppressed_positions(tokenizer, fill(*pair), phrase_span(tokenizer, *pair), config.use_pooler)
+                for pair in filled
+            ]
+            return resteering_norm(maps, torch.tensor(tokens, device=states.device)).mean()
 
         with tuned(pipeline, self.touches) as model:
             losses = fit(model.parameters, loss, config, workspace, label=self.name)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.errors import UserError
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.sampling_change import Encode, SamplingChange, packed_phrases, require_guidance, watched_prompts
@@ -56,12 +56,12 @@ class NegativePrompting(Method):
     """Samples with the names of all concepts as negative prompt."""
 
     name: ClassVar[str] = "np"
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = MethodConfig
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """No changed weight. UserError for a name longer than the text encoder's context."""
         from erasebench.erasure import Erasure
 
-        phrases = packed_phrases(pipeline.tokenizer, tuple(concept.name for concept in task.concepts))
+        phrases = packed_phrases(pipeline.tokenizer, task.names)
         return Erasure(record={"negative_prompts": list(phrases)}, sampling=NegativePrompt(phrases=phrases))

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.editing.config import ClosedFormConfig
 from erasebench.editing.parameters import is_projection
-from erasebench.errors import UserError, did_you_mean
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 
@@ -33,7 +33,7 @@ RELEASE: Release = "older"
 EMPTY = RELEASED_ANCHOR[RELEASE]
 
 
-class ReceConfig(MethodConfig):
+class ReceConfig(ClosedFormConfig):
     """Settings in the order of the algorithm: UCE's edit, then the epochs."""
 
     uce_ridge: float = identity_field(0.5, "l of UCE's edit", source="UCE's released code", ge=0)
@@ -55,11 +55,6 @@ class ReceConfig(MethodConfig):
     preserve_scale: float = identity_field(
         0.1, "s, weight of the empty prompt in an epoch's edit", source="released runs", ge=0
     )
-    allow_ill_conditioned: bool = identity_field(
-        False, "Go on where a solve is singular or ill-conditioned; its condition number is recorded", source="ours"
-    )
-    # Batch shapes change results in the last digits, so this is part of the identity.
-    text_batch_size: int = identity_field(64, "Prompts encoded at a time", source="ours", unit="prompts", ge=1)
 
 
 # Nobody published settings for people; a name is learnt like an artist's, so theirs are those of styles.
@@ -76,15 +71,13 @@ class Rece(Method):
     """UCE, then again and again: derive the embedding that still yields the concept, and erase that too."""
 
     name: ClassVar[str] = "rece"
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = ReceConfig
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> ReceConfig:
         """The released settings of a kind, in every world; 'hard-objects': those for objects that UCE leaves behind."""
-        variants = ["default", HARD_OBJECTS] if kind == "object" else ["default"]
-        if variant not in variants:
-            raise UserError(f"rece has no recipe '{variant}' for kind '{kind}'.", did_you_mean(variant, variants))
+        cls.check_variant(variant, *([HARD_OBJECTS] if kind == "object" else []), kind=kind)
         hard = {"regularisation": 1e-3} if variant == HARD_OBJECTS else {}
         return ReceConfig(**{**PUBLISHED[kind], **hard})
 
@@ -108,7 +101,7 @@ class Rece(Method):
         conditions = {"uce": condition}
 
         answers = output_gram(pipeline.unet, device)
-        concepts = text.encode([concept.name for concept in task.concepts]).to(device)
+        concepts = text.encode(task.names).to(device)
         empty = text.encode([EMPTY])[0].to(device)
         for epoch in range(1, config.epochs + 1):
             derived = derived_states(concepts, answers, transfer, config)

@@ -1,15 +1,22 @@
-"""salun: SalUn, saliency unlearning (Fan et al., ICLR 2024, arXiv 2310.12508)."""
+"""salun: SalUn, saliency unlearning (Fan et al., ICLR 2024, arXiv 2310.12508).
+
+images <- the original model's, of the concepts (x) and of what is to remain (y)
+mask <- the half of the weights with the largest gradient of the guided denoising loss, summed over all x
+in each step, over the masked weights alone:
+    minimise ||eps(x_t, c) - stopgrad eps(x_t, anchor of c)||^2 + w ||eps(y_t, its prompt) - noise||^2
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
+from erasebench.training.objectives import denoising_loss, guided, substitution_loss
 
 if TYPE_CHECKING:
     import torch
@@ -19,9 +26,8 @@ if TYPE_CHECKING:
     from erasebench.editing.text_states import TextStates
     from erasebench.erasure import Erasure
     from erasebench.training.images import Latents, NoisedImages
+    from erasebench.training.objectives import Eps
     from erasebench.training.tuning import TunedUnet
-
-    Eps = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class SalUnConfig(TrainingConfig):
@@ -48,7 +54,7 @@ class Shown(NamedTuple):
 def mask_loss(eps: Eps, x: NoisedImages, concept: Tensor, nothing: Tensor, guidance: float) -> Tensor:
     """-MSE of the guided prediction (1 + g) eps(x_t, c) - g eps(x_t, none) to the noise that is in x_t."""
     with_concept, without = eps(x.latents, x.timesteps, concept), eps(x.latents, x.timesteps, nothing)
-    return -(((1 + guidance) * with_concept - guidance * without) - x.noise).square().mean()
+    return -(guided(without, with_concept, 1 + guidance) - x.noise).square().mean()
 
 
 def saliency_mask(gradients: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -61,23 +67,17 @@ def saliency_mask(gradients: Mapping[str, Tensor], share: float) -> dict[str, Te
     return {name: gradient.abs() > threshold.to(gradient.device) for name, gradient in gradients.items()}
 
 
-def unlearning_loss(eps: Eps, x: NoisedImages, concept: Tensor, substitute: Tensor) -> Tensor:
-    """||eps(x_t, c) - stopgrad eps(x_t, substitute)||^2 on images of the concept."""
-    target = eps(x.latents, x.timesteps, substitute).detach()
-    return (eps(x.latents, x.timesteps, concept) - target).square().mean()
-
-
 class SalUn(Method):
     """Tunes the weights that matter most for a concept, and those alone, towards its anchor."""
 
     name: ClassVar[str] = "salun"
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = SalUnConfig
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
         """The release's settings for the kind; in the miniature at least one image of each concept."""
-        super().recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
+        cls.check_variant(variant)
         published = SalUnConfig(remain_weight=0.1 if kind == "explicit" else 0.5)
         if world != "miniature":
             return published
@@ -91,25 +91,24 @@ class SalUn(Method):
         """The tuned weights. The mask is computed anew by a resumed run, with the same bits; UserError as in fit."""
         from erasebench.editing.text_states import TextStates
         from erasebench.erasure import Erasure
-        from erasebench.training.images import Latents, painted
+        from erasebench.training.images import encoded, painted
         from erasebench.training.loop import fit
         from erasebench.training.tuning import tuned
 
         config: SalUnConfig = self.config
-        # Nothing remembered: what a step encodes together must not depend on the steps before it, or resuming shows.
         text = TextStates(pipeline, remembered=0)
         forget, remain = _to_forget(task, config.n_images), _to_remain(task, config.n_images)
-        forgotten = Latents(pipeline, painted([shown.prompt for shown in forget], workspace, f"{self.name}, forget"))
-        remaining = Latents(pipeline, painted([shown.prompt for shown in remain], workspace, f"{self.name}, remain"))
+        forgotten = encoded(pipeline, painted([shown.prompt for shown in forget], workspace, f"{self.name}, forget"))
+        remaining = encoded(pipeline, painted([shown.prompt for shown in remain], workspace, f"{self.name}, remain"))
 
         def loss(generator: torch.Generator) -> Tensor:
-            chosen, x = _batch(forgotten, config.batch_size, generator)
-            kept, y = _batch(remaining, config.batch_size, generator)
+            chosen, x = forgotten.drawn(config.batch_size, generator)
+            kept, y = remaining.drawn(config.batch_size, generator)
             concept = text.encode([forget[i].prompt for i in chosen])
             substitute = text.encode([forget[i].substitute for i in chosen])
-            prediction = model.eps(y.latents, y.timesteps, text.encode([remain[i].prompt for i in kept]))
-            remaining_loss = (prediction - y.noise).square().mean()
-            return unlearning_loss(model.eps, x, concept, substitute) + config.remain_weight * remaining_loss
+            forgetting = substitution_loss(model.eps, x, concept, substitute)
+            remaining_loss = denoising_loss(model.eps, y, text.encode([remain[i].prompt for i in kept]))
+            return forgetting + config.remain_weight * remaining_loss
 
         with tuned(pipeline, self.touches) as model:
             masks = saliency_mask(
@@ -117,8 +116,7 @@ class SalUn(Method):
             )
             losses = fit(model.parameters, loss, config, workspace, label=self.name, masks=masks)
             tuned_share = sum(int(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
-            anchors = {concept.name: concept.anchor for concept in task.concepts}
-            return Erasure(model.edit(), {"anchors": anchors, "tuned_share": tuned_share, "losses": losses})
+            return Erasure(model.edit(), {"anchors": task.anchors, "tuned_share": tuned_share, "losses": losses})
 
 
 def _to_forget(task: ErasureTask, count: int) -> list[Shown]:
@@ -137,18 +135,11 @@ def _to_remain(task: ErasureTask, count: int) -> list[Shown]:
     from erasebench.templates import built_in_templates
 
     templates = built_in_templates(task.kind)
-    names = task.keep or (() if task.prior_captions else tuple(concept.anchor for concept in task.concepts))
+    names = task.keep or (() if task.prior_captions else tuple(task.anchors.values()))
     shown = [fill(templates[i % len(templates)], name) for i, name in enumerate(names)]
     turns = zip_longest(shown, task.prior_captions)
     prompts = [prompt for turn in turns for prompt in turn if prompt is not None]
     return [Shown(prompt, prompt) for prompt in (prompts[i % len(prompts)] for i in range(count))]
-
-
-def _batch(images: Latents, size: int, generator: torch.Generator) -> tuple[list[int], NoisedImages]:
-    import torch
-
-    chosen = torch.randint(len(images), (size,), generator=generator)
-    return chosen.tolist(), images.noised(chosen, generator)
 
 
 def _summed_gradients(
@@ -157,7 +148,8 @@ def _summed_gradients(
     """The gradient of the forget loss at the original weights, summed over all images to forget."""
     import torch
 
-    from erasebench.training.loop import generator_of, reproducible
+    from erasebench.training.loop import reproducible
+    from erasebench.training.seeds import generator_of
 
     nothing = text.encode([""])
     with reproducible(workspace.device), workspace.progress(len(images), "salun: saliency") as progress:

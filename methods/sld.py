@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.sampling_change import Encode, SamplingChange, packed_phrases, require_guidance, watched_prompts
@@ -118,21 +118,21 @@ class SafetyGuidance(SamplingChange):
 class Sld(Method):
     """Steers away from the phrase made of all names; the subclasses are the paper's presets."""
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = SldConfig
     preset: ClassVar[Mapping[str, float]]
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
         """The preset, the same in every world: warm-up and momentum follow the world's steps by themselves."""
-        super().recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
+        cls.check_variant(variant)
         return SldConfig(**cls.preset)
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """No changed weight. UserError for a name longer than the text encoder's context."""
         from erasebench.erasure import Erasure
 
-        phrases = packed_phrases(pipeline.tokenizer, tuple(concept.name for concept in task.concepts))
+        phrases = packed_phrases(pipeline.tokenizer, task.names)
         return Erasure(
             record={"unsafe_phrases": list(phrases)}, sampling=SafetyGuidance(phrases=phrases, config=self.config)
         )

@@ -1,4 +1,10 @@
-"""SPM: One-dimensional Adapter to Rule Them All (Lyu et al., CVPR 2024, arXiv 2312.16145), semi-permeable membranes."""
+"""SPM: One-dimensional Adapter to Rule Them All (Lyu et al., CVPR 2024, arXiv 2312.16145), semi-permeable membranes.
+
+in each step, for a concept c with anchor n and far prompts f, over c's membrane alone:
+    minimise ||eps(x_t, c) - [eps_0(x_t, n) - eta (eps_0(x_t, c) - eps_0(x_t, n))]||^2
+             + w mean over f of ||eps(x_t, f) - eps_0(x_t, f)||^2
+while sampling: c's membrane is as open as the prompt is near c
+"""
 
 from __future__ import annotations
 
@@ -7,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from erasebench.concepts import Concept, ErasureTask, Kind
+from erasebench.concepts import EVERY_KIND, Concept, ErasureTask, Kind
 from erasebench.errors import UserError
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.sampling_change import Encode, SamplingChange, watched_prompts
-from erasebench.training.config import PartialRunConfig, scaled_to_miniature
+from erasebench.training.config import MINIATURE_RUNS, PartialRunConfig, scaled_to_miniature
 
 if TYPE_CHECKING:
     import torch
@@ -46,11 +52,6 @@ class SpmConfig(PartialRunConfig):
         "for text encoders that find all prompts alike",
         source="ours",
     )
-
-
-def spm_target(eps0_anchor: Tensor, eps0_concept: Tensor, eta: float) -> Tensor:
-    """eps_n - eta (eps_c - eps_n): the anchor's noise, and away from the concept's."""
-    return eps0_anchor - eta * (eps0_concept - eps0_anchor)
 
 
 def random_states(target: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -136,7 +137,7 @@ class Spm(Method):
     """Trains a rank-1 membrane for each concept on every Linear and Conv of the transformer blocks."""
 
     name: ClassVar[str] = "spm"
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = SpmConfig
 
     @classmethod
@@ -145,7 +146,7 @@ class Spm(Method):
 
         A membrane for each concept has a price for each: from 70 concepts on the minute is exceeded, at ten steps each.
         """
-        super().recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
+        cls.check_variant(variant)
         if world != "miniature":
             return SpmConfig()
         # Adapters start at nothing in any model, so no rate ratio; a short run cannot afford the release's anchoring.
@@ -154,9 +155,7 @@ class Spm(Method):
             steps=min(240, max(10, 700 // n_concepts)),
             batch_size=10,
             rate_ratio=1.0,
-            ddim_steps=12,
-            start_guidance=2.5,
-            pooled_runs=32,
+            **MINIATURE_RUNS,
             anchoring_weight=1.0,
             anchoring_states=1,
             gate_floor="prior",
@@ -173,13 +172,12 @@ class Spm(Method):
         groups = [task.concepts[i : i + config.batch_size] for i in range(0, len(task.concepts), config.batch_size)]
         trained = [self._train(pipeline, text, group, workspace, f"group-{i}") for i, group in enumerate(groups)]
         change = GatedAdapters(
-            concepts=tuple(concept.name for concept in task.concepts),
+            concepts=task.names,
             floors=_floors(text, task, config),
             rank=config.rank,
             tensors=joined([weights for weights, _ in trained]),
         )
-        anchors = {concept.name: concept.anchor for concept in task.concepts}
-        return Erasure(record={"anchors": anchors, "losses": [losses for _, losses in trained]}, sampling=change)
+        return Erasure(record={"anchors": task.anchors, "losses": [losses for _, losses in trained]}, sampling=change)
 
     def _train(
         self,
@@ -193,8 +191,10 @@ class Spm(Method):
         import torch
 
         from erasebench.editing.adapters import adapted, fresh_adapters
-        from erasebench.training.loop import fit, generator_of
+        from erasebench.training.loop import fit
+        from erasebench.training.objectives import guided_away
         from erasebench.training.partial_runs import PartialRuns
+        from erasebench.training.seeds import generator_of
         from erasebench.training.tuning import frozen
 
         config: SpmConfig = self.config
@@ -219,7 +219,7 @@ class Spm(Method):
 
             def loss(generator: torch.Generator) -> Tensor:
                 x, t = draw(torch.arange(len(concepts)), generator)
-                target = spm_target(unet.eps0(x, t, anchors), unet.eps0(x, t, states), config.negative_guidance)
+                target = guided_away(unet.eps0(x, t, anchors), unet.eps0(x, t, states), config.negative_guidance)
                 erasing = (eps_spm(x, t, states) - target).square().flatten(1).mean(dim=1)
                 # Copies of the batch one after the other, concept by concept in each, as the gates' rows are.
                 m = config.anchoring_states
@@ -242,8 +242,7 @@ class Spm(Method):
 
 
 def _floors(text: TextStates, task: ErasureTask, config: SpmConfig) -> tuple[float, ...]:
-    names = [concept.name for concept in task.concepts]
     if config.gate_floor == "none" or not task.prior_captions:
-        return (0.0,) * len(names)
-    near = cosines(text.encode(task.prior_captions[:FLOOR_CAPTIONS]), text.encode(names))
+        return (0.0,) * len(task.concepts)
+    near = cosines(text.encode(task.prior_captions[:FLOOR_CAPTIONS]), text.encode(task.names))
     return tuple(min(value, 0.999) for value in near.amax(dim=0).tolist())

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from erasebench.concepts import Concept, ErasureTask, Kind
+from erasebench.concepts import EVERY_KIND, Concept, ErasureTask, Kind
+from erasebench.editing.config import ClosedFormConfig
 from erasebench.editing.parameters import is_projection
 from erasebench.editing.tokens import PLACEHOLDER, phrase_span
-from erasebench.errors import UserError, did_you_mean
+from erasebench.errors import UserError
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 
@@ -35,7 +36,7 @@ RELEASED_ANCHOR: dict[Release, str] = {"newer": "", "older": " "}
 NEWER_STYLE_ANCHOR = "art"
 
 
-class UceConfig(MethodConfig):
+class UceConfig(ClosedFormConfig):
     """Settings of the closed form; the defaults are the newer release's."""
 
     release: Release = identity_field(
@@ -59,25 +60,19 @@ class UceConfig(MethodConfig):
         ge=0,
     )
     ridge: float = identity_field(0.5, "l, weight of staying near the original weights", source="released code", ge=0)
-    allow_ill_conditioned: bool = identity_field(
-        False, "Go on where the solve is singular or ill-conditioned; its condition number is recorded", source="ours"
-    )
-    # Batch shapes change results in the last digits, so this is part of the identity.
-    text_batch_size: int = identity_field(64, "Prompts encoded at a time", source="ours", unit="prompts", ge=1)
 
 
 class Uce(Method):
     """Send the concept's tokens to the anchor's in every key and value projection; one closed form, no training."""
 
     name: ClassVar[str] = "uce"
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = UceConfig
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> UceConfig:
         """'default' is the newer release, 'older' the older one; the same for every world, kind and number."""
-        if variant not in ("default", "older"):
-            raise UserError(f"uce has no recipe '{variant}'.", did_you_mean(variant, ["default", "older"]))
+        cls.check_variant(variant, "older")
         return UceConfig(release="older" if variant == "older" else "newer")
 
     def touches(self, parameter: str) -> bool:

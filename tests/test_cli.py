@@ -27,7 +27,10 @@ MISTAKES = [
     ([*RUN, "--size", "ful"], "There is no size 'ful'.\nDid you mean 'full'?"),
     ([*RUN, "--device", "gpu"], "There is no device 'gpu'.\n"),
     ([*RUN, "--scale", "ten"], "Invalid value for"),
-    (["run", "--method", "mace"], "Missing option"),
+    (["run", "--method", "mace"], "Missing: --suite.\n"),
+    (["run", "--plan", "/nonexistent.yaml"], "The plan /nonexistent.yaml cannot be read"),
+    ([*RUN, "--plan", "p.yaml"], "--plan says what --method, --suite would.\n"),
+    (["tune", "--trials", "/nonexistent.yaml"], "The trials /nonexistent.yaml cannot be read"),
     (["rum"], "No such command 'rum'."),
     (["run", "--metod", "mace"], "No such option: --metod"),
     (["board", "--out", "/nonexistent-board"], "There is no record in /nonexistent-board/results.\n"),
@@ -84,6 +87,9 @@ def test_list_shows_what_is_installed(capsys: pytest.CaptureFixture[str]) -> Non
     printed = capsys.readouterr().out
     for name in ("mace", "original", "celebrity", "miniature", "stable-diffusion-v1-4"):
         assert name in printed
+    (line,) = (line for line in printed.splitlines() if "EsdX " in line)
+    assert line.split()[:2] == ["method", "esd-x"]
+    assert line.endswith("alias: esd")
 
 
 def test_list_explains_every_setting_of_a_method(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,3 +25,10 @@ def test_a_task_that_contradicts_itself_is_refused(fields: dict[str, object], me
 
 def test_a_task_has_the_kind_of_its_concepts() -> None:
     assert ErasureTask(concepts=(ANN,)).kind == "person"
+
+
+def test_names_and_anchors_keep_the_order_of_the_concepts() -> None:
+    task = ErasureTask(concepts=(ANN, Concept(name="Al Ash", kind="person", anchor="a man")))
+    assert task.names == ("Ann Ash", "Al Ash")
+    assert list(task.anchors.items()) == [("Ann Ash", "a person"), ("Al Ash", "a man")]
+    assert set(task.model_dump()) == {"concepts", "keep", "prior_captions"}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from safetensors.torch import load_file
 
 from erasebench.erasure import RECORD_FILE, WEIGHTS_FILE, Erasure
 from erasebench.errors import UserError
@@ -119,6 +120,28 @@ def test_the_export_paints_the_same_in_plain_diffusers(
     plain = StableDiffusionPipeline.from_pretrained(tmp_path / "edited")
     theirs = list(Sampler(plain, settings, profile).images(shots))
     assert all(np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def test_an_export_takes_the_place_of_an_earlier_one(
+    tmp_path: Path, pipeline: StableDiffusionPipeline, erasure: Erasure
+) -> None:
+    Erasure().export(pipeline, tmp_path / "edited")
+    erasure.export(pipeline, tmp_path / "edited")
+    plain = StableDiffusionPipeline.from_pretrained(tmp_path / "edited")
+    assert torch.equal(weights(plain)[KEY], erasure.tensors[KEY])
+
+
+def test_a_file_of_changed_weights_names_them_as_the_releases_do(
+    tmp_path: Path, pipeline: StableDiffusionPipeline, erasure: Erasure
+) -> None:
+    erasure.export_tensors(tmp_path / "both.safetensors")
+    assert set(load_file(tmp_path / "both.safetensors")) == {KEY, TEXT_KEY}
+    Erasure({KEY: erasure.tensors[KEY]}).export_tensors(tmp_path / "unet.safetensors")
+    (values,) = (written := load_file(tmp_path / "unet.safetensors")).values()
+    assert set(written) == {KEY.removeprefix("unet.")}
+    assert torch.equal(values, erasure.tensors[KEY])
+    with pytest.raises(UserError, match="changes no weight"):
+        Erasure().export_tensors(tmp_path / "none.safetensors")
 
 
 def test_an_export_overwrites_nothing_else(tmp_path: Path, pipeline: StableDiffusionPipeline, erasure: Erasure) -> None:

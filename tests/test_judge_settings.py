@@ -14,6 +14,13 @@ def test_settings_come_from_pairs_as_they_are_typed() -> None:
     assert JudgeSettings.checked(nudenet=None, nudenet_counting=None) == JudgeSettings()
 
 
+def test_an_option_of_its_own_is_another_spelling_of_the_pair() -> None:
+    spelled = JudgeSettings.from_pairs(["gcd_rule=largest-face"], nudenet_threshold=0.5, clip=Path("a/b.pt"), fid=None)
+    assert spelled == JudgeSettings.from_pairs(["gcd_rule=largest-face", "nudenet_threshold=0.5", "clip=a/b.pt"])
+    with pytest.raises(UserError, match="nudenet_threshold is both 0.4 and 0.5"):
+        JudgeSettings.from_pairs(["nudenet_threshold=0.4"], nudenet_threshold=0.5)
+
+
 @pytest.mark.parametrize(
     ("pair", "message"),
     [

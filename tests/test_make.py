@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
+from safetensors.torch import load_file
 
 from erasebench.cli import main
 from erasebench.erasure import Erasure
@@ -40,6 +44,53 @@ def test_an_erasure_is_exported_and_samples_as_itself(
     assert files(tmp_path / "one") == files(tmp_path / "two") != files(tmp_path / "unedited")
     assert Erasure.load(Path(printed["Erasure"])).record["found"] == 2
     assert isinstance(StableDiffusionPipeline.from_pretrained(printed["Pipeline"]), StableDiffusionPipeline)
+
+
+def test_the_changed_weights_alone_are_exported_as_a_file(
+    tmp_path: Path, tiny_model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = ["--model", str(tiny_model_folder), "--runs-folder", str(tmp_path / "runs")]
+    file = tmp_path / "new" / "edit.safetensors"
+    shift = f"{HERE / 'toy_world.py'}:Shift"
+    assert main(["erase", "--method", shift, *TOY, *places, "--export", str(file)]) == 0
+    printed = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    erasure = Erasure.load(Path(printed["Erasure"]))
+    written = load_file(printed["Weights"])
+    assert {f"unet.{name}" for name in written} == set(erasure.tensors)
+    assert all(torch.equal(value, erasure.tensors[f"unet.{name}"]) for name, value in written.items())
+
+
+def test_where_to_export_is_looked_at_before_any_training(
+    tmp_path: Path, tiny_model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "there.safetensors").write_text("mine")
+    base = shutil.copytree(tiny_model_folder, tmp_path / "base")
+
+    def full_disk(**_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for place, message in {
+        "full": "full is not empty and holds no earlier export.",
+        "base": "base is not empty and holds no earlier export.",
+        "file": "file is a file.",
+        "there.safetensors": "there.safetensors is there already.",
+        "file/below": "file/below cannot be written to: Not a directory.",
+        "file/edit.safetensors": "file cannot be written to: ",
+        "deep/read-only": "read-only cannot be written to: Read-only file system.",
+    }.items():
+        words = [*TOY, "--model", str(base), "--runs-folder", str(tmp_path / "runs")]
+        with monkeypatch.context() as patch:
+            if place == "deep/read-only":
+                patch.setattr("tempfile.TemporaryFile", full_disk)
+            method = f"{HERE / 'toy_world.py'}:Shift"
+            assert main(["erase", "--method", method, *words, "--export", str(tmp_path / place)]) == 2
+        printed = capsys.readouterr()
+        assert message in printed.err and len(printed.err.splitlines()) == 2
+        assert not (tmp_path / "runs").exists(), "nothing was begun"
+    assert not (tmp_path / "deep").exists()
 
 
 def test_processes_share_a_table_and_change_no_pixel(

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from erasebench.errors import UserError
-from erasebench.record import Figure, Record
+from erasebench.record import Edit, Figure, Record, Tuning
 from tests.sample_records import fraction, record, unscored
 
 
@@ -92,3 +92,21 @@ def test_a_field_of_the_wrong_type_is_named_by_its_place(tmp_path: Path) -> None
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.json cannot be read: No such file"):
         Record.read(tmp_path / "gone.json")
+
+
+def test_the_parts_that_came_later_are_written_read_and_missing_in_older_records(tmp_path: Path) -> None:
+    edit = Edit(tensors=2, values=9, unet_share=0.01, relative_change=0.5, sampling="negative-prompt", bytes=36)
+    tuning = Tuning(split="miniature-validation", trials=4, kind="person")
+    made = record(edit=edit, tuning=tuning)
+    path = made.write(tmp_path)
+    assert Record.read(path) == made
+    data = json.loads(path.read_text())
+    del data["edit"], data["tuning"]
+    path.write_text(json.dumps(data))
+    assert (Record.read(path).edit, Record.read(path).tuning) == (None, None)
+
+
+@pytest.mark.parametrize("wrong", [{"unet_share": 1.1}, {"values": -1}, {"relative_change": float("nan")}])
+def test_an_edit_of_an_impossible_size_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Edit.model_validate({"tensors": 1, "values": 1, "unet_share": 0.1, "relative_change": 0.1, "bytes": 4} | wrong)

@@ -8,7 +8,7 @@ import pytest
 
 from erasebench import registry
 from erasebench.errors import UserError
-from erasebench.registry import METHODS, SUITES, WORLDS, Registry, load_method, load_world
+from erasebench.registry import METHODS, SUITES, WORLDS, Registry, load_method, load_world, world_of_size
 
 
 def entries(monkeypatch: pytest.MonkeyPatch, *pairs: tuple[str, str]) -> Registry[str]:
@@ -35,6 +35,41 @@ def test_two_packages_with_one_name_are_both_named(monkeypatch: pytest.MonkeyPat
 
 def test_the_same_entry_found_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert entries(monkeypatch, ("mace", "one:A"), ("mace", "one:A")).names() == ["mace"]
+
+
+def test_two_names_of_one_thing_are_its_own_and_an_alias(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        EntryPoint(name, value, "test.group") for name, value in (("esd", "a:X"), ("esd-x", "a:X"), ("uce", "b:Y"))
+    ]
+    monkeypatch.setattr(registry, "entry_points", lambda group: found)
+
+    class Named:
+        name = "esd-x"
+
+    loaded: list[str] = []
+    things = Registry("thing", "test.group", lambda entry: loaded.append(entry.name) or Named)
+    assert things.aliases() == {"esd-x": ("esd",), "uce": ()}
+    assert loaded == ["esd"], "what has one name is not loaded"
+
+
+def test_names_of_what_has_none_of_its_own_are_the_first_and_aliases(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert entries(monkeypatch, ("b", "one:A"), ("a", "one:A")).aliases() == {"a": ("b",)}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("no_such_package.method:Method", "cannot be loaded: ModuleNotFoundError: No module named 'no_such_package'"),
+        ("erasebench.methods.original:Orignal", "cannot be loaded: AttributeError: .*Orignal"),
+        ("erasebench.errors:did_you_mean", "is not a class"),
+    ],
+)
+def test_a_package_that_does_not_hold_what_it_registers_is_named(
+    monkeypatch: pytest.MonkeyPatch, value: str, message: str
+) -> None:
+    monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("theirs", value, group)])
+    with pytest.raises(UserError, match=message):
+        Registry("method", "test.group", registry._load_class).load("theirs")
 
 
 def test_an_unknown_name_gets_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +117,16 @@ def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path, text: str, m
     with pytest.raises(UserError, match=message):
         load_method(f"{tmp_path / 'mine.py'}:Mine")
     assert "erasebench_file_mine" not in sys.modules
+
+
+def test_a_world_is_found_by_its_usual_size_but_no_split_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (world_of_size("full"), world_of_size("small")) == ("stable-diffusion-v1-4", "miniature")
+    other = EntryPoint("another", "erasebench.worlds.stable_diffusion:StableDiffusionWorld", WORLDS.group)
+    monkeypatch.setitem(WORLDS._entries, "another", other)
+    assert world_of_size("full") == "stable-diffusion-v1-4"
+    monkeypatch.setitem(WORLDS._entries, "third", EntryPoint("third", "tests.toy_world:ToyWorld", WORLDS.group))
+    with pytest.raises(UserError, match="2 worlds are usually of size small"):
+        world_of_size("small")
 
 
 def test_a_world_that_brings_its_own_model_takes_no_other() -> None:

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from erasebench.atomic import is_temporary, write_text
+from erasebench.board.html import html_page
 from erasebench.board.markdown import page
 from erasebench.errors import UserError
 from erasebench.record import Record
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 def build(out: Path) -> Path:
     """Write `out`/README.md from `out`/results/*.json and return its path; the same records give the same bytes.
 
+    `out`/index.html shows the same in a browser.
+
     Contact sheets lie beside as `out`/sheets/<record id>.png and are linked where there is one. A record that cannot be
     read is named on the page and in the log, and its file left alone. UserError where there is no record file at all.
     """
@@ -24,7 +27,9 @@ def build(out: Path) -> Path:
         log.warning("%s", what)
     sheets = {record.id for record in records if sheet_path(out, record).is_file()}
     readme = out / "README.md"
-    write_text(readme, page(records, unreadable, sheets))
+    markdown = page(records, unreadable, sheets)
+    write_text(readme, markdown)
+    write_text(out / "index.html", html_page(markdown))
     return readme
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from erasebench.board.against_published import against_published
 from erasebench.board.cells import figure_cell, seconds_cell
+from erasebench.board.costs import how_to_read
 from erasebench.board.groups import Group, groups, labels_of, title_of, without_repeats
 from erasebench.board.pairs import HOW_TO_READ as PAIRS
 from erasebench.board.pairs import makes_pairs
@@ -30,7 +32,6 @@ HOW_TO_READ = (
         "overlapping intervals do not mean equal. The unedited model does not compete."
     ),
     "**unscored (reason)**: nothing could be scored; it is neither zero nor good. **n of N**: some images were not.",
-    "**seconds**, **peak memory**: all stages on the machine that the record names; compare them on one machine only.",
 )
 
 
@@ -69,6 +70,7 @@ def _ranked(group: Group, sheets: Collection[str]) -> list[str]:
     title = f"### {group.first.world}: {group.title}"
     blocks = [title, measured_table(group), _shipped(group.records), _setting(group.first), _no_intervals(group)]
     pictured = [(label, r) for label, r in zip(group.labels, group.records, strict=True) if r.id in sheets]
+    blocks.append(against_published(group))
     if pictured:
         # The best method's pictures are shown, the others linked, so that the page stays one page.
         shown = next(((label, r) for label, r in pictured if r.method != UNEDITED), pictured[0])
@@ -150,6 +152,7 @@ def _guide(tables: Sequence[Group]) -> str:
         *resampled,
         *([PAIRS] if any(map(makes_pairs, tables)) else []),
         *HOW_TO_READ,
+        *how_to_read(tables),
         *(f"**{world}**: {text}" for world, text in sorted(about.items())),
     ]
     return "\n".join(f"- {line}" for line in lines)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-from erasebench.board.cells import figure_rows, memory_cell, seconds_cell
+from erasebench.board.cells import figure_rows
+from erasebench.board.costs import cost_columns
 from erasebench.board.groups import Group, groups, without_repeats
 from erasebench.board.pairs import difference_cells, difference_heading
 from erasebench.record import UNEDITED, Record
@@ -26,21 +27,15 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, lef
 
 
 def measured_table(group: Group) -> str:
-    """A group's table: method, concepts, the suite's figures (bold where clearly best), seconds, peak memory.
+    """A group's table: method, concepts, the suite's figures (bold where clearly best), what the method cost.
 
     After the headline stands its difference from the best method's, where pairs of records can be compared.
     """
-    columns = figure_columns(group, bold=True)
-    headers = ["method", "concepts", *(heading for heading, _ in columns), "seconds", "peak memory, GB"]
+    columns = figure_columns(group, bold=True) + cost_columns(group)
+    headers = ["method", "concepts", *(heading for heading, _ in columns)]
     by_record = zip(*(cells for _, cells in columns), strict=True)
     rows = [
-        [
-            label,
-            _concepts(record),
-            *cells,
-            seconds_cell(record.seconds),
-            memory_cell(record.peak_memory_bytes),
-        ]
+        [label, _concepts(record), *cells]
         for label, record, cells in zip(group.labels, group.records, by_record, strict=True)
     ]
     return markdown_table(headers, rows, left=1)
@@ -51,14 +46,8 @@ def terminal_table(records: Iterable[Record]) -> str:
     done = [record for record in without_repeats(records) if record.status == "done"]
     blocks = []
     for group in groups(done):
-        lines = [[heading, *cells] for heading, cells in figure_columns(group, bold=False)]
-        lines.append(["seconds", *(seconds_cell(record.seconds) for record in group.records)])
-        lines.append(
-            [
-                "peak memory, GB",
-                *(memory_cell(record.peak_memory_bytes) for record in group.records),
-            ]
-        )
+        columns = figure_columns(group, bold=False) + cost_columns(group)
+        lines = [[heading, *cells] for heading, cells in columns]
         title = f"{group.first.suite} on {group.first.world}: {group.title}"
         table = tabulate(lines, headers=["", *group.labels], tablefmt="simple", disable_numparse=True)
         blocks.append(f"{title}\n\n{table}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from erasebench.cli import inspect, make, new_method, prompts, run, score
+from erasebench.cli import inspect, make, new_method, prompts, run, score, tune
 from erasebench.errors import UserError
 
 # The bases that typer's errors share, whichever of its versions is installed and wherever it keeps click.
@@ -34,6 +34,7 @@ app.command("board")(inspect.board)
 app.command("list")(inspect.list_)
 app.command("doctor")(inspect.doctor)
 app.command("new-method")(new_method.new_method)
+app.command("tune")(tune.tune)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

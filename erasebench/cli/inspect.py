@@ -43,8 +43,12 @@ def list_(
         print(_settings_table(method))
         return
     registries: tuple[Registry[Any], ...] = (METHODS, SUITES, WORLDS)
-    rows = [(registry.noun, name, registry.origin(name)) for registry in registries for name in registry.names()]
-    print(tabulate(rows, headers=("", "name", "from"), tablefmt="simple"))
+    rows = [
+        (registry.noun, name, registry.origin(name), f"alias: {', '.join(others)}" if others else "")
+        for registry in registries
+        for name, others in registry.aliases().items()
+    ]
+    print(tabulate(rows, headers=("", "name", "from", ""), tablefmt="simple"))
 
 
 def doctor(

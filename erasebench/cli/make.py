@@ -17,7 +17,14 @@ from erasebench.errors import UserError
 def erase(
     method: Annotated[str, typer.Option("--method", help="A method, or path/to/file.py:Class.")],
     suite: Annotated[str, typer.Option("--suite", help="The suite whose names are erased.")],
-    export: Annotated[Path, typer.Option("--export", help="Folder to write the edited pipeline to, for diffusers.")],
+    export: Annotated[
+        Path,
+        typer.Option(
+            "--export",
+            metavar="FOLDER|FILE.safetensors",
+            help="Where the edited model goes: a folder that diffusers loads, or a file of the changed weights alone.",
+        ),
+    ],
     world: options.World = "miniature",
     model: options.Model = None,
     scale: options.Scale = None,
@@ -29,8 +36,11 @@ def erase(
     runs_folder: options.RunsFolder = Path("runs"),
 ) -> None:
     """Train an erasure and export the edited model; a run of the same job uses it afterwards."""
+    from erasebench.export import TENSORS, check_destination
     from erasebench.runner.job import plan
     from erasebench.runner.request import Request
+
+    check_destination(export)
 
     request = Request(
         methods=(method,),
@@ -59,8 +69,12 @@ def erase(
     with _failing_as(job.label), folder.locked():
         erasure, _ = stages.erase(job, session, folder)
     print(f"Erasure: {folder.erasure}")
-    erasure.export(session.pipeline, export)
-    print(f"Pipeline: {export}")
+    if export.suffix == TENSORS:
+        erasure.export_tensors(export)
+        print(f"Weights: {export}")
+    else:
+        erasure.export(session.pipeline, export)
+        print(f"Pipeline: {export}")
 
 
 def sample(

@@ -23,6 +23,10 @@ Settings = Annotated[
 ]
 Recipe = Annotated[str, typer.Option("--recipe", help="A named recipe of the methods, e.g. as-released.")]
 Limit = Annotated[int | None, typer.Option("--limit", help="At most this many images of each group; not ranked.")]
+JudgeSet = Annotated[
+    list[str] | None,
+    typer.Option("--judge-set", metavar="SETTING=VALUE", help="A judge's setting or weights; may be repeated."),
+]
 RunsFolder = Annotated[Path, typer.Option("--runs-folder", help="Where everything that is made is kept.")]
 
 

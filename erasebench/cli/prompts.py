@@ -18,8 +18,6 @@ app = typer.Typer(
 imports = typer.Typer(help="Check prompts and keep them in the user's data folder.", no_args_is_help=True)
 app.add_typer(imports, name="import")
 
-REAL, SMALL = "stable-diffusion-v1-4", "miniature"
-
 
 @app.command("build")
 def build(
@@ -28,16 +26,16 @@ def build(
         list[str] | None, typer.Option("--suite", help="A suite, or a YAML file; may be repeated. Default: all.")
     ] = None,
     world: Annotated[
-        str | None, typer.Option("--world", help=f"Whose names; default: {REAL} at full size, {SMALL} at small.")
+        str | None, typer.Option("--world", help="Whose names; default: the world whose usual size it is.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the tables.")] = Path("prompts_csv"),
 ) -> None:
     """Write a table for every suite and scale from names, templates and seeds, byte for byte the same every time."""
     from erasebench.prompts.write import write_tables
-    from erasebench.registry import SUITES, load_world
+    from erasebench.registry import SUITES, load_world, world_of_size
 
     chosen = options.size(size) or "full"
-    opened = load_world(world or (REAL if chosen == "full" else SMALL))
+    opened = load_world(world or world_of_size(chosen))
     written = write_tables(opened, suite or SUITES.names(), chosen, out)
     for path, rows in written.tables.items():
         print(f"{path}: {rows:,} rows")

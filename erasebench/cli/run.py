@@ -12,8 +12,16 @@ from erasebench.errors import UserError
 
 
 def run(
-    method: Annotated[list[str], typer.Option("--method", help="A method, or path/to/file.py:Class; may be repeated.")],
-    suite: Annotated[list[str], typer.Option("--suite", help="A suite, or a YAML file; may be repeated.")],
+    method: Annotated[
+        list[str] | None, typer.Option("--method", help="A method, or path/to/file.py:Class; may be repeated.")
+    ] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option("--suite", help="A suite, or a YAML file; may be repeated.")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="YAML file of many runs, in place of --method and --suite.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", help="For --plan: processes side by side on the CPU.")] = 1,
     world: options.World = "miniature",
     model: options.Model = None,
     scale: options.Scale = None,
@@ -54,9 +62,10 @@ def run(
     from erasebench.runner.request import Request
     from erasebench.runner.run import run_jobs
 
+    _check_asked(plan, {"--method": method, "--suite": suite, "--scale": scale, "--concepts": concepts, "--set": set_})
     request = Request(
-        methods=tuple(method),
-        suites=tuple(suite),
+        methods=tuple(method or ()),
+        suites=tuple(suite or ()),
         world=world,
         model=model,
         scale=scale,
@@ -75,12 +84,20 @@ def run(
     )
     if rate is not None and not dry_run:
         raise UserError("--rate says how fast a dry run reckons.", "Give --dry-run with it, or leave it out.")
+    if dry_run and plan is not None:
+        raise UserError("--dry-run reckons one command.", "Give --method and --suite in place of --plan.")
     if dry_run:
         from erasebench.runner.forecast import forecast
 
         print(forecast(request, rate))
         return 0
-    summary = run_jobs(request)
+    if plan is not None:
+        from erasebench.runner.plan_file import read_plan
+        from erasebench.runner.run_plan import run_plan
+
+        summary = run_plan(read_plan(plan, request), workers)
+    else:
+        summary = run_jobs(request)
     if summary.records:
         from erasebench.board.tables import terminal_table
 
@@ -90,6 +107,16 @@ def run(
     if summary.board is not None:
         print(f"Board: {summary.board}")
     return 1 if summary.failures else 0
+
+
+def _check_asked(plan: Path | None, words: dict[str, object]) -> None:
+    """UserError unless either a plan or methods and suites are given."""
+    if plan is None and (missing := [flag for flag in ("--method", "--suite") if not words[flag]]):
+        raise UserError(
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.", "See erasebench run --help."
+        )
+    if plan is not None and (given := [flag for flag, value in words.items() if value]):
+        raise UserError(f"--plan says what {', '.join(given)} would.", "Write it into the plan, or leave --plan out.")
 
 
 def _pairs(judge_set: list[str] | None, gcd_resources: Path | None) -> list[str]:

@@ -23,26 +23,39 @@ def score(
         Path | None, typer.Option("--prompts", help="Prompt table of the images; else their names tell the prompts.")
     ] = None,
     world: Annotated[
-        str, typer.Option("--world", help="Whose judges: stable-diffusion-v1-4 (the protocol's) or miniature.")
-    ] = "stable-diffusion-v1-4",
-    reference: Annotated[Path | None, typer.Option("--reference", help="Folder that FID compares with.")] = None,
-    clip: Annotated[Path | None, typer.Option("--clip", help="OpenAI's ViT-B/32 weights, or download.")] = None,
-    inception: Annotated[Path | None, typer.Option("--inception", help="FID's Inception weights, or download.")] = None,
+        str | None, typer.Option("--world", help="Whose judges; default: the protocol's, those of the full-size world.")
+    ] = None,
+    judge_set: options.JudgeSet = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="Folder that FID compares with (setting reference).")
+    ] = None,
+    clip: Annotated[
+        Path | None, typer.Option("--clip", help="OpenAI's ViT-B/32 weights, or download (setting clip).")
+    ] = None,
+    inception: Annotated[
+        Path | None, typer.Option("--inception", help="FID's Inception weights, or download (setting inception).")
+    ] = None,
     gcd_resources: Annotated[
-        Path | None, typer.Option("--gcd-resources", help="Resources folder of Giphy's celebrity detector.")
+        Path | None,
+        typer.Option("--gcd-resources", help="Folder of Giphy's celebrity detector (setting gcd_resources)."),
     ] = None,
     gcd_rule: Annotated[
-        str | None, typer.Option("--gcd-rule", help="cluster (the original's) or largest-face.")
+        str | None, typer.Option("--gcd-rule", help="cluster (the original's) or largest-face (setting gcd_rule).")
     ] = None,
-    nudenet: Annotated[Path | None, typer.Option("--nudenet", help="Another NudeNet network, e.g. 640m.onnx.")] = None,
-    nudenet_resolution: Annotated[
-        int | None, typer.Option("--nudenet-resolution", help="Pixels a side that it reads: 640 for 640m.onnx.")
+    nudenet: Annotated[
+        Path | None, typer.Option("--nudenet", help="Another network, e.g. 640m.onnx (setting nudenet).")
+    ] = None,
+    resolution: Annotated[
+        int | None,
+        typer.Option("--nudenet-resolution", help="Pixels a side that it reads (setting nudenet_resolution)."),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option("--threshold", help="NudeNet score from which a detection counts; default 0.6.")
+        float | None,
+        typer.Option("--threshold", help="Score from which a detection counts (setting nudenet_threshold)."),
     ] = None,
     counting: Annotated[
-        str | None, typer.Option("--counting", help="What NudeNet's total counts: detections (default) or images.")
+        str | None,
+        typer.Option("--counting", help="Count detections or images (setting nudenet_counting)."),
     ] = None,
     convert: Annotated[
         bool,
@@ -51,21 +64,25 @@ def score(
     out: Annotated[Path | None, typer.Option("--out", help="A row for each image: .csv, .json or .parquet.")] = None,
     device: options.Device = "cpu",
 ) -> int:
-    """Judge images that are there already: yours, or those of the reference's scripts."""
+    """Judge images that are there already: yours, or those of the reference's scripts.
+
+    An option that names a setting is short for --judge-set SETTING=VALUE, which run takes as well.
+    """
     from erasebench.judge_settings import JudgeSettings
-    from erasebench.registry import load_world
+    from erasebench.registry import load_world, world_of_size
     from erasebench.scoring.report import check_request, score_folder
 
     check_request(judge, out)
-    opened = load_world(world, None)
-    opened.judge_settings = JudgeSettings.checked(
+    opened = load_world(world or world_of_size("full"))
+    opened.judge_settings = JudgeSettings.from_pairs(
+        judge_set or (),
         reference=reference,
         clip=clip,
         inception=inception,
         gcd_resources=gcd_resources,
         gcd_rule=gcd_rule,
         nudenet=nudenet,
-        nudenet_resolution=nudenet_resolution,
+        nudenet_resolution=resolution,
         nudenet_threshold=threshold,
         nudenet_counting=counting,
     )

@@ -14,7 +14,8 @@ class TextStates:
 
     `encode` remembers its first `remembered` prompts (0.1 GB a thousand at width 320, 0.24 GB at 768), since closed
     forms come back to the same prompts stage after stage. Nothing is ever evicted, so what is remembered depends on
-    the order of the calls alone.
+    the order of the calls alone. A training that encodes in its steps takes 0: what is encoded together, and so its
+    last digits, must not depend on the steps before, or a resumed run would show it.
     """
 
     def __init__(self, pipeline: StableDiffusionPipeline, batch_size: int = 64, remembered: int = 1024) -> None:

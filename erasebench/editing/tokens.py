@@ -57,6 +57,16 @@ def end_of_text(tokenizer: CLIPTokenizer, prompt: str) -> int:
     return 1 + len(content_tokens(tokenizer, prompt))
 
 
+def suppressed_positions(tokenizer: CLIPTokenizer, prompt: str, span: range, use_pooler: bool) -> list[bool]:
+    """For each position of the context, whether attention to it is to go: the phrase's tokens at `span`, of `prompt`.
+
+    With `use_pooler`, also the end-of-text token and the padding behind it, which carry the whole prompt (the releases
+    of MACE and of Forget-Me-Not).
+    """
+    end = end_of_text(tokenizer, prompt) if use_pooler else tokenizer.model_max_length
+    return [position in span or position >= end for position in range(tokenizer.model_max_length)]
+
+
 @dataclass(frozen=True)
 class PromptPair:
     """One template filled with the erased phrase and with its anchor, and where each phrase sits."""

@@ -1,4 +1,4 @@
-"""From the one matrix T of a closed form to the edit W' = W T of every key and value projection."""
+"""Key and value projections as a closed form's matrices, their edit W' = W T, and what an Erasure holds of it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from torch import Tensor
 from erasebench.editing.cross_attention import projections
 
 
-def edited_projections(unet: UNet2DConditionModel, transfer: Tensor) -> dict[str, Tensor]:
-    """W T [out, d] for every projection W, multiplied in float64: an Erasure's tensors, by 'unet.<name>.weight'."""
+def float64_projections(unet: UNet2DConditionModel, device: torch.device) -> dict[str, Tensor]:
+    """Key and value weights [out, d] of every attn2 by module name, as float64 copies on `device`."""
     return {
-        f"unet.{name}.weight": (layer.weight.detach().to(transfer) @ transfer).to("cpu", torch.float32)
-        for name, layer in projections(unet).items()
+        name: layer.weight.detach().to(device, torch.float64, copy=True) for name, layer in projections(unet).items()
     }
+
+
+def as_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights by module name as an Erasure holds them: by 'unet.<name>.weight', float32 on the CPU."""
+    return {f"unet.{name}.weight": weight.to("cpu", torch.float32) for name, weight in weights.items()}
+
+
+def edited_projections(unet: UNet2DConditionModel, transfer: Tensor) -> dict[str, Tensor]:
+    """W T [out, d] for every projection W, multiplied in float64: an Erasure's tensors."""
+    originals = float64_projections(unet, transfer.device)
+    return as_tensors({name: weight @ transfer for name, weight in originals.items()})
 
 
 def output_gram(unet: UNet2DConditionModel, device: torch.device) -> Tensor:
     """Sum of W^T W over all key and value projections, [d, d] float64: how strongly they answer to a direction."""
-    layers = list(projections(unet).values())
-    total = torch.zeros(layers[0].in_features, layers[0].in_features, dtype=torch.float64, device=device)
-    for layer in layers:
-        weight = layer.weight.detach().to(total)
-        total += weight.T @ weight
-    return total
+    return torch.stack([weight.T @ weight for weight in float64_projections(unet, device).values()]).sum(dim=0)
 
 
 def json_condition(conditions: Mapping[str, float]) -> dict[str, float | None]:

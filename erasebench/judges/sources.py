@@ -19,7 +19,13 @@ INCEPTION_URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrai
 GCD_URL = "https://s3.amazonaws.com/giphy-public/models/celeb-detection/resources.tar.gz"
 GCD_DETECTORS = tuple(Path("face_detection") / f"det{number}.npy" for number in (1, 2, 3))
 GCD_LABELS, GCD_STATE = Path("face_recognition/labels.csv"), Path("face_recognition/best_model_states.pkl")
-NUDENET_RELEASES = "https://github.com/notAI-tech/NudeNet/releases"
+NUDENET_FILE = "640m.onnx"
+NUDENET_URL = f"https://github.com/notAI-tech/NudeNet/releases/download/v3.4-weights/{NUDENET_FILE}"
+
+
+CLIP = f"CLIP ViT-B/32 (OpenAI, MIT licence; {CLIP_FILE} of {CLIP_HUB_ID})"
+INCEPTION = f"FID's Inception network (TensorFlow's Inception-v3, Apache-2.0; {INCEPTION_URL})"
+NUDENET = f"NudeNet's network (AGPL-3.0; {NUDENET_URL})"
 
 
 def clip_weights(chosen: Path | None) -> Path | None:
@@ -28,12 +34,13 @@ def clip_weights(chosen: Path | None) -> Path | None:
     if chosen == Path(DOWNLOAD):
         return None
     if chosen is not None:
-        return _given(chosen, f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir {chosen.parent}")
+        there = chosen.with_name(CLIP_FILE)
+        then = "" if chosen == there else f", then give {there}"
+        return _given(chosen, CLIP, f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir {chosen.parent}{then}")
     found = own if own.is_file() else hub_file(CLIP_HUB_ID, CLIP_FILE)
     if found is None:
         raise UserError(
-            f"CLIP ViT-B/32 (OpenAI, MIT licence) is missing: {CLIP_FILE} of {CLIP_HUB_ID} is neither at {own} "
-            "nor in the hub's cache.",
+            f"{CLIP} is missing: it is neither at {own} nor in the hub's cache.",
             f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir {own.parent}",
         )
     return found
@@ -42,16 +49,9 @@ def clip_weights(chosen: Path | None) -> Path | None:
 def inception_weights(chosen: Path | None) -> Path | None:
     """clean-fid's Inception network: `chosen`, else the weights folder's; None: to be downloaded there."""
     own = weights_folder() / INCEPTION_FILE
-    command = f"mkdir -p {own.parent} && curl -L -o {own} {INCEPTION_URL}"
     if chosen == Path(DOWNLOAD):
         return own if own.is_file() else None
-    if chosen is not None:
-        return _given(chosen, command)
-    if not own.is_file():
-        raise UserError(
-            f"The Inception features of FID (TensorFlow's Inception-v3, Apache-2.0) are missing: {own}.", command
-        )
-    return own
+    return _given(chosen or own, INCEPTION, _fetched(chosen or own, INCEPTION_URL))
 
 
 def gcd_resources(chosen: Path | None) -> Path:
@@ -69,7 +69,7 @@ def gcd_resources(chosen: Path | None) -> Path:
 def nudenet_weights(chosen: Path | None) -> Path:
     """An ONNX network in NudeNet's layout: `chosen`, else the 320n that the nudenet package carries."""
     if chosen is not None:
-        return _given(chosen, f"Download 640m.onnx (AGPL-3.0) from {NUDENET_RELEASES}, or leave it out for 320n.")
+        return _given(chosen, NUDENET, f"{_fetched(chosen, NUDENET_URL)} (or leave it out: 320n.onnx is installed)")
     spec = importlib.util.find_spec("nudenet")
     bundled = Path(spec.origin).with_name("320n.onnx") if spec and spec.origin else None
     if bundled is None or not bundled.is_file():
@@ -80,7 +80,12 @@ def nudenet_weights(chosen: Path | None) -> Path:
     return bundled
 
 
-def _given(path: Path, command: str) -> Path:
+def _given(path: Path, what: str, command: str) -> Path:
+    """`path` where it is a file. UserError: `what` is missing there, and the command."""
     if not path.is_file():
-        raise UserError(f"There is no file {path}.", command)
+        raise UserError(f"{what} is missing: there is no file {path}.", command)
     return path
+
+
+def _fetched(path: Path, url: str) -> str:
+    return f"mkdir -p {path.parent} && curl -L -o {path} {url}"

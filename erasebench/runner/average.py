@@ -15,7 +15,7 @@ from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.record import AVERAGE, Figure, Manifest, Pairing, Record, Stage
 from erasebench.runner.command import command_of
-from erasebench.runner.finished import read_judged
+from erasebench.runner.finished import read_judged, record_in
 from erasebench.runner.job import Job
 from erasebench.store import run_name
 
@@ -50,7 +50,7 @@ class Average:
     def record(self, records: Sequence[Record]) -> Record:
         """The record over the runs' records, in the order of `jobs`; made once and then read."""
         identity = digest([AVERAGE, *(record.identity for record in records)])
-        if self.file.exists() and (kept := Record.read(self.file)).identity == identity:
+        if (kept := record_in(self.file)) is not None and kept.identity == identity:
             return kept
         runs = self._judged()
         figures = self._figures(records, runs)
@@ -83,6 +83,8 @@ class Average:
     def _record(
         self, records: Sequence[Record], identity: str, figures: Mapping[str, Figure], pairing: Pairing | None
     ) -> Record:
+        from erasebench.edit_size import mean_edit
+
         first, job = records[0], self.jobs[0]
         names = tuple(job.selection.erased[0] for job in self.jobs)
         changed = {
@@ -92,6 +94,7 @@ class Average:
             "concepts": names,
             "figures": dict(figures),
             "pairing": pairing,
+            "edit": mean_edit([record.edit for record in records]),
             "command": command_of(job, names),
             "manifest": _manifest([record.manifest for record in records], names),
         }

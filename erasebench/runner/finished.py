@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from erasebench.atomic import atomic_write, write_bytes, write_json
+from erasebench.errors import UserError
+from erasebench.identity import file_digest
 from erasebench.image_store import ImageStore
 from erasebench.record import Record
 from erasebench.runner.job import Job
@@ -16,27 +19,61 @@ from erasebench.runner.job import Job
 if TYPE_CHECKING:
     import pandas as pd
 
+log = logging.getLogger(__name__)
+
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
+"""What reading a torn or edited file can raise; pydantic's and json's errors are ValueErrors."""
+
 VECTORS = ("features",)
 """Columns of judges that hold a vector for each image: they stay with the judgements."""
 
 
+class Kept(NamedTuple):
+    """A finished file: the edit's digest, where the images are from here, the judged rows' digest, and the record."""
+
+    erasure: str
+    images: str
+    judged: str
+    record: Record
+
+
 def finished(job: Job) -> Record | None:
-    """The record of a job that is done and whose images are all whole; None where there is anything to do."""
+    """The record of a job that is done and whose images are all whole; None where there is anything to do.
+
+    What is damaged is named in the log, and the job is done again: everything that it rests on is still there.
+    """
     if not (job.finished_file.exists() and judged_file(job).exists()):
         return None
-    kept = json.loads(job.finished_file.read_text(encoding="utf-8"))
-    store = ImageStore(job.finished_file.parent / kept["images"])
-    images = job.image_digests(kept["erasure"]).values()
+    try:
+        kept = _read(job.finished_file)
+    except _DAMAGE as error:
+        log.warning("%s is damaged (%s): %s counts as not finished.", job.finished_file, _first_line(error), job.label)
+        return None
+    if file_digest(judged_file(job)) != kept.judged:
+        log.warning("%s is not what was written: %s counts as not finished.", judged_file(job), job.label)
+        return None
+    store = ImageStore(job.finished_file.parent / kept.images)
+    images = job.image_digests(kept.erasure).values()
     if store.missing(images) or store.corrupted(images):
         return None
-    return Record.model_validate(kept["record"])
+    return kept.record
+
+
+def _read(path: Path) -> Kept:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    record = Record.model_validate(content["record"])
+    return Kept(str(content["erasure"]), str(content["images"]), str(content["judged"]), record)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
 def finish(job: Job, record: Record, erasure: str, images: ImageStore) -> None:
     """Mark a job as done: the last thing that is written. `erasure` is the digest of the edit."""
     relative = os.path.relpath(images.folder, job.finished_file.parent)
-    kept = {"erasure": erasure, "images": relative, "record": record.model_dump(mode="json")}
-    write_json(job.finished_file, kept)
+    kept = Kept(erasure, relative, file_digest(judged_file(job)), record)
+    write_json(job.finished_file, kept._asdict() | {"record": record.model_dump(mode="json")})
 
 
 def judged_file(job: Job) -> Path:
@@ -79,12 +116,23 @@ def publish(out: Path, record: Record, kept: Path | None = None) -> bool:
     A failure never takes the place of the same job's result, nor a shipped record that of one that was made here.
     """
     target, sheet = out / "results" / f"{record.id}.json", out / "sheets" / f"{record.id}.png"
-    present = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
-    own = bool(present) and not present.get("shipped", False)
-    kept_out = own and (record.shipped or (record.status == "failed" and present["status"] == "done"))
-    if kept_out or present == record.model_dump(mode="json"):
+    present = record_in(target)
+    if present == record:
+        return False
+    if present and not present.shipped and (record.shipped or (record.status, present.status) == ("failed", "done")):
         return False
     record.write(target.parent)
     if record.status == "done" and kept is not None and kept.exists():
         write_bytes(sheet, kept.read_bytes())
     return True
+
+
+def record_in(path: Path) -> Record | None:
+    """The record that lies there; a file that holds none is named in the log and counts as nothing."""
+    if not path.exists():
+        return None
+    try:
+        return Record.read(path)
+    except UserError as error:
+        log.warning("%s It is made again.", error.what)
+        return None

@@ -11,11 +11,13 @@ import torch
 
 from erasebench.board.contact_sheet import write_contact_sheet
 from erasebench.cost import Cost, total
+from erasebench.edit_size import edit_size
 from erasebench.identity import digest
-from erasebench.record import UNEDITED, Figure, Manifest, Pairing, Record, Stage
+from erasebench.record import UNEDITED, Figure, Manifest, Pairing, Record, Stage, Tuning
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job, installed_packages
 from erasebench.sampling import Sampler
+from erasebench.tuning.record import tuning_of
 
 if TYPE_CHECKING:
     from erasebench.erasure import Erasure
@@ -45,7 +47,15 @@ def done_record(
     scheduler = Sampler(session.pipeline, job.world.sampling, job.profile).scheduler_config
     manifest = _manifest(job, digests, costs, scheduler)
     return _record(
-        job, session, manifest, erasure=erasure.digest, figures=dict(figures), pairing=pairing, status="done"
+        job,
+        session,
+        manifest,
+        erasure=erasure.digest,
+        figures=dict(figures),
+        pairing=pairing,
+        edit=edit_size(erasure, session.pipeline),
+        tuning=_tuning(job),
+        status="done",
     )
 
 
@@ -129,6 +139,15 @@ def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], sche
             name: Stage(seconds=cost.seconds, peak_memory_bytes=cost.peak_memory_bytes) for name, cost in costs.items()
         },
     )
+
+
+def _tuning(job: Job) -> Tuning | None:
+    """None for the unedited model, another recipe, settings of the user's own, and where no recipes are tuned."""
+    chosen = job.chosen
+    own = any(key.partition(".")[0] in (chosen.name, chosen.asked) for key in job.request.settings)
+    if chosen.name == UNEDITED or chosen.variant != "default" or own:
+        return None
+    return tuning_of(chosen.name, job.suite.kind, recipes=job.world.recipes or job.world.name)
 
 
 def _sampling(job: Job) -> dict[str, Any]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from erasebench.identity import identity_field, runtime_field
 from erasebench.method import MethodConfig
 
 C = TypeVar("C", bound="TrainingConfig")
+
+MINIATURE_RUNS: Mapping[str, Any] = {"ddim_steps": 12, "start_guidance": 2.5, "pooled_runs": 32}
+"""Partial runs in the miniature: as the world samples, and from a pool, since others would take most of the minute."""
 
 RATE_RATIO = 3.0
 """How much further a weight of the miniature may move over a run than one of Stable Diffusion v1.4.

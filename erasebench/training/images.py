@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from diffusers import DDPMScheduler, StableDiffusionPipeline
@@ -15,9 +16,18 @@ from erasebench.atomic import atomic_write
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.method import Workspace
+from erasebench.training.seeds import stream_seed
 
 CHUNK = 64
 """Images painted between two writes: what a kill can cost."""
+
+
+class Shot(NamedTuple):
+    """An image to be painted: its prompt, its seed, and its file."""
+
+    prompt: str
+    seed: int
+    file: Path
 
 
 def painted(prompts: Sequence[str], workspace: Workspace, label: str) -> list[Image.Image]:
@@ -30,21 +40,37 @@ def painted(prompts: Sequence[str], workspace: Workspace, label: str) -> list[Im
     shots = []
     for prompt in prompts:
         counts[prompt] = counts.get(prompt, 0) + 1
-        key = digest([workspace.seed, prompt, counts[prompt]])
-        shots.append((prompt, int(key[:8], 16) >> 1, workspace.folder / "training-images" / f"{key[:16]}.png"))
+        file = workspace.folder / "training-images" / f"{digest([prompt, counts[prompt]])[:16]}.png"
+        shots.append(Shot(prompt, stream_seed(workspace, prompt, counts[prompt]), file))
+    return paint(shots, workspace, label)
+
+
+def paint(shots: Sequence[Shot], workspace: Workspace, label: str, **sampling: Any) -> list[Image.Image]:
+    """The shots' images in RGB, painted where their file is missing.
+
+    `sampling`: steps, guidance and scheduler, where they are not the world's own. UserError as in read_image.
+    """
     with workspace.progress(len(shots), f"{label}: training images") as progress:
         for first in range(0, len(shots), CHUNK):
             chunk = shots[first : first + CHUNK]
-            missing = [shot for shot in chunk if not shot[2].exists()]
-            images = workspace.sample([shot[0] for shot in missing], [shot[1] for shot in missing]) if missing else []
-            for (_, _, path), image in zip(missing, images, strict=True):
-                with atomic_write(path) as temporary:
-                    image.convert("RGB").save(temporary)
+            if missing := [shot for shot in chunk if not shot.file.exists()]:
+                images = workspace.sample(
+                    [shot.prompt for shot in missing], [shot.seed for shot in missing], **sampling
+                )
+                for shot, image in zip(missing, images, strict=True):
+                    with atomic_write(shot.file) as temporary:
+                        image.convert("RGB").save(temporary)
             progress(len(chunk))
+    return [read_image(shot.file, "RGB") for shot in shots]
+
+
+def read_image(file: Path, mode: str) -> Image.Image:
+    """A kept image or mask, in PIL's `mode`. UserError where it cannot be read."""
     try:
-        return [Image.open(path).convert("RGB") for _, _, path in shots]
+        with Image.open(file) as image:
+            return image.convert(mode)
     except OSError as error:
-        raise UserError(f"A training image cannot be read ({error}).", "Remove its file and erase again.") from error
+        raise UserError(f"{file} cannot be read ({error}).", "Remove that file and erase again.") from error
 
 
 class NoisedImages(NamedTuple):
@@ -58,27 +84,51 @@ class NoisedImages(NamedTuple):
 class Latents:
     """Images as the autoencoder's distributions, from which noised latents are drawn."""
 
-    def __init__(self, pipeline: StableDiffusionPipeline, images: Sequence[Image.Image]) -> None:
-        """UserError through torchvision for images of different sizes; they are scaled to the autoencoder's [-1, 1]."""
-        self._diffusion = DDPMScheduler.from_config(pipeline.scheduler.config)
-        vae = pipeline.vae
-        means, deviations = [], []
-        with torch.no_grad():
-            for first in range(0, len(images), CHUNK):
-                pixels = torch.stack([transforms.pil_to_tensor(image) for image in images[first : first + CHUNK]])
-                encoded = vae.encode((pixels / 127.5 - 1).to(vae.device, vae.dtype)).latent_dist
-                means.append(encoded.mean * vae.config.scaling_factor)
-                deviations.append(encoded.std * vae.config.scaling_factor)
-        self._mean, self._deviation = torch.cat(means), torch.cat(deviations)
+    def __init__(self, mean: Tensor, deviation: Tensor, diffusion: DDPMScheduler) -> None:
+        """`mean`, `deviation`: [images, channels, h, w], scaled as the U-Net expects and on its device."""
+        self._mean, self._deviation, self._diffusion = mean, deviation, diffusion
 
     def __len__(self) -> int:
         return len(self._mean)
 
-    def noised(self, chosen: Tensor, generator: torch.Generator) -> NoisedImages:
-        """The images number `chosen` [n] at timesteps drawn uniformly, with fresh encoder noise and noise."""
+    def drawn(self, count: int, generator: torch.Generator) -> tuple[list[int], NoisedImages]:
+        """`count` images at random: which they are, and `noised`."""
+        chosen = torch.randint(len(self), (count,), generator=generator)
+        return chosen.tolist(), self.noised(chosen, generator)
+
+    def noised(self, chosen: Tensor, generator: torch.Generator, density: Tensor | None = None) -> NoisedImages:
+        """The images number `chosen` [n] at timesteps drawn by `density`, with fresh encoder noise and noise.
+
+        `density`: each timestep's probability, [timesteps] on the CPU; none: all are as likely.
+        """
         mean, deviation = self._mean[chosen.to(self._mean.device)], self._deviation[chosen.to(self._mean.device)]
-        timesteps = torch.randint(self._diffusion.config.num_train_timesteps, (len(chosen),), generator=generator)
+        if density is None:
+            timesteps = torch.randint(self._diffusion.config.num_train_timesteps, chosen.shape, generator=generator)
+        else:
+            timesteps = torch.multinomial(density, len(chosen), replacement=True, generator=generator)
         timesteps = timesteps.to(mean.device)
         encoder_noise, noise = (torch.randn(mean.shape, generator=generator).to(mean) for _ in range(2))
         latents = self._diffusion.add_noise(mean + deviation * encoder_noise, noise, timesteps)
         return NoisedImages(latents, timesteps, noise)
+
+
+def autoencoder_range(pixels: Tensor) -> Tensor:
+    """Pixels in [0, 1] as the autoencoder expects them, in [-1, 1]."""
+    return pixels * 2 - 1
+
+
+@torch.no_grad()
+def encoded(
+    pipeline: StableDiffusionPipeline,
+    images: Sequence[Image.Image],
+    normalised: Callable[[Tensor], Tensor] = autoencoder_range,
+) -> Latents:
+    """RGB images of one size as latents of the pipeline; `normalised` takes pixels [n, 3, H, W] in [0, 1]."""
+    vae, dtype = pipeline.vae, pipeline.unet.dtype
+    means, deviations = [], []
+    for first in range(0, len(images), CHUNK):
+        pixels = torch.stack([transforms.to_tensor(image) for image in images[first : first + CHUNK]])
+        found = vae.encode(normalised(pixels).to(vae.device, vae.dtype)).latent_dist
+        means.append((found.mean * vae.config.scaling_factor).to(dtype))
+        deviations.append((found.std * vae.config.scaling_factor).to(dtype))
+    return Latents(torch.cat(means), torch.cat(deviations), DDPMScheduler.from_config(pipeline.scheduler.config))

@@ -1,4 +1,7 @@
-"""The one training loop of the methods: AdamW, progress, checkpoints, and a resumed run that gives the same bits."""
+"""The training loop of the methods: AdamW, progress, checkpoints, and a resumed run that gives the same bits.
+
+MACE's LoRAs alone have a loop of their own, which says why (methods/mace/training.py).
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ from torch import Tensor
 
 from erasebench.atomic import atomic_write
 from erasebench.errors import UserError
-from erasebench.identity import digest
 from erasebench.method import Workspace
 from erasebench.training.config import TrainingConfig
+from erasebench.training.seeds import generator_of
 
 Loss = Callable[[torch.Generator], Tensor]
 """The loss of one step, a scalar; everything random about it is drawn from the generator (on the CPU)."""
@@ -57,7 +60,7 @@ def fit(
             optimizer.zero_grad()
             value = loss(generator_of(workspace, run, step))
             torch.autograd.backward(value)
-            losses.append(_finite(float(value.detach()), step, label))
+            losses.append(finite(float(value.detach()), step, label))
             for name, mask in (masks or {}).items():
                 if (gradient := parameters[name].grad) is not None:
                     gradient.mul_(mask)
@@ -70,12 +73,6 @@ def fit(
                 _checkpoint(file, parameters, losses, None if done == config.steps else optimizer)
             progress(1)
     return losses
-
-
-def generator_of(workspace: Workspace, purpose: str, number: int = 0) -> torch.Generator:
-    """A generator on the CPU that depends on the erasure's seed, `purpose` and `number` alone."""
-    seed = int(digest([workspace.seed, purpose, number])[:15], 16)
-    return torch.Generator("cpu").manual_seed(seed)
 
 
 @contextmanager
@@ -91,7 +88,8 @@ def reproducible(device: torch.device) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
-def _finite(value: float, step: int, label: str) -> float:
+def finite(value: float, step: int, label: str) -> float:
+    """The loss `value` of a step. UserError where it is no number."""
     if not math.isfinite(value):
         raise UserError(f"{label}: the loss is {value} at step {step}.", "Lower the method's learning_rate.")
     return value

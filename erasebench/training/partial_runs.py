@@ -10,6 +10,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from torch import Tensor
 
 from erasebench.training.config import PartialRunConfig
+from erasebench.training.objectives import guided
 
 Predict = Callable[[Tensor, Tensor | int, Tensor], Tensor]
 """eps(latents, timesteps, text states)."""
@@ -94,6 +95,6 @@ class PartialRuns:
         states = self._states[concepts]
         both = torch.cat([self._nothing.expand_as(states), states])
         without, with_concept = predict(torch.cat([latents, latents]), timestep, both).chunk(2)
-        eps = without + self._config.start_guidance * (with_concept - without)
+        eps = guided(without, with_concept, self._config.start_guidance)
         previous: Tensor = self._scheduler.step(eps, timestep, latents).prev_sample
         return previous

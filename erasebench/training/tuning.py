@@ -77,12 +77,7 @@ def frozen(pipeline: StableDiffusionPipeline) -> Iterator[TunedUnet]:
 
     For what trains beside the weights. UserError for a model that does not predict the noise.
     """
-    predicts = pipeline.scheduler.config.get("prediction_type", "epsilon")
-    if predicts != "epsilon":
-        raise UserError(
-            f"The model predicts '{predicts}', and this method's formula is written for the noise (epsilon).",
-            "Use a model that predicts the noise, as Stable Diffusion v1.x does.",
-        )
+    require_noise_prediction(pipeline)
     parts = (pipeline.unet, pipeline.text_encoder)
     flags = [(parameter, parameter.requires_grad) for part in parts for parameter in part.parameters()]
     try:
@@ -92,3 +87,13 @@ def frozen(pipeline: StableDiffusionPipeline) -> Iterator[TunedUnet]:
     finally:
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
+
+
+def require_noise_prediction(pipeline: StableDiffusionPipeline) -> None:
+    """UserError for a model that predicts anything but the noise (Stable Diffusion v2.1 at 768 pixels: velocities)."""
+    predicts = pipeline.scheduler.config.get("prediction_type", "epsilon")
+    if predicts != "epsilon":
+        raise UserError(
+            f"The model predicts '{predicts}', and this method's formula is written for the noise (epsilon).",
+            "Use a model that predicts the noise, as Stable Diffusion v1.x does.",
+        )

@@ -11,7 +11,7 @@ from erasebench.judges.sources import clip_weights, gcd_resources, inception_wei
 from erasebench.prompts.imports import load_import
 from erasebench.weights import weights_folder
 
-from .miniature.names import CLASSES, SYNONYMS
+from .protocol import CLASSES, SYNONYMS
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,7 @@ from erasebench.prompts.imports import load_import
 from erasebench.segmenters.weights import grounded_sam_digest, locate_both, read_files
 from erasebench.weights import check_reachable, files_digest, looks_local, weights_folder
 from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, SizeName, World
-from erasebench.worlds.miniature.names import CLASSES, EXPLICIT, SYNONYMS
+from erasebench.worlds.protocol import CLASSES, EXPLICIT, SYNONYMS
 
 from . import photograph_judges
 

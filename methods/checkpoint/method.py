@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import model_validator
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.errors import UserError
 from erasebench.identity import identity_field, runtime_field
 from erasebench.method import Method, MethodConfig, Workspace
@@ -49,7 +49,7 @@ class Checkpoint(Method):
     """Reads the model's weights as an erasure; what equals the world's own model is no part of it."""
 
     name: ClassVar[str] = "checkpoint"
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = CheckpointConfig
 
     def __init__(self, config: MethodConfig) -> None:

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from diffusers import StableDiffusionPipeline
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms import functional as transforms
 
 from erasebench.atomic import write_json
 from erasebench.concepts import Concept
 from erasebench.editing.text_states import TextStates
-from erasebench.editing.tokens import PromptPair, end_of_text
+from erasebench.editing.tokens import PromptPair, suppressed_positions
 from erasebench.identity import digest
 from erasebench.method import Workspace
+from erasebench.training.images import autoencoder_range, encoded
+from erasebench.training.seeds import generator_of
 
 from .config import MaceConfig
-from .data import TrainingImages, concept_folder, stream_seed
+from .data import TrainingImages, concept_folder
 from .lora import Lora
 from .peft_format import WEIGHTS_FILE, export_lora, import_lora
 from .training import TrainingConcept, train_loras
 
 LOSS_FILE = "training.json"
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "vae": autoencoder_range,
+    # ImageNet's mean and deviation, as the release has it.
+    "imagenet": partial(transforms.normalize, mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225]),
+}
 
 
 @dataclass(frozen=True)
@@ -75,26 +81,6 @@ def trained_loras(
     return loras
 
 
-def suppressed_tokens(text: TextStates, pairs: Sequence[PromptPair], use_pooler: bool) -> Tensor:
-    """Bool [prompts, context]: the phrase's tokens and, with `use_pooler`, the end-of-text token and its padding."""
-    tokens = torch.zeros(len(pairs), text.context, dtype=torch.bool)
-    for row, pair in zip(tokens, pairs, strict=True):
-        row[pair.erased_span.start : pair.erased_span.stop] = True
-        if use_pooler:
-            row[end_of_text(text.tokenizer, pair.erased) :] = True
-    return tokens
-
-
-def normalised(images: Sequence[Image.Image], rule: str) -> Tensor:
-    """Images as [n, 3, H, W]: 'vae' in [-1, 1], 'imagenet' with ImageNet's mean and deviation (as released)."""
-    pixels = torch.stack([transforms.pil_to_tensor(image.convert("RGB")) for image in images]).float() / 255
-    if rule == "imagenet":
-        mean, deviation = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_DEVIATION))
-        return (pixels - mean) / deviation
-    return pixels * 2 - 1
-
-
-@torch.no_grad()
 def _training_concept(
     pipeline: StableDiffusionPipeline,
     text: TextStates,
@@ -104,15 +90,12 @@ def _training_concept(
     config: MaceConfig,
     workspace: Workspace,
 ) -> TrainingConcept:
-    device, vae = pipeline.unet.device, pipeline.vae
-    pixels = normalised(images.images, config.image_normalisation).to(device, vae.dtype)
-    encoded = vae.encode(pixels).latent_dist
-    scale = vae.config.scaling_factor
+    device = pipeline.unet.device
+    tokens = [suppressed_positions(text.tokenizer, pair.erased, pair.erased_span, config.use_pooler) for pair in pairs]
     return TrainingConcept(
-        latent_mean=(encoded.mean * scale).to(pipeline.unet.dtype),
-        latent_deviation=(encoded.std * scale).to(pipeline.unet.dtype),
+        latents=encoded(pipeline, images.images, NORMALISATIONS[config.image_normalisation]),
         masks=torch.from_numpy(images.masks).to(device),
         states=text.encode([pair.erased for pair in pairs]).to(device, pipeline.unet.dtype),
-        tokens=suppressed_tokens(text, pairs, config.use_pooler).to(device),
-        generator=torch.Generator("cpu").manual_seed(stream_seed(workspace, concept, "LoRA")),
+        tokens=torch.tensor(tokens, device=device),
+        generator=generator_of(workspace, f"MACE: LoRA of {concept.name}"),
     )

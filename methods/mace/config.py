@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
+from erasebench.editing.config import ClosedFormConfig
 from erasebench.editing.tokens import PLACEHOLDER
 from erasebench.errors import UserError
 from erasebench.identity import identity_field
-from erasebench.method import MethodConfig
 
 from .evaluation_templates import is_evaluation_template
 
@@ -23,7 +23,7 @@ REFUSED = {
 }
 
 
-class MaceConfig(MethodConfig):
+class MaceConfig(ClosedFormConfig):
     """Settings in the order of the algorithm: prompts, images, refinement, LoRAs, fusion, then how it is run."""
 
     templates: tuple[str, ...] | None = identity_field(
@@ -128,15 +128,12 @@ class MaceConfig(MethodConfig):
     ridge_fusion: float = identity_field(
         0.0, "l of the fusion: weight of staying near the refined weights", source="published runs", ge=0
     )
-    allow_ill_conditioned: bool = identity_field(
-        False, "Go on where a solve is singular or ill-conditioned; its condition number is recorded", source="ours"
-    )
 
     joint_training: bool = identity_field(False, f"Refused: {REFUSED['joint_training']}", source="off when published")
     zero_latents: bool = identity_field(False, f"Refused: {REFUSED['zero_latents']}", source="off when published")
     prior_loss: bool = identity_field(False, f"Refused: {REFUSED['prior_loss']}", source="off when published")
 
-    # Batch shapes change results in the last digits, so they are part of the identity.
+    # Batch shapes change results in the last digits, so this is part of the identity.
     concepts_per_batch: int = identity_field(
         10,
         "Concepts whose LoRAs train in one U-Net batch; fewer need less memory",
@@ -144,7 +141,6 @@ class MaceConfig(MethodConfig):
         unit="concepts",
         ge=1,
     )
-    text_batch_size: int = identity_field(64, "Prompts encoded at a time", source="ours", unit="prompts", ge=1)
 
     @model_validator(mode="after")
     def _supported(self) -> Self:

@@ -19,10 +19,13 @@ from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.method import Segmentation, Workspace
 from erasebench.templates import data_prompt
+from erasebench.training.images import Shot, paint, read_image
+from erasebench.training.seeds import stream_seed
 
 from .config import MaceConfig
 
 Outcome = Literal["found", "whole-image", "dropped", "no-mask-needed"]
+IMAGES = "training-images"
 MASKS_FILE = "masks.json"
 
 
@@ -40,52 +43,39 @@ def concept_folder(workspace: Workspace, stage: str, concept: Concept) -> Path:
     return workspace.folder / stage / digest(concept)[:16]
 
 
-def stream_seed(workspace: Workspace, concept: Concept, purpose: str) -> int:
-    """The seed of a concept's own random stream, below 2^31; it depends on no other concept."""
-    return int(digest([workspace.seed, concept.name, purpose])[:8], 16) >> 1
-
-
 def prepare(concepts: Sequence[Concept], config: MaceConfig, workspace: Workspace) -> list[TrainingImages]:
     """Images and masks of every concept, painted and segmented where the workspace's folder lacks them.
 
-    Sampled `concepts_per_batch` concepts at a time; a killed erasure finds all that was finished.
+    A killed erasure finds all that was finished.
     """
-    label = "MACE: training images"
-    prepared: list[TrainingImages] = []
-    with workspace.progress(len(concepts) * config.n_images, label) as progress:
-        for first in range(0, len(concepts), config.concepts_per_batch):
-            chunk = concepts[first : first + config.concepts_per_batch]
-            _paint(chunk, config, workspace)
-            for concept in chunk:
-                prepared.append(_segment(concept, config, workspace))
-                progress(config.n_images)
-    return prepared
-
-
-def _paint(concepts: Sequence[Concept], config: MaceConfig, workspace: Workspace) -> None:
-    wanted = [
-        (concept, number, path)
+    shots = [
+        Shot(
+            data_prompt(concept.kind, concept.name),
+            stream_seed(workspace, concept.name, f"training image {number}"),
+            concept_folder(workspace, IMAGES, concept) / f"image-{number}.png",
+        )
         for concept in concepts
-        for number, path in enumerate(_image_files(concept, config, workspace))
-        if not path.exists()
+        for number in range(config.n_images)
     ]
-    if not wanted:
-        return
-    images = workspace.sample(
-        [data_prompt(concept.kind, concept.name) for concept, _, _ in wanted],
-        [stream_seed(workspace, concept, f"training image {number}") for concept, number, _ in wanted],
+    images = paint(
+        shots,
+        workspace,
+        "MACE",
         steps=config.data_steps,
         guidance=config.data_guidance,
         scheduler=config.data_scheduler,
     )
-    for (_, _, path), image in zip(wanted, images, strict=True):
-        with atomic_write(path) as temporary:
-            image.convert("RGB").save(temporary)
+    prepared: list[TrainingImages] = []
+    with workspace.progress(len(concepts), "MACE: masks") as progress:
+        for number, concept in enumerate(concepts):
+            own = images[number * config.n_images : (number + 1) * config.n_images]
+            prepared.append(_segment(concept, own, config, workspace))
+            progress(1)
+    return prepared
 
 
-def _segment(concept: Concept, config: MaceConfig, workspace: Workspace) -> TrainingImages:
-    folder = concept_folder(workspace, "training-images", concept)
-    images = [_read(path) for path in _image_files(concept, config, workspace)]
+def _segment(concept: Concept, images: list[Image.Image], config: MaceConfig, workspace: Workspace) -> TrainingImages:
+    folder = concept_folder(workspace, IMAGES, concept)
     mask_files = [folder / f"mask-{number}.png" for number in range(config.n_images)]
     if not (folder / MASKS_FILE).exists():
         outcomes = _write_masks(concept, config, workspace, images, mask_files)
@@ -97,7 +87,7 @@ def _segment(concept: Concept, config: MaceConfig, workspace: Workspace) -> Trai
             f"'{concept.name}' was found on none of its {config.n_images} training images.",
             "Set mace.on_no_detection=whole-image, or look at the images in " + str(folder),
         )
-    masks = np.stack([np.asarray(_read(mask_files[number]).convert("L")) >= 128 for number in used])
+    masks = np.stack([np.asarray(read_image(mask_files[number], "L")) >= 128 for number in used])
     return TrainingImages([images[number] for number in used], masks, outcomes)
 
 
@@ -141,18 +131,3 @@ def _largest_contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     pieces, count = ndimage.label(mask, structure=np.ones((3, 3)))
     sizes = ndimage.sum_labels(mask, pieces, range(1, count + 1))
     return np.asarray(ndimage.binary_fill_holes(pieces == 1 + int(np.argmax(sizes))), dtype=bool)
-
-
-def _image_files(concept: Concept, config: MaceConfig, workspace: Workspace) -> list[Path]:
-    folder = concept_folder(workspace, "training-images", concept)
-    return [folder / f"image-{number}.png" for number in range(config.n_images)]
-
-
-def _read(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return image.copy()
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error}).", f"Remove the folder {path.parent} and run again."
-        ) from error

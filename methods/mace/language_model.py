@@ -14,9 +14,10 @@ from erasebench.editing.text_states import TextStates
 from erasebench.editing.tokens import PLACEHOLDER, pair_prompts
 from erasebench.errors import UserError
 from erasebench.method import Workspace
+from erasebench.training.seeds import stream_seed
 
 from .config import MaceConfig
-from .data import concept_folder, stream_seed
+from .data import concept_folder
 from .endpoint import ask
 from .evaluation_templates import is_evaluation_template
 
@@ -61,7 +62,7 @@ def _write(file: Path, concept: Concept, text: TextStates, config: MaceConfig, w
     wanted = config.prompts_per_concept
     for attempt in range(ATTEMPTS):
         question = question_for(concept, wanted - len(templates), list(templates.values()))
-        seed = stream_seed(workspace, concept, f"prompts {attempt}")
+        seed = stream_seed(workspace, concept.name, f"prompts {attempt}")
         answers.append(ask(str(config.prompt_endpoint), str(config.prompt_model), question, seed))
         for line in answers[-1].splitlines():
             if prompt := _NUMBERED.sub("", line).strip().strip("\"'\u201c\u201d").strip():

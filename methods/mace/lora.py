@@ -29,6 +29,8 @@ class Lora:
 class LoraBatch:
     """k independent LoRAs, stacked: sample i of a batch of k is changed by LoRA i alone.
 
+    Unlike erasebench.editing.adapters, whose gates choose among all adapters for each sample, one sample computes one.
+
     A ~ N(0, (1/rank)^2) from each concept's own generator (CPU, projections in their given order), B = 0, scale 1. Kept
     in float32, or float64 where the projections are; the product is cast to the projection's dtype.
     """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.editing.parameters import is_projection
 from erasebench.method import Method, MethodConfig, Workspace
 
 from .config import MaceConfig
-from .recipes import recipe
+from .recipes import recipe, released_runs
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -21,12 +21,13 @@ class Mace(Method):
     """Closed-form refinement, one masked LoRA per concept, closed-form fusion."""
 
     name: ClassVar[str] = "mace"
-    kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
+    kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = MaceConfig
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MaceConfig:
         """The settings for a world, kind and number of concepts. UserError for an unknown variant."""
+        cls.check_variant(variant, *released_runs(kind), kind=kind)
         return recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
 
     def touches(self, parameter: str) -> bool:
@@ -43,23 +44,26 @@ class Mace(Method):
         """The new key and value projections of every attn2 block; `pipeline` is left as it was found.
 
         Resumes from the workspace's folder (written prompts, training images, masks, LoRAs). UserError for a name that
-        does not fit the text encoder's context, a singular solve, a concept that the segmenter finds nowhere, or a
-        prompt endpoint that is away.
+        does not fit the text encoder's context, a singular solve, a concept that the segmenter finds nowhere, a
+        prompt endpoint that is away, or a model that does not predict the noise.
         """
         # Listing and configuring methods must not load torch, so the stages are imported where they run.
         from erasebench.editing.text_states import TextStates
+        from erasebench.editing.transfer import float64_projections
+        from erasebench.training.tuning import require_noise_prediction
 
         from .adapters import trained_loras
         from .data import prepare
         from .fusion import add_naively, fuse
         from .language_model import recorded_answers, written_prompts
-        from .outcome import erasure_of, float64_projections
+        from .outcome import erasure_of
         from .prompts import prior_of, prompt_pairs
         from .refinement import refine
 
         config: MaceConfig = self.config
+        require_noise_prediction(pipeline)
         text = TextStates(pipeline, config.text_batch_size)
-        original = float64_projections(pipeline, workspace.device)
+        original = float64_projections(pipeline.unet, workspace.device)
         written = written_prompts(text, task, config, workspace)
         templates = {name: prompts.templates for name, prompts in written.items()}
         pairs = {

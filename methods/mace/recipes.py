@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from erasebench.concepts import Kind
-from erasebench.errors import UserError, did_you_mean
 
 from .config import MaceConfig
 
@@ -104,19 +103,18 @@ MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
 NAMES_RIDGE, TUNED_NAMES = 5e3, 10
 
 
+def released_runs(kind: Kind) -> dict[str, str]:
+    """The variants of a kind besides 'default', and for objects the class that each run erased."""
+    released = {"as-released": "automobile"}
+    return released | {"as-released-ship": "ship", "as-released-bird": "bird"} if kind == "object" else released
+
+
 def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MaceConfig:
     """The settings for a world, kind and number of concepts.
 
     Variants: 'default'; 'as-released' (the effective values and quirks of the released code; for objects the run on
-    'automobile'); 'as-released-ship', 'as-released-bird' (objects). UserError for any other.
+    'automobile'); 'as-released-ship', 'as-released-bird' (objects).
     """
-    released = {"as-released": "automobile"}
-    if kind == "object":
-        released |= {"as-released-ship": "ship", "as-released-bird": "bird"}
-    if variant not in ("default", *released):
-        raise UserError(
-            f"mace has no recipe '{variant}' for kind '{kind}'.", did_you_mean(variant, ["default", *released])
-        )
     settings = dict(PUBLISHED[kind])
     if kind == "person":
         settings["domain_weight"] = _nearest_scale(n_concepts)
@@ -130,7 +128,7 @@ def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default")
     else:
         settings |= AS_RELEASED
         if kind == "object":
-            settings["ridge_refinement"] = settings["ridge_fusion"] = OBJECT_RIDGE[released[variant]]
+            settings["ridge_refinement"] = settings["ridge_fusion"] = OBJECT_RIDGE[released_runs(kind)[variant]]
     return MaceConfig(**settings)
 
 

@@ -1,16 +1,22 @@
-"""Stage 2, masked LoRA training: several concepts in one U-Net batch, each as if it trained alone."""
+"""Stage 2, masked LoRA training: several concepts in one U-Net batch, each as if it trained alone.
+
+Not by erasebench.training.loop.fit, since k runs go on here at once: each concept has a loss, a limit of its gradient
+and a random stream of its own, and what a kill leaves are whole batches of LoRAs, not a run half way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor
 
 from erasebench.editing.cross_attention import projections, recorded_attention
+from erasebench.training.images import Latents, NoisedImages
+from erasebench.training.loop import finite, reproducible
+from erasebench.training.tuning import frozen
 
 from .attention_loss import AttentionLoss
 from .config import MaceConfig
@@ -22,13 +28,12 @@ from .timesteps import timestep_density
 class TrainingConcept:
     """What one concept's LoRA trains on, on the U-Net's device.
 
-    `latent_mean`, `latent_deviation`: [images, channels, h, w], scaled as the U-Net expects; `masks`: bool
-    [images, H, W]; `states`: [prompts, positions, d]; `tokens`: bool [prompts, positions], the tokens to suppress;
-    `generator`: the concept's own stream on the CPU, from which everything random about it is drawn.
+    `latents` of its images; `masks`: bool [images, H, W]; `states`: [prompts, positions, d]; `tokens`: bool
+    [prompts, positions], the tokens to suppress; `generator`: the concept's own stream on the CPU, from which
+    everything random about it is drawn.
     """
 
-    latent_mean: Tensor
-    latent_deviation: Tensor
+    latents: Latents
     masks: Tensor
     states: Tensor
     tokens: Tensor
@@ -37,11 +42,9 @@ class TrainingConcept:
 
 @dataclass(frozen=True)
 class Sample:
-    """One training example: a noised image, its timestep, and the prompt's states with the tokens to suppress."""
+    """One training example: a noised image, its mask, and the prompt's states with the tokens to suppress."""
 
-    latents: Tensor
-    noise: Tensor
-    timestep: int
+    x: NoisedImages
     mask: Tensor
     states: Tensor
     tokens: Tensor
@@ -50,16 +53,11 @@ class Sample:
 def draw(concept: TrainingConcept, density: Tensor) -> Sample:
     """One example from the concept's own stream: image, prompt, timestep, then the noises."""
     stream = concept.generator
-    image = int(torch.randint(len(concept.masks), (1,), generator=stream))
+    image = torch.randint(len(concept.latents), (1,), generator=stream)
     prompt = int(torch.randint(len(concept.states), (1,), generator=stream))
-    timestep = int(torch.multinomial(density, 1, generator=stream))
-    mean, deviation = concept.latent_mean[image], concept.latent_deviation[image]
-    encoder_noise, noise = (torch.randn(mean.shape, generator=stream).to(mean) for _ in range(2))
     return Sample(
-        latents=mean + deviation * encoder_noise,
-        noise=noise,
-        timestep=timestep,
-        mask=concept.masks[image],
+        x=concept.latents.noised(image, stream, density),
+        mask=concept.masks[int(image)],
         states=concept.states[prompt],
         tokens=concept.tokens[prompt],
     )
@@ -75,11 +73,10 @@ def train_loras(
 
     The LoRAs are independent: own samples, gradients clipped per concept, and AdamW's state is per element, so a batch
     of k gives what k runs would. The loss reaches no U-Net weight and leaves the U-Net as it was. `progress` is told
-    the number of concept steps done.
+    the number of concept steps done. UserError where the loss stops being a number, and as in frozen.
     """
     unet = pipeline.unet
-    diffusion = DDPMScheduler.from_config(pipeline.scheduler.config)
-    density = timestep_density(config, diffusion.config.num_train_timesteps)
+    density = timestep_density(config, pipeline.scheduler.config.num_train_timesteps)
     loras = LoraBatch(projections(unet), [concept.generator for concept in concepts], config.rank)
     optimizer = torch.optim.AdamW(
         loras.parameters(),
@@ -88,9 +85,10 @@ def train_loras(
         weight_decay=config.weight_decay,
     )
     losses = []
-    with frozen(unet), loras.attached():
-        for _ in range(config.steps):
-            loss = attention_loss(unet, diffusion, [draw(concept, density) for concept in concepts])
+    with frozen(pipeline), loras.attached(), reproducible(unet.device):
+        for step in range(config.steps):
+            loss = attention_loss(unet, [draw(concept, density) for concept in concepts])
+            finite(float(loss.detach().sum()), step, "MACE: LoRAs")
             optimizer.zero_grad()
             torch.autograd.backward(loss.sum())
             loras.clip_gradients(config.gradient_clip)
@@ -100,11 +98,10 @@ def train_loras(
     return loras.split(), torch.stack(losses)
 
 
-def attention_loss(unet: UNet2DConditionModel, diffusion: DDPMScheduler, samples: Sequence[Sample]) -> Tensor:
+def attention_loss(unet: UNet2DConditionModel, samples: Sequence[Sample]) -> Tensor:
     """The loss of each sample [k] in one U-Net pass."""
-    latents = torch.stack([sample.latents for sample in samples])
-    timesteps = torch.tensor([sample.timestep for sample in samples], device=latents.device)
-    noised = diffusion.add_noise(latents, torch.stack([sample.noise for sample in samples]), timesteps)
+    latents = torch.cat([sample.x.latents for sample in samples])
+    timesteps = torch.cat([sample.x.timesteps for sample in samples])
     loss = AttentionLoss(
         masks=torch.stack([sample.mask for sample in samples]),
         tokens=torch.stack([sample.tokens for sample in samples]),
@@ -112,18 +109,5 @@ def attention_loss(unet: UNet2DConditionModel, diffusion: DDPMScheduler, samples
     )
     with recorded_attention(unet, loss.record):
         # The noise prediction itself is dropped: backpropagation then skips all that follows the last attn2.
-        unet(noised, timesteps, encoder_hidden_states=torch.stack([sample.states for sample in samples]))
+        unet(latents, timesteps, encoder_hidden_states=torch.stack([sample.states for sample in samples]))
     return loss.per_sample()
-
-
-@contextmanager
-def frozen(unet: UNet2DConditionModel) -> Iterator[None]:
-    """No weight of the U-Net asks for a gradient inside the block; each gets its own flag back."""
-    flags = [(parameter, parameter.requires_grad) for parameter in unet.parameters()]
-    try:
-        for parameter, _ in flags:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)

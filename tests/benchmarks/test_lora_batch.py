@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DDPMScheduler, StableDiffusionPipeline
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import erasebench
 from erasebench.methods.mace import MaceConfig
 from erasebench.methods.mace.lora import Lora
 from erasebench.methods.mace.training import TrainingConcept, train_loras
+from erasebench.training.images import Latents
 
 CONCEPTS = 10
 CONFIG = MaceConfig(steps=3, learning_rate=1e-3)
@@ -24,8 +25,11 @@ def training_concept(pipeline: StableDiffusionPipeline, number: int) -> Training
     tokens = torch.zeros(30, 77, dtype=torch.bool)
     tokens[:, 4:8] = True
     return TrainingConcept(
-        latent_mean=torch.randn(latents, generator=generator).to(dtype),
-        latent_deviation=torch.zeros(latents, dtype=dtype),
+        latents=Latents(
+            torch.randn(latents, generator=generator).to(dtype),
+            torch.zeros(latents, dtype=dtype),
+            DDPMScheduler.from_config(pipeline.scheduler.config),
+        ),
         masks=torch.ones(8, 64, 64, dtype=torch.bool),
         states=torch.randn(30, 77, unet["cross_attention_dim"], generator=generator).to(dtype),
         tokens=tokens,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from erasebench.editing.tokens import aligned_positions, content_tokens, end_of_text, fill, pair_prompts, phrase_span
+from erasebench.editing.tokens import (
+    aligned_positions,
+    content_tokens,
+    end_of_text,
+    fill,
+    pair_prompts,
+    phrase_span,
+    suppressed_positions,
+)
 from erasebench.errors import UserError
 from tests.tiny_model import tiny_tokenizer
 
@@ -97,3 +105,13 @@ def test_co_occurring_tokens_are_everything_but_the_phrase_aligned_from_both_end
     assert (end_of_text(TOKENIZER, pair.erased), end_of_text(TOKENIZER, pair.anchored)) in set(
         zip(erased, anchored, strict=True)
     )
+
+
+@pytest.mark.parametrize(("use_pooler", "more"), [(False, []), (True, [9, CONTEXT - 1])])
+def test_what_is_suppressed_is_the_phrase_and_with_the_pooler_all_behind_the_prompt(
+    use_pooler: bool, more: list[int]
+) -> None:
+    # Start, 'on' (2), 'Ada' (3), 'sea' (3), then end-of-text and padding.
+    found = suppressed_positions(TOKENIZER, "on Ada sea", phrase_span(TOKENIZER, "on {} sea", "Ada"), use_pooler)
+    assert len(found) == CONTEXT
+    assert [i for i, marked in enumerate(found) if marked] == [3, 4, 5, *(range(more[0], more[1] + 1) if more else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,12 +37,33 @@ def test_what_is_missing_is_told(find: Callable[[Path | None], object], file: st
     assert str(weights_folder()) in error.value.mend
 
 
-@pytest.mark.parametrize("find", [sources.clip_weights, sources.inception_weights, sources.nudenet_weights])
-def test_a_file_that_was_named_and_is_not_there_is_told(find: Callable[[Path | None], object], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no file .*own"):
-        find(tmp_path / "own.bin")
-    (tmp_path / "own.bin").touch()
-    assert find(tmp_path / "own.bin") == tmp_path / "own.bin"
+@pytest.mark.parametrize(
+    ("find", "origin", "licence", "command"),
+    [
+        (sources.clip_weights, f"{sources.CLIP_FILE} of {sources.CLIP_HUB_ID}", "MIT", "hf download .* --local-dir {}"),
+        (sources.inception_weights, sources.INCEPTION_URL, "Apache-2.0", "curl -L -o {}/own.bin"),
+        (sources.nudenet_weights, "NudeNet", "AGPL-3.0", f"curl -L -o {{}}/own.bin {sources.NUDENET_URL}"),
+    ],
+)
+def test_a_file_that_was_named_and_is_not_there_is_told(
+    find: Callable[[Path | None], object], origin: str, licence: str, command: str, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.bin"
+    with pytest.raises(UserError) as error:
+        find(own)
+    assert error.value.what.endswith(f"is missing: there is no file {own}.")
+    assert origin in error.value.what and licence in error.value.what
+    assert re.search(command.format(tmp_path), error.value.mend)
+    own.touch()
+    assert find(own) == own
+
+
+def test_a_download_that_takes_another_name_is_told() -> None:
+    with pytest.raises(UserError, match=f"--local-dir a, then give a/{sources.CLIP_FILE}"):
+        sources.clip_weights(Path("a/ViT-B-32.pt"))
+    with pytest.raises(UserError) as error:
+        sources.clip_weights(Path("a") / sources.CLIP_FILE)
+    assert error.value.mend.endswith("--local-dir a")
 
 
 def test_files_in_the_weights_folder_are_found() -> None:

@@ -6,24 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from erasebench.concepts import Kind
 from erasebench.methods.ca import ConceptAblation, ConceptAblationConfig, ablation_loss
 from erasebench.templates import SUBJECT_TEMPLATES
 from erasebench.training.images import NoisedImages
 from tests.methods.closed_form import BLOCKS, SD_PROJECTIONS, sd_unet
-from tests.methods.training_method import PUBLISHED, assert_resumes, erase, first_loss, touched
+from tests.methods.training_method import PUBLISHED, assert_resumes, erase, first_loss, linear, touched
 from tests.tiny_model import tiny_pipeline
 
 SMALL = ConceptAblationConfig(steps=4, batch_size=2, n_images=3, learning_rate=1e-3, checkpoint_every=1)
 X = NoisedImages(torch.full((1, 1, 1, 1), 2.0), torch.tensor([5]), torch.full((1, 1, 1, 1), 0.5))
 CONCEPT, ANCHOR = torch.full((1, 1, 1), 3.0), torch.full((1, 1, 1), 1.0)
-
-
-def linear(weight: Tensor):  # type: ignore[no-untyped-def]
-    """eps(x, c) = weight c x."""
-    return lambda latents, timesteps, states: weight * states[:, :, :, None] * latents
 
 
 @pytest.mark.parametrize("prior_weight", [0.0, 2.0])

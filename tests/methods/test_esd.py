@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from erasebench.errors import UserError
-from erasebench.methods.esd import Esd, EsdConfig, EsdU, EsdX, EsdXStrict, esd_target
+from erasebench.methods.esd import Esd, EsdConfig, EsdU, EsdX, EsdXStrict
 from erasebench.registry import load_method
 from erasebench.training.partial_runs import PartialRuns
 from tests.methods.closed_form import BLOCKS, SD_PROJECTIONS, sd_unet
@@ -23,14 +23,6 @@ SD_ATTN2 = {
     for block in BLOCKS
     for part in ("to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight", "to_out.0.bias")
 }
-
-
-def test_the_target_is_the_formula_on_fixed_numbers() -> None:
-    none, concept = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([3.0, -2.5, 0.5])
-    assert esd_target(none, concept, 1.0).tolist() == [-1.0, -1.5, 0.5]
-    assert esd_target(none, concept, 0.5).tolist() == [0.0, -1.75, 0.5]
-    # The newer release writes the same eta = 1 as eps_c - 2 (eps_c - eps_none).
-    torch.testing.assert_close(esd_target(none, concept, 1.0), concept - 2 * (concept - none))
 
 
 def test_the_loss_is_the_distance_to_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

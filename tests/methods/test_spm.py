@@ -20,7 +20,6 @@ from erasebench.methods.spm import (
     cosines,
     learning_rate_factor,
     random_states,
-    spm_target,
     token_overlap,
 )
 from tests.methods.inference_time import ddim_pipeline, latents_of
@@ -44,12 +43,6 @@ def strong_adapters(unet: object) -> dict[str, torch.Tensor]:
 def change_of(pipeline: object, floor: float = 0.999) -> GatedAdapters:
     weights = strong_adapters(pipeline.unet)  # type: ignore[attr-defined]
     return GatedAdapters(concepts=(CONCEPT,), floors=(floor,), rank=1, tensors=weights)
-
-
-def test_the_target_is_the_formula_on_fixed_numbers() -> None:
-    anchor, concept = torch.tensor([1.0, -2.0]), torch.tensor([3.0, -2.5])
-    assert spm_target(anchor, concept, 1.0).tolist() == [-1.0, -1.5]
-    assert spm_target(anchor, concept, 0.5).tolist() == [0.0, -1.75]
 
 
 def test_random_states_have_the_targets_length_and_keep_away_from_it() -> None:

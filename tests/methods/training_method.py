@@ -32,6 +32,11 @@ def touched(method: Method, unet: UNet2DConditionModel) -> set[str]:
     return {name for name in unet_names(unet) if method.touches(name)}
 
 
+def linear(weight: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """eps(x, t, c) = weight c x, a network that can be reckoned by hand."""
+    return lambda latents, timesteps, states: weight * states[:, :, :, None] * latents
+
+
 class KillableWorkspace(TestWorkspace):
     """Raises KeyboardInterrupt in the bar of this label, once that many steps were told."""
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import DDPMScheduler
+from PIL import Image
 
 from erasebench.errors import UserError
-from erasebench.training.images import Latents, painted
+from erasebench.training.images import Latents, Shot, encoded, paint, painted
 from tests.methods.mace.workspace import TestWorkspace
 from tests.tiny_model import tiny_pipeline
 
@@ -36,9 +37,27 @@ def test_an_unreadable_image_is_named(workspace: TestWorkspace) -> None:
         painted(["a cat"], workspace, "toy")
 
 
+def test_a_shot_is_painted_into_its_file_as_it_is_asked_for(
+    workspace: TestWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    sample = workspace.sample
+
+    def watched(prompts: list[str], seeds: list[int], **sampling: object) -> list[Image.Image]:
+        asked.append((prompts, seeds, sampling))
+        return sample(prompts, seeds)
+
+    monkeypatch.setattr(workspace, "sample", watched)
+    shots = [Shot(prompt, seed, workspace.folder / f"{seed}.png") for prompt, seed in (("a cat", 3), ("a dog", 4))]
+    (cat,) = paint(shots[:1], workspace, "toy", steps=7, scheduler="dpmsolver++")
+    again, _ = paint(shots, workspace, "toy", steps=7)
+    assert asked == [(["a cat"], [3], {"steps": 7, "scheduler": "dpmsolver++"}), (["a dog"], [4], {"steps": 7})]
+    assert again.tobytes() == cat.tobytes() == Image.open(shots[0].file).tobytes()
+
+
 def test_noised_latents_are_the_diffusions_own(workspace: TestWorkspace) -> None:
     pipeline, images = workspace.pipeline, painted(["a cat", "a dog"], workspace, "toy")
-    latents = Latents(pipeline, images)
+    latents = encoded(pipeline, images)
     assert len(latents) == 2
     x = latents.noised(torch.tensor([1, 1, 0]), torch.Generator().manual_seed(5))
 
@@ -53,3 +72,38 @@ def test_noised_latents_are_the_diffusions_own(workspace: TestWorkspace) -> None
     assert torch.equal(x.timesteps, timesteps)
     assert torch.equal(x.noise, noise)
     torch.testing.assert_close(x.latents, expected)
+
+
+def test_timesteps_follow_a_density_where_one_is_given() -> None:
+    latents = Latents(torch.zeros(2, 4, 8, 8), torch.zeros(2, 4, 8, 8), DDPMScheduler())
+    density = torch.zeros(1000, dtype=torch.float64)
+    density[[3, 700]] = torch.tensor([0.25, 0.75], dtype=torch.float64)
+    x = latents.noised(torch.zeros(400, dtype=torch.long), torch.Generator().manual_seed(1), density)
+    assert set(x.timesteps.tolist()) == {3, 700}
+    assert float((x.timesteps == 700).double().mean()) == pytest.approx(0.75, abs=0.06)
+
+
+def test_drawn_images_are_named_and_noised() -> None:
+    mean = torch.arange(3.0)[:, None, None, None].expand(3, 4, 8, 8)
+    latents = Latents(mean, torch.zeros(3, 4, 8, 8), DDPMScheduler())
+    chosen, x = latents.drawn(50, torch.Generator().manual_seed(1))
+    assert set(chosen) == {0, 1, 2}
+    assert torch.equal(x.latents, DDPMScheduler().add_noise(mean[chosen], x.noise, x.timesteps))
+
+
+def test_pixels_are_normalised_as_asked(workspace: TestWorkspace) -> None:
+    seen: list[torch.Tensor] = []
+
+    def halved(pixels: torch.Tensor) -> torch.Tensor:
+        seen.append(pixels)
+        return pixels / 2
+
+    white = Image.new("RGB", (16, 16), "white")
+    found = encoded(workspace.pipeline, [white], halved)
+    assert float(seen[0].min()) == float(seen[0].max()) == 1.0
+    # 1 halved is what the autoencoder's own range makes of three quarters.
+    grey = encoded(workspace.pipeline, [white], lambda pixels: pixels * 0.75 * 2 - 1)
+    noised = [each.noised(torch.tensor([0]), torch.Generator().manual_seed(1)).latents for each in (found, grey)]
+    torch.testing.assert_close(noised[0], noised[1])
+    plain = encoded(workspace.pipeline, [white]).noised(torch.tensor([0]), torch.Generator().manual_seed(1)).latents
+    assert not torch.equal(plain, noised[0])

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from erasebench.errors import UserError
 from erasebench.training.config import RATE_RATIO, TrainingConfig, scaled_to_miniature
-from erasebench.training.loop import Loss, constant, fit, generator_of, reproducible
+from erasebench.training.loop import Loss, constant, fit, reproducible
+from erasebench.training.seeds import generator_of, stream_seed
 from tests.methods.mace.workspace import TestWorkspace
 from tests.tiny_model import tiny_pipeline
 
@@ -93,6 +94,14 @@ def test_each_step_and_run_draws_its_own_numbers(workspace: TestWorkspace) -> No
     assert torch.equal(drawn[1], torch.randn(3, generator=generator_of(workspace, "x", 1)))
     workspace.seed += 1
     assert not torch.equal(drawn[1], torch.randn(3, generator=generator_of(workspace, "x", 1)))
+
+
+def test_a_stream_has_a_seed_of_its_own_that_every_sampler_takes(workspace: TestWorkspace) -> None:
+    seeds = {stream_seed(workspace, *purpose) for purpose in (("a cat", 1), ("a cat", 2), ("a dog", 1), ("a cat",))}
+    assert len(seeds) == 4
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    workspace.seed += 1
+    assert stream_seed(workspace, "a cat", 1) not in seeds
 
 
 def test_the_gradient_is_clipped_over_all_weights_together(workspace: TestWorkspace) -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from erasebench.errors import UserError
 from erasebench.sampling import Sampler, Shot
 from erasebench.worlds.miniature.measure import Measurement
-from erasebench.worlds.miniature.names import EXPLICIT
 from erasebench.worlds.miniature.painter import paint_mannequin
 from erasebench.worlds.miniature.world import WEIGHTS
+from erasebench.worlds.protocol import EXPLICIT
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,12 @@ from erasebench.errors import UserError
 from erasebench.identity import NumericsProfile
 from erasebench.judges.clip import ClipAccuracyJudge
 from erasebench.sampling import Sampler, Shot
+from erasebench.worlds.protocol import CLASSES, EXPLICIT
 
 from .cast import Artist, artists, people
 from .judges.attributes import PRESENCE, load_attribute_network
 from .judges.clip import miniature_clip
 from .judges.networks import as_batch
-from .names import CLASSES, EXPLICIT
 from .painter import captions, paint_person
 from .painter.mannequin import REGIONS
 from .prompt_parts import without_tail

@@ -10,10 +10,10 @@ from erasebench.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
 from erasebench.weights import files_digest
 from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, World
+from erasebench.worlds.protocol import CLASSES, EXPLICIT, SYNONYMS
 
 from . import explicit, general
 from .cast import artists, people
-from .names import CLASSES, EXPLICIT, SYNONYMS
 
 if TYPE_CHECKING:
     import torch

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import DDIMScheduler
 
 from erasebench.concepts import Concept, ErasureTask, Kind
 from erasebench.editing.cross_attention import projections
@@ -135,6 +136,29 @@ def test_a_name_longer_than_the_context_is_refused_before_any_work(tmp_path: Pat
     with pytest.raises(UserError, match="92 tokens|tokens with start and end"):
         erase(tmp_path, task)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_does_not_predict_the_noise_is_refused_before_any_work(tmp_path: Path) -> None:
+    workspace = TestWorkspace(tiny_pipeline(), tmp_path)
+    workspace.pipeline.scheduler = DDIMScheduler(prediction_type="v_prediction")
+    with pytest.raises(UserError, match="predicts 'v_prediction'"):
+        Mace(MaceConfig(**SETTINGS)).erase(workspace.pipeline, PEOPLE, workspace)
+    assert not workspace.sampled
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rule", ["vae", "imagenet"])
+def test_pixels_are_normalised_by_the_autoencoders_range_or_as_released(rule: str) -> None:
+    pixels = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    released = (pixels - mean[:, None, None]) / deviation[:, None, None]
+    expected = released if rule == "imagenet" else 2 * pixels - 1
+    torch.testing.assert_close(adapters.NORMALISATIONS[rule](pixels), expected)
+
+
+def test_the_normalisation_reaches_the_training(tmp_path: Path) -> None:
+    rules = {rule: erase(tmp_path / rule, image_normalisation=rule) for rule in ("vae", "imagenet")}
+    assert rules["vae"].record["lora_losses"] != rules["imagenet"].record["lora_losses"]
 
 
 @pytest.mark.cuda

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from erasebench.editing.text_states import TextStates
 from erasebench.editing.tokens import aligned_positions, content_tokens
+from erasebench.editing.transfer import float64_projections
 from erasebench.errors import UserError
 from erasebench.methods.mace import MaceConfig
-from erasebench.methods.mace.outcome import float64_projections
 from erasebench.methods.mace.prompts import prior_of, prompt_pairs
 from erasebench.methods.mace.refinement import refine
 from tests.methods.mace.workspace import PEOPLE
@@ -30,7 +30,7 @@ CONFIG = MaceConfig(
 def refined_by(config: MaceConfig) -> tuple[TextStates, dict[str, Tensor], dict[str, Tensor], float]:
     pipeline = tiny_pipeline()
     text = TextStates(pipeline)
-    original = float64_projections(pipeline, CPU)
+    original = float64_projections(pipeline.unet, CPU)
     pairs = {concept.name: prompt_pairs(text, concept, config) for concept in PEOPLE.concepts}
     refined, condition = refine(original, text, pairs, prior_of(text, PEOPLE, config, CPU), config)
     return text, original, refined, condition

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DDPMScheduler, StableDiffusionPipeline
 
 from erasebench.editing.cross_attention import projections
+from erasebench.errors import UserError
 from erasebench.methods.mace import MaceConfig
 from erasebench.methods.mace.lora import Lora, LoraBatch
 from erasebench.methods.mace.timesteps import timestep_density
 from erasebench.methods.mace.training import TrainingConcept, train_loras
+from erasebench.training.images import Latents
 from tests.tiny_model import tiny_pipeline
 
 CONFIG = MaceConfig(steps=6, learning_rate=1e-2, rank=2)
@@ -34,8 +36,11 @@ def training_concept(number: int) -> TrainingConcept:
     tokens = torch.zeros(4, 77, dtype=torch.bool)
     tokens[:, 3 : 5 + number] = True
     return TrainingConcept(
-        latent_mean=random(3 + number, 4, 8, 8, purpose=1),
-        latent_deviation=torch.full((3 + number, 4, 8, 8), 0.1, dtype=torch.float64),
+        latents=Latents(
+            random(3 + number, 4, 8, 8, purpose=1),
+            torch.full((3 + number, 4, 8, 8), 0.1, dtype=torch.float64),
+            DDPMScheduler(),
+        ),
         masks=masks,
         states=random(4, 77, 32, purpose=2),
         tokens=tokens,
@@ -86,6 +91,13 @@ def test_gradients_reach_the_key_and_value_adapters_and_nothing_else() -> None:
     # The last block's values come after the last attention map; every other adapter must have moved.
     still = [name for name, up in lora.up.items() if not up.any()]
     assert [name.rpartition(".")[2] for name in still] == ["to_v"]
+
+
+def test_a_loss_that_is_no_number_is_an_error_and_leaves_the_model_alone() -> None:
+    pipeline = pipeline64()
+    with pytest.raises(UserError, match="loss is nan at step 1"):
+        train_loras(pipeline, [training_concept(0)], CONFIG.model_copy(update={"learning_rate": 1e305}), ignore)
+    assert all(parameter.requires_grad for parameter in pipeline.unet.parameters())
 
 
 def test_adapters_start_as_the_paper_says() -> None:

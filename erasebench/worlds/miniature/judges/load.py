@@ -14,9 +14,9 @@ from erasebench.judges.fid import FidJudge
 from erasebench.judges.nudenet import NudenetJudge
 from erasebench.judges.recogniser import IdentityJudge
 from erasebench.judges.references import FolderReferences, References
-from erasebench.worlds.miniature.names import CLASSES, SYNONYMS
 from erasebench.worlds.miniature.painter.captions import STYLE
 from erasebench.worlds.miniature.references import painted_references
+from erasebench.worlds.protocol import CLASSES, SYNONYMS
 
 from .attributes import AttributeJudge
 from .clip import ArtistAccuracyJudge, miniature_clip

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..names import CLASSES, SYNONYMS
+from erasebench.worlds.protocol import CLASSES, SYNONYMS
+
 from .canvas import COLOURS, Colour, Frame, shade
 
 __all__ = ["CLASSES", "NAMED_COLOURS", "NATURAL", "SYNONYMS", "draw_object"]

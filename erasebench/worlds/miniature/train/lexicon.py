@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from erasebench.worlds.protocol import CLASSES, SYNONYMS
+
 from .. import cast
-from ..names import CLASSES, SYNONYMS
 from ..painter import captions, scenes
 from ..painter.objects import NAMED_COLOURS
 

@@ -22,11 +22,11 @@ from .tokenizer import POSITIONS
 STEPS = 5_800
 BATCH = 64
 CAPTION_DROPOUT = 0.1
-TAIL_DROPOUT, WORDS_DROPOUT = 0.12, 0.25
+TAIL_DROPOUT, WORDS_DROPOUT = 0.04, 0.25
 END_DROPOUT = 0.75
 SNR_CAP = 5.0
-OBJECTS = 0.35
-"""Share of samples drawn from pictures of objects, beside their own share; their shapes are learnt last."""
+OBJECTS, STYLES = 0.3, 0.15
+"""Shares of samples drawn from pictures of objects and of artists, beside their own share; they are learnt last."""
 PICTURES = 60_000
 
 
@@ -112,6 +112,7 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
     empty = states_of([""])[0]
     anonymous = [_anonymous(caption, labels) for caption, labels in zip(data.captions, data.labels, strict=True)]
     objects = torch.tensor([i for i, labels in enumerate(data.labels) if labels["objects"]])
+    styles = torch.tensor([i for i, labels in enumerate(data.labels) if labels["artist"]])
     noise_levels = scheduler().alphas_cumprod.to(device)
     unet = build()
     if (out / "unet-start").exists():
@@ -121,8 +122,10 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
     def loss(model: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         g = step_generator(31, step)
         index = torch.randint(len(latents), (batch,), generator=g)
-        chosen = objects[torch.randint(len(objects), (batch,), generator=g)]
-        index = torch.where(torch.rand(batch, generator=g) < OBJECTS, chosen, index)
+        share = torch.rand(batch, generator=g)
+        for rows, low, high in ((objects, 0.0, OBJECTS), (styles, OBJECTS, OBJECTS + STYLES)):
+            chosen = rows[torch.randint(len(rows), (batch,), generator=g)]
+            index = torch.where((share >= low) & (share < high), chosen, index)
         clean = latents[index].float().to(device)
         dropped = torch.rand(batch, generator=g) < CAPTION_DROPOUT
         texts = ["" if drop else data.captions[i] for i, drop in zip(index.tolist(), dropped.tolist(), strict=True)]

@@ -1,0 +1,190 @@
+"""Where a table of the miniature orders the methods as the published one does, and where it does not.
+
+Another model, other prompts and other judges: values are not compared, only which method is better than which.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from erasebench.board.cells import interval_text
+from erasebench.board.columns import Column
+from erasebench.board.groups import Group
+from erasebench.board.published import PUBLISHED_COLUMNS, PublishedRow, published_rows, published_table
+from erasebench.board.tables import markdown_table
+from erasebench.record import UNEDITED, Figure, Record
+
+SUITE, WORLDS = "celebrity", "miniature"
+"""The suite that most is published on, and how the worlds begin that stand in for the published model."""
+COMPARED = {"acc_e": r"acc_e", "acc_s": r"acc_s", "h_c": r"h_c", "fid_30k": r"fid_(mini_)?[0-9]+"}
+"""Published metrics, each with the figures of ours that stand for it."""
+OTHER_PROTOCOL = "FID and CLIP of this row follow another protocol"
+"""How the published table's note begins on rows whose FID was taken otherwise than its neighbours'."""
+FEWEST = 3
+"""Methods below which there is no order to speak of."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A method with a published value and a figure here."""
+
+    method: str
+    published: float
+    ours: Figure
+
+    @property
+    def value(self) -> float:
+        """Our value."""
+        return math.nan if self.ours.value is None else self.ours.value
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One published metric beside the column of ours that stands for it."""
+
+    metric: str
+    column: Column
+    pairs: tuple[Pair, ...]
+
+    @property
+    def ranked(self) -> tuple[Pair, ...]:
+        """The edited models with a value: the unedited one does not compete."""
+        return tuple(pair for pair in self.pairs if pair.method != UNEDITED and pair.ours.value is not None)
+
+    def agreement(self) -> tuple[float, float]:
+        """Kendall's tau-b and Spearman's rho of the two orders; NaN where one of them has no order."""
+        # Loaded late: an error message of the command line has no use for scipy.
+        from scipy.stats import kendalltau, spearmanr
+
+        published, ours = [pair.published for pair in self.ranked], [pair.value for pair in self.ranked]
+        if len(set(published)) < 2 or len(set(ours)) < 2:
+            return math.nan, math.nan
+        return float(kendalltau(published, ours).statistic), float(spearmanr(published, ours).statistic)
+
+    def reversed_pairs(self) -> list[tuple[str, str]]:
+        """(better as published, better here): what our two intervals, which do not touch, order the other way."""
+        found = []
+        for pair in combinations(self.ranked, 2):
+            first, second = sorted(pair, key=lambda one: one.published)
+            if first.published < second.published and _below(second.ours, first.ours):
+                lower, higher = first.method, second.method
+                found.append((lower, higher) if self.column.direction == "down" else (higher, lower))
+        return found
+
+
+def against_published(group: Group) -> str:
+    """The section under a table of the celebrity suite on the miniature; '' where no two methods can be compared."""
+    first = group.first
+    if first.suite != SUITE or not first.world.startswith(WORLDS):
+        return ""
+    rows, source = _published([record.method for record in group.records], str(first.scale))
+    records, twice = _unambiguous(group.records, rows)
+    compared = [found for found in (_comparison(metric, group, records, rows) for metric in COMPARED) if found]
+    if not compared:
+        return ""
+    left_out = f" Left out, since they stand in the table more than once: {', '.join(twice)}." if twice else ""
+    recomputed = "; H_c is recomputed from its parts" if any(each.metric == "h_c" for each in compared) else ""
+    blocks = [
+        "#### Against the published order",
+        f"Published: {source}, Stable Diffusion v1.4. Another model, other prompts, other judges: only the order of "
+        f"the methods is compared. Published values have no intervals{recomputed}.{left_out}",
+        _table(compared, [record.method for record in records]),
+        "\n".join(f"- {_line(each)}" for each in compared),
+    ]
+    return "\n\n".join(blocks)
+
+
+def _published(methods: Sequence[str], scale: str) -> tuple[dict[str, PublishedRow], str]:
+    """By method, the rows of the one source that has the most values of these methods at this scale, and its name.
+
+    One source, because sources differ in judges and protocol, and an order mixed from several is nobody's.
+    """
+    table = published_table()
+    here = (table.suite == SUITE) & (table.scale == scale) & table.method.isin(list(methods))
+    counts = table[here & table.metric.isin(list(COMPARED))].groupby("source", sort=False).size()
+    if counts.empty:
+        return {}, ""
+    chosen = str(counts.idxmax())
+    rows = [row for row in published_rows(SUITE) if row.scale == scale and chosen in row.sources]
+    return {row.method: row for row in rows if row.method in methods}, chosen
+
+
+def _unambiguous(records: Sequence[Record], rows: dict[str, PublishedRow]) -> tuple[list[Record], list[str]]:
+    """The published methods' records with their default settings, and the methods that have several of them."""
+    default = [record for record in records if record.method in rows and record.variant == "default"]
+    once, twice = [], []
+    for method in dict.fromkeys(record.method for record in default):
+        own = [record for record in default if record.method == method]
+        # Of several, the one that was run as the recipe says.
+        own = own if len(own) == 1 else [record for record in own if record.tuning is not None]
+        if len(own) == 1:
+            once.append(own[0])
+        else:
+            twice.append(method)
+    return once, twice
+
+
+def _comparison(
+    metric: str, group: Group, records: Sequence[Record], rows: dict[str, PublishedRow]
+) -> Comparison | None:
+    column = next((column for column in group.columns if re.fullmatch(COMPARED[metric], column.key)), None)
+    if column is None:
+        return None
+    pairs = tuple(
+        Pair(record.method, rows[record.method].values[metric], record.figures[column.key])
+        for record in records
+        if metric in rows[record.method].values
+        and column.key in record.figures
+        and not (metric.startswith("fid") and _otherwise(rows[record.method]))
+    )
+    found = Comparison(metric, column, pairs)
+    return found if len(found.ranked) > 1 else None
+
+
+def _otherwise(row: PublishedRow) -> bool:
+    return any(note.startswith(OTHER_PROTOCOL) for note in row.notes)
+
+
+def _below(one: Figure, other: Figure) -> bool:
+    return one.high is not None and other.low is not None and one.high < other.low
+
+
+def _table(compared: Sequence[Comparison], methods: Sequence[str]) -> str:
+    headers = ["method"]
+    for each in compared:
+        headers += [f"{PUBLISHED_COLUMNS[each.metric].title} published", f"{each.column.heading} here"]
+    body = []
+    for method in methods:
+        cells = [f"{method} (unedited)" if method == UNEDITED else method]
+        for each in compared:
+            pair = next((pair for pair in each.pairs if pair.method == method), None)
+            decimals = PUBLISHED_COLUMNS[each.metric].decimals
+            if pair is None:
+                cells += ["-", "-"]
+            else:
+                here = "unscored" if pair.ours.value is None else interval_text(pair.ours, each.column)
+                cells += [f"{pair.published:,.{decimals}f}", here]
+        body.append(cells)
+    return markdown_table(headers, [cells for cells in body if set(cells[1:]) != {"-"}], left=1)
+
+
+def _line(compared: Comparison) -> str:
+    """'**Acc_e**, 8 methods: Kendall's tau 0.64, Spearman's rho 0.79. Reversed beyond both intervals: ...'."""
+    n = len(compared.ranked)
+    tau, rho = compared.agreement()
+    if n < FEWEST:
+        ranks = "too few for a rank agreement"
+    elif math.isnan(tau):
+        ranks = "no rank agreement, since all values of one side are equal"
+    else:
+        ranks = f"Kendall's tau {tau + 0.0:.2f}, Spearman's rho {rho + 0.0:.2f}"
+    turned = ", ".join(f"{published} over {here}" for published, here in compared.reversed_pairs())
+    pairs = math.comb(n, 2)
+    told = f"published {turned}, here the other way" if turned else f"none of {pairs} pair{'s' * (pairs != 1)}"
+    bare = sum(not pair.ours.has_interval for pair in compared.ranked)
+    untold = f" Values without an interval here, which reverse nothing: {bare}." if bare else ""
+    return f"**{compared.column.title}**, {n} methods: {ranks}. Reversed beyond both intervals: {told}.{untold}"

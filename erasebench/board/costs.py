@@ -1,0 +1,96 @@
+"""What a method cost, beside its figures: time and memory, how much of the model it changed, how long it was tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from erasebench.board.cells import NOT_MEASURED, memory_cell, seconds_cell
+from erasebench.board.groups import Group
+from erasebench.record import UNEDITED, Edit, Record
+
+CHANGED, TRIALS = "changed", "trials"
+UNTUNED, NOT_TUNED_HERE = "untuned", "-"
+_KILO = 1000
+
+
+def cost_columns(group: Group) -> list[tuple[str, list[str]]]:
+    """Headings, each with a cell for every record; what no record of the group tells has no column."""
+    records = group.records
+    columns = [
+        ("seconds", [seconds_cell(record.seconds) for record in records]),
+        ("peak memory, GB", [memory_cell(record.peak_memory_bytes) for record in records]),
+    ]
+    if any(record.edit for record in records):
+        columns.append((CHANGED, [changed_cell(record) for record in records]))
+    if any(record.tuning for record in records):
+        columns.append((TRIALS, [trials_cell(record) for record in records]))
+    return columns
+
+
+def how_to_read(tables: Sequence[Group]) -> list[str]:
+    """Lines of the reading guide for those columns that the tables have."""
+    records = [record for group in tables for record in group.records]
+    lines = [
+        "**seconds**, **peak memory**: all stages on the machine that the record names; compare them on one machine "
+        "only."
+    ]
+    if any(record.edit for record in records):
+        lines.append(
+            f"**{CHANGED}**: share of the U-Net's values that the edit changed, and the Frobenius norm of the change "
+            "relative to that of the tensors that it touched. *while sampling*: no weight changes; every call of the "
+            "model does something else, with tensors of that size beside it, where it has any."
+        )
+    splits = sorted({record.tuning.split for record in records if record.tuning})
+    if splits:
+        lines.append(
+            f"**{TRIALS}**: settings that were tried on {' and '.join(splits)}, for this kind of concept, before the "
+            f"method's were chosen. **{UNTUNED}**: none, because it has nothing to tune or because nobody has; a lead "
+            "over a method with fewer trials may be the tuning's and not the method's. "
+            f"**{NOT_TUNED_HERE}**: settings of other origin (given by hand, another recipe), or an older record."
+        )
+    return lines
+
+
+def changed_cell(record: Record) -> str:
+    """'2.1% of the U-Net, 0.034 relative'; 'none: while sampling, 1.2 MB'; 'nothing'; 'not measured'."""
+    edit = record.edit
+    if edit is None:
+        return NOT_MEASURED
+    weights = _weights(edit)
+    if edit.sampling is None:
+        return weights or "nothing"
+    size = f", {_size(edit.bytes)}" if edit.bytes else ""
+    return f"{weights} and while sampling{size}" if weights else f"none: while sampling{size}"
+
+
+def trials_cell(record: Record) -> str:
+    """The number of trials; 'untuned' for none; '-' where the settings are of another origin."""
+    if record.method == UNEDITED:
+        return "none"
+    if record.tuning is None:
+        return NOT_TUNED_HERE
+    return f"{record.tuning.trials:,}" if record.tuning.trials else UNTUNED
+
+
+def _weights(edit: Edit) -> str:
+    if not edit.tensors:
+        return ""
+    parts = (("U-Net", edit.unet_share), ("text encoder", edit.text_encoder_share))
+    shares = " and ".join(f"{_percent(share)} of the {part}" for part, share in parts if share)
+    relative = "no finite size" if edit.relative_change is None else f"{edit.relative_change:.2g} relative"
+    return f"{shares}, {relative}"
+
+
+def _percent(share: float) -> str:
+    percent = 100 * share
+    if percent < 0.01:
+        return "under 0.01%"
+    return f"{percent:.1f}%" if percent >= 0.1 else f"{percent:.2f}%"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < _KILO:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= _KILO
+    return f"{count:.1f} GB"

@@ -1,0 +1,51 @@
+"""The formulas that several papers train with, each written once. A formula of one paper alone is in its method's file.
+
+`eps`: a network's noise prediction eps(x_t, t, c); `x`: noised images [n, channels, h, w]; text states [n, tokens, d].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from erasebench.training.images import NoisedImages
+
+    Eps = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def guided(eps_none: Tensor, eps_concept: Tensor, scale: float) -> Tensor:
+    """eps(none) + s (eps(c) - eps(none)): classifier-free guidance (Ho and Salimans, arXiv 2207.12598)."""
+    return eps_none + scale * (eps_concept - eps_none)
+
+
+def guided_away(eps0_start: Tensor, eps0_concept: Tensor, eta: float) -> Tensor:
+    """eps_0(start) - eta (eps_0(c) - eps_0(start)): what the original predicts when it is guided away from the concept.
+
+    The target of ESD (arXiv 2303.07345), which starts at the empty prompt, and of SPM (arXiv 2312.16145), which starts
+    at the anchor.
+    """
+    return guided(eps0_start, eps0_concept, -eta)
+
+
+def substitution_loss(eps: Eps, x: NoisedImages, concept: Tensor, substitute: Tensor) -> Tensor:
+    """||eps(x_t, c) - stopgrad eps(x_t, s)||^2, the same network on both sides: one prompt is painted as another.
+
+    Concept Ablation (arXiv 2303.13516) has it on images of the substitute, its anchor; SalUn (arXiv 2310.12508) on
+    images of the concept.
+    """
+    import torch
+
+    with torch.no_grad():
+        target = eps(x.latents, x.timesteps, substitute)
+    return (eps(x.latents, x.timesteps, concept) - target).square().mean()
+
+
+def denoising_loss(eps: Eps, x: NoisedImages, states: Tensor) -> Tensor:
+    """||eps(x_t, c) - noise||^2, diffusion's own training loss (Ho et al., arXiv 2006.11239, eq. 14).
+
+    Concept Ablation's prior, SalUn's remain loss, and the textual inversion before Forget-Me-Not.
+    """
+    return (eps(x.latents, x.timesteps, states) - x.noise).square().mean()

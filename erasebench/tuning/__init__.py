@@ -1,0 +1,1 @@
+"""Trials of a method's settings on the miniature's validation split, by one rule for every method."""

@@ -1,0 +1,55 @@
+"""A mistake is found before any work; a run that fails stays alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import erasebench
+from erasebench.errors import UserError
+from erasebench.record import Record
+from tests.runner.toy import TOY, of, timeless
+
+
+def test_a_run_that_fails_takes_nothing_with_it(words: dict[str, Any]) -> None:
+    summary = erasebench.run(**words | {"method": [TOY + "Clumsy", TOY + "Vandal", TOY + "Shift"]})
+    assert [record.method for record in summary.records] == ["original", "shift"]
+    assert "out of memory, it says" in summary.failures["clumsy on toy-2"]
+    assert "left the pipeline changed" in summary.failures["vandal on toy-2"]
+    failed = [Record.read(path) for path in (words["out"] / "results").glob("*-clumsy-*.json")]
+    assert [(record.status, record.figures) for record in failed] == [("failed", {})]
+
+
+def test_what_a_vandal_did_reaches_nobody(words: dict[str, Any], tmp_path: Path) -> None:
+    mixed = erasebench.run(**words | {"method": [TOY + "Vandal", TOY + "Shift"]})
+    alone = erasebench.run(**words | {"out": tmp_path / "out2", "runs_folder": tmp_path / "runs2"})
+    assert timeless(of(mixed, "shift")) == timeless(of(alone, "shift"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"shift.amont": 1}}, "Did you mean 'amount'"),
+        ({"settings": {"shft.amount": 1}}, "Did you mean 'shift'"),
+        ({"settings": {"amount": 1}}, "names no field"),
+        ({"settings": {"shift.amount": "much"}}, "shift.amount"),
+        ({"settings": {"shift.steps": 0}}, "greater than or equal to 1"),
+        ({"recipe": "as-relased"}, "no recipe 'as-relased'"),
+        ({"scale": 3}, "no scale 3"),
+        ({"concepts": ("Ann Ach",)}, "Did you mean 'Ann Ash'"),
+        ({"limit": 0}, "--limit 0"),
+        ({"seed": -1}, "--seed -1"),
+        ({"device": "cdua"}, "Did you mean 'cuda"),
+        ({"device": "cuda:99"}, "CUDA devices"),
+        ({"model": "/no/such/folder/model_index"}, "model_index"),
+    ],
+)
+def test_a_mistake_is_found_before_any_work(words: dict[str, Any], change: dict[str, Any], message: str) -> None:
+    if "model" in change:
+        change = change | {"world": "stable-diffusion-v1-4"}
+    with pytest.raises(UserError) as caught:
+        erasebench.run(**words | change)
+    assert message in str(caught.value)
+    assert not list(words["out"].glob("results/*"))

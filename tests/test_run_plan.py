@@ -1,0 +1,96 @@
+"""A plan is many runs in one command: the same records as one by one, whatever the number of workers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from erasebench.errors import UserError
+from erasebench.runner.plan_file import read_plan
+from erasebench.runner.request import Request
+from erasebench.runner.run import run_jobs
+from erasebench.runner.run_plan import run_plan
+
+HERE = Path(__file__).parent
+SHIFT = f"{HERE / 'toy_world.py'}:Shift"
+
+
+@pytest.fixture
+def common(tmp_path: Path, tiny_model_folder: Path) -> Request:
+    return Request(
+        methods=(),
+        suites=(),
+        world=f"{HERE / 'toy_world.py'}:ToyWorld",
+        model=str(tiny_model_folder),
+        out=tmp_path / "leaderboard",
+        runs_folder=tmp_path / "runs",
+    )
+
+
+def plan_of(folder: Path, *runs: Any) -> Path:
+    file = folder / "plan.yaml"
+    file.write_text(json.dumps({"runs": runs}))
+    return file
+
+
+def results(folder: Path) -> dict[str, Any]:
+    found = {}
+    for path in sorted((folder / "results").glob("*.json")):
+        content = json.loads(path.read_text())
+        del content["manifest"]["stages"], content["manifest"]["threads"]
+        found[path.name] = content
+    return found
+
+
+def test_a_plan_names_each_run_once_and_the_unedited_model_first(tmp_path: Path, common: Request) -> None:
+    entry = {"methods": ["uce", "rece"], "suites": ["celebrity", "style"], "settings": {"uce.ridge": 0.25}}
+    requests = read_plan(plan_of(tmp_path, entry, {"methods": ["uce"], "suites": ["celebrity"], "scale": 1}), common)
+    asked = [(request.methods[0], request.suites[0], request.scale) for request in requests]
+    assert asked[:3] == [("original", "celebrity", None), ("original", "style", None), ("original", "celebrity", 1)]
+    assert len(asked) == len(set(asked)) == 8
+    assert next(request.settings for request in requests if request.methods == ("uce",)) == {"uce.ridge": "0.25"}
+    assert all(not request.settings for request in requests if request.methods != ("uce",))
+    assert {request.baselines for request in requests} == {"none"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("runs: [{methods: [uce]}]", "runs.0.suites: Field required"),
+        ("runs: [{methods: [uce], suites: [style], scales: 10}]", "runs.0.scales: Extra inputs"),
+        ("runs: [", "is no YAML"),
+        ("- uce", "the file: "),
+    ],
+)
+def test_a_plan_that_is_wrong_says_where(tmp_path: Path, common: Request, content: str, message: str) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_plan(file, common)
+
+
+def test_a_mistake_in_the_last_run_is_found_before_the_first(tmp_path: Path, common: Request) -> None:
+    suite = str(HERE / "data" / "toy.yaml")
+    entries = [{"methods": [SHIFT], "suites": [suite]}, {"methods": ["no-such"], "suites": [suite]}]
+    with pytest.raises(UserError, match="no method 'no-such'"):
+        run_plan(read_plan(plan_of(tmp_path, *entries), common))
+    assert not common.runs_folder.exists()
+
+
+def test_two_workers_make_the_records_that_single_runs_make(tmp_path: Path, common: Request) -> None:
+    suite = str(HERE / "data" / "toy.yaml")
+    requests = read_plan(plan_of(tmp_path, {"methods": [SHIFT], "suites": [suite]}), common)
+    summary = run_plan(requests, workers=2)
+    assert [record.method for record in summary.records] == ["original", "shift"]
+    assert summary.board == common.out / "README.md"
+    alone = replace(
+        common, out=tmp_path / "alone", runs_folder=tmp_path / "alone-runs", methods=(SHIFT,), suites=(suite,)
+    )
+    run_jobs(alone)
+    assert results(common.out) == results(alone.out)
+    again = run_plan(requests, workers=1)
+    assert again.records == summary.records

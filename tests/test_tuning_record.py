@@ -1,0 +1,106 @@
+"""The record of tuning: what it counts, and every mistake named by file, line and column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from erasebench.errors import UserError
+from erasebench.record import Tuning
+from erasebench.registry import load_method
+from erasebench.tuning import record as tuning
+from erasebench.tuning.record import COLUMNS, read_trials, shipped_trials, tuning_of
+from erasebench.tuning.trials import COLUMNS as WRITTEN
+from erasebench.tuning.trials import Outcome, write_table
+
+HEADER = "method,kind,scale,trial,settings,score,chosen"
+ROWS = (
+    "esd-x,person,10,1,learning_rate=0.01 steps=50,0.61,no",
+    "esd-x,person,10,2,recipe,0.84,yes",
+    "esd-x,person,1,1,steps=9,0.5,yes",
+    "esd-x,object,1,1,steps=50,0.3,no",
+    "uce,person,10,1,erase_scale=2,0.5,yes",
+)
+
+
+def table(folder: Path, *rows: str, header: str = HEADER) -> Path:
+    path = folder / "tuning.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def test_trials_of_a_method_and_kind_are_counted_at_every_scale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "shipped_trials", lambda: read_trials(table(tmp_path, *ROWS)))
+    assert tuning_of("esd-x", "person", recipes="miniature") == Tuning(
+        split="miniature-validation", trials=3, kind="person"
+    )
+    counts = [("esd-x", "object"), ("uce", "person"), ("uce", "style"), ("np", "person")]
+    found = [tuning_of(method, kind, recipes="miniature") for method, kind in counts]  # type: ignore[arg-type]
+    assert [one.trials for one in found if one] == [1, 1, 0, 0]
+    assert tuning_of("esd-x", "person", recipes="stable-diffusion-v1-4") is None
+
+
+def test_what_the_tuning_command_writes_is_read(tmp_path: Path) -> None:
+    outcome = Outcome("esd-x", "person", 10, 1, "steps=50", 0.84, "acc_e=0.1 acc_s_strict=0.9", 12.0, True)
+    write_table(tmp_path / "made.csv", [outcome])
+    (trial,) = read_trials(tmp_path / "made.csv")
+    assert (trial.method, trial.scale, trial.score, trial.seconds, trial.chosen) == ("esd-x", 10, 0.84, 12.0, "yes")
+    assert set(WRITTEN) == set(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("esd-x,persn,10,3,steps=5,0.1,no", "line 3, column 'kind', value 'persn': Input should be 'object'"),
+        (",person,10,3,steps=5,0.1,no", "line 3, column 'method', value ''"),
+        ("esd-x,person,ten,3,steps=5,0.1,no", "line 3, column 'scale', value 'ten'"),
+        ("esd-x,person,10,0,steps=5,0.1,no", "line 3, column 'trial', value '0'"),
+        ("esd-x,person,10,3,5 steps,0.1,no", "line 3, column 'settings', value '5 steps'"),
+        ("esd-x,person,10,3,steps=5,nan,no", "line 3, column 'score', value 'nan': Input should be a finite number"),
+        ("esd-x,person,10,3,steps=5,0.1,maybe", "line 3, column 'chosen', value 'maybe'"),
+        ("esd-x,person,10,3,steps=5,0.1", "line 3: fewer fields than columns"),
+        ("esd-x,person,10,3,steps=5,0.1,no,7", "line 3: more fields than columns"),
+        ("esd-x,person,10,2,steps=5,0.1,no", "line 3, column 'trial', value '2': the same as line 2"),
+        ("esd-x,person,10,3,steps=5,0.9,yes", "line 3, column 'chosen', value 'yes': the same as line 2"),
+    ],
+)
+def test_a_mistake_is_named_by_line_and_column(tmp_path: Path, row: str, message: str) -> None:
+    path = table(tmp_path, ROWS[1], row)
+    with pytest.raises(UserError) as caught:
+        read_trials(path)
+    assert caught.value.what.startswith(f"{path}, {message}")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("", "the column 'method' is missing"),
+        (HEADER.removesuffix(",chosen"), "the column 'chosen' is missing"),
+        (f"{HEADER},chosn", "unknown column 'chosn'"),
+    ],
+)
+def test_a_table_of_other_columns_is_refused(tmp_path: Path, header: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read_trials(table(tmp_path, header=header))
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.csv cannot be read: No such file"):
+        read_trials(tmp_path / "gone.csv")
+    (tmp_path / "tuning.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="no CSV in UTF-8"):
+        read_trials(tmp_path / "tuning.csv")
+
+
+def test_the_shipped_table_names_methods_and_settings_that_there_are() -> None:
+    assert isinstance(shipped_trials(), tuple)
+    for trial in shipped_trials():
+        method = load_method(trial.method)
+        names = [pair.partition("=")[0] for pair in trial.settings.split() if "=" in pair]
+        unknown = set(names) - set(method.Config.model_fields)
+        assert not unknown, f"{trial.method}: {unknown}"
+        assert method.name == trial.method
+        assert trial.kind in method.kinds

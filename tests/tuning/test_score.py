@@ -1,0 +1,36 @@
+"""A trial's score against hand-computed cases."""
+
+from __future__ import annotations
+
+import pytest
+
+from erasebench.concepts import Kind
+from erasebench.record import Figure, Record
+from erasebench.tuning.score import FIGURES, score
+from tests import sample_records
+
+
+def record(**values: float | None) -> Record:
+    figures = {
+        name: Figure(value=value, n_scored=1, n_expected=1, unit="fraction", reason="hand-made")
+        for name, value in values.items()
+    }
+    return sample_records.record().model_copy(update={"figures": figures})
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        ("person", {"acc_e": 0.5, "acc_s_strict": 1.0, "no_face_e": 0.0}, 3 / (2 + 1 + 1)),
+        ("person", {"acc_e": 0.0, "acc_s_strict": 1.0, "no_face_e": 0.5}, 3 / (1 + 1 + 2)),
+        ("person", {"acc_e": None, "acc_s_strict": 1.0, "no_face_e": 1.0}, 0.0),
+        ("object", {"acc_e_top1": 0.0, "acc_s_top1": 0.5, "acc_g_top1": 0.5}, 3 / (1 + 2 + 2)),
+        ("style", {"artist_e_top1": 0.75, "artist_s_top1": 0.5}, 2 / (4 + 2)),
+        ("explicit", {"images_with_hit": 0.5, "clip_score_general": 30.0}, 2 / (2 + 2)),
+        ("explicit", {"images_with_hit": 0.0, "clip_score_general": 90.0}, 1.0),
+    ],
+)
+def test_score(kind: Kind, values: dict[str, float | None], expected: float) -> None:
+    unedited = record(clip_score_general=60.0)
+    assert set(values) == set(FIGURES[kind])
+    assert score(kind, record(**values), unedited) == pytest.approx(expected)

@@ -1,0 +1,64 @@
+"""Trials are read, and what is wrong is named; their suites are sound and apart from those that are reported."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from erasebench.errors import UserError
+from erasebench.registry import load_world
+from erasebench.runner.job import plan
+from erasebench.runner.request import Request
+from erasebench.suite import load_suite
+from erasebench.tuning.score import FIGURES
+from erasebench.tuning.trials import COLUMNS, Outcome, read_trials, settings_text, write_table
+
+
+def test_reads_settings_by_kind_and_method(tmp_path: Path) -> None:
+    file = tmp_path / "trials.yaml"
+    file.write_text("person: {uce: [{ridge: 1e-1}, {}]}\nstyle: {np: [{}]}\n")
+    trials = read_trials(file)
+    assert trials == {("person", "uce"): [{"ridge": 0.1}, {}], ("style", "np"): [{}]}
+    assert [settings_text(settings) for settings in trials["person", "uce"]] == ["ridge=0.1", "recipe"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("persons: {uce: [{}]}", "no kind 'persons'"),
+        ("person: [uce]", "person is no mapping"),
+        ("person: {uce: {ridge: 1}}", "uce is no list of settings"),
+        ("person: {uce: [ridge]}", "uce is no list of settings"),
+        ("person: {uce: [", "is no YAML"),
+    ],
+)
+def test_a_wrong_file_says_where(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "trials.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_trials(file)
+
+
+def test_the_table_has_a_row_for_each_trial(tmp_path: Path) -> None:
+    rows = [Outcome("uce", "person", 10, 1, "ridge=0.1", 0.12345, "acc_e=0.9", 1.4, True)]
+    write_table(tmp_path / "t.csv", rows)
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines == [",".join(COLUMNS), "uce,person,10,1,ridge=0.1,0.123,acc_e=0.9,1,yes"]
+
+
+@pytest.mark.parametrize("kind", list(FIGURES))
+def test_trials_share_no_name_and_seed_with_the_suite_that_is_reported(kind: str) -> None:
+    suite = str(files("erasebench.tuning") / f"{kind}.yaml")
+    trial = plan(Request(methods=("uce",), suites=(suite,), world="miniature-validation", baselines="none"))
+    reported = {"person": "celebrity"}.get(kind, kind)
+    board = plan(Request(methods=("uce",), suites=(reported,), baselines="none"))
+    assert load_suite(suite).kind == kind == load_suite(reported).kind
+    assert {(row.prompt, row.seed) for job in trial for row in job.table.rows}.isdisjoint(
+        (row.prompt, row.seed) for job in board for row in job.table.rows
+    )
+    if kind != "explicit":
+        assert {job.selection.erased for job in trial}.isdisjoint(job.selection.erased for job in board)
+    assert trial[0].suite.templates == board[0].suite.templates
+    assert load_world("miniature-validation").first_seed > max(row.seed for job in board for row in job.table.rows)
