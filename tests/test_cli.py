@@ -27,7 +27,7 @@ MISTAKES = [
     ([*RUN, "--size", "ful"], "There is no size 'ful'.\nDid you mean 'full'?"),
     ([*RUN, "--device", "gpu"], "There is no device 'gpu'.\n"),
     ([*RUN, "--scale", "ten"], "Invalid value for"),
-    (["run", "--method", "mace"], "Missing: --suite.\n"),
+    (["run", "--method", "mace"], "--suite is missing.\n"),
     (["run", "--plan", "/nonexistent.yaml"], "The plan /nonexistent.yaml cannot be read"),
     ([*RUN, "--plan", "p.yaml"], "--plan says what --method, --suite would.\n"),
     (["tune", "--trials", "/nonexistent.yaml"], "The trials /nonexistent.yaml cannot be read"),
