@@ -58,6 +58,8 @@ class ConceptAblation(Method):
     """Teaches the model to paint, under a concept's prompt, what it paints under the anchor's."""
 
     name: ClassVar[str] = "ca"
+    rate_ratio: ClassVar[float] = 18.75
+    """Of the miniature's recipe (scaled_to_miniature), as tuned on people."""
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = ConceptAblationConfig
 
@@ -70,7 +72,7 @@ class ConceptAblation(Method):
             published = ConceptAblationConfig(steps=400, learning_rate=3.2e-5, weights="attention", prior_weight=1.0)
         if world != "miniature":
             return published
-        return scaled_to_miniature(published, steps=60, batch_size=8, n_images=60)
+        return scaled_to_miniature(published, steps=60, batch_size=8, rate_ratio=cls.rate_ratio, n_images=60)
 
     def touches(self, parameter: str) -> bool:
         """K and V of attn2; for nudity every weight of attn1 and attn2."""

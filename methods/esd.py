@@ -46,6 +46,8 @@ class Esd(Method):
 
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = EsdConfig
+    rate_ratio: ClassVar[float]
+    """Of the miniature's recipe (scaled_to_miniature), as tuned on people."""
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
@@ -56,7 +58,7 @@ class Esd(Method):
             published = EsdConfig(steps=200, learning_rate=5e-5, runs_by="original", unconditional_weights="newer")
         if world != "miniature":
             return published
-        return scaled_to_miniature(published, steps=60, batch_size=8, **MINIATURE_RUNS)
+        return scaled_to_miniature(published, steps=60, batch_size=8, rate_ratio=cls.rate_ratio, **MINIATURE_RUNS)
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The tuned weights; each x_t is of one concept, drawn at random. Resumes; UserError as in fit."""
@@ -94,6 +96,7 @@ class EsdX(Esd):
     """Tunes the text cross-attention whole: queries, keys, values and outputs of every attn2."""
 
     name: ClassVar[str] = "esd-x"
+    rate_ratio: ClassVar[float] = 9.0
 
     def touches(self, parameter: str) -> bool:
         """Every parameter of attn2."""
@@ -104,6 +107,7 @@ class EsdXStrict(Esd):
     """Tunes only what reads the text: keys and values of every attn2."""
 
     name: ClassVar[str] = "esd-x-strict"
+    rate_ratio: ClassVar[float] = 12.0
 
     def touches(self, parameter: str) -> bool:
         """Key and value projections of attn2."""
@@ -114,6 +118,7 @@ class EsdU(Esd):
     """Tunes what does not read the text, so that a concept is gone whatever the prompt."""
 
     name: ClassVar[str] = "esd-u"
+    rate_ratio: ClassVar[float] = 3.0
 
     def touches(self, parameter: str) -> bool:
         """The U-Net outside attn2, less what `unconditional_weights` leaves out."""

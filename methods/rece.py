@@ -65,6 +65,12 @@ PUBLISHED: Mapping[Kind, Mapping[str, Any]] = {
     "explicit": {"regularisation": 0.1, "epochs": 3},
 }
 HARD_OBJECTS = "hard-objects"
+MINIATURE_PEOPLE: Mapping[str, Any] = {
+    "regularisation": 0.1,
+    "epochs": 3,
+    "ridge": 10.0,
+    "uce_keeps_names": True,
+}
 
 
 class Rece(Method):
@@ -76,10 +82,15 @@ class Rece(Method):
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> ReceConfig:
-        """The released settings of a kind, in every world; 'hard-objects': those for objects that UCE leaves behind."""
+        """The released settings of a kind; 'hard-objects': those for objects that UCE leaves behind.
+
+        In the miniature, people (whose released settings nobody knows) have those tuned there.
+        """
         cls.check_variant(variant, *([HARD_OBJECTS] if kind == "object" else []), kind=kind)
-        hard = {"regularisation": 1e-3} if variant == HARD_OBJECTS else {}
-        return ReceConfig(**{**PUBLISHED[kind], **hard})
+        own: Mapping[str, Any] = {"regularisation": 1e-3} if variant == HARD_OBJECTS else {}
+        if world == "miniature" and kind == "person":
+            own = MINIATURE_PEOPLE
+        return ReceConfig(**{**PUBLISHED[kind], **own})
 
     def touches(self, parameter: str) -> bool:
         """Key and value projections of the text cross-attention."""

@@ -71,9 +71,13 @@ class Uce(Method):
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> UceConfig:
-        """'default' is the newer release, 'older' the older one; the same for every world, kind and number."""
-        cls.check_variant(variant, "older")
-        return UceConfig(release="older" if variant == "older" else "newer")
+        """'older' or 'newer': that release. 'default': the newer; in the miniature, as tuned on people, the older one.
+
+        The same for every kind and number.
+        """
+        cls.check_variant(variant, "older", "newer")
+        older = variant == "older" or (variant == "default" and world == "miniature")
+        return UceConfig(release="older" if older else "newer")
 
     def touches(self, parameter: str) -> bool:
         """Key and value projections of the text cross-attention."""

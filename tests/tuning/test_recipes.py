@@ -1,0 +1,47 @@
+"""The miniature's recipes are what the shipped trials chose, and every tuned method of a kind had equally many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import yaml
+
+from erasebench.registry import load_method
+from erasebench.tuning.record import Trial, shipped_trials
+from erasebench.tuning.trials import read_trials, settings_text
+
+CHOSEN = [trial for trial in shipped_trials() if trial.chosen == "yes"]
+
+
+@pytest.mark.parametrize("trial", CHOSEN, ids=lambda trial: f"{trial.method}-{trial.kind}-{trial.scale}")
+def test_the_recipe_is_what_was_chosen(trial: Trial) -> None:
+    recipe = load_method(trial.method).recipe(world="miniature", kind=trial.kind, n_concepts=trial.scale)
+    for pair in trial.settings.split():
+        field, _, text = pair.partition("=")
+        value = yaml.safe_load(text)
+        expected = float(text) if isinstance(value, str) and "e" in text and text[0].isdigit() else value
+        assert getattr(recipe, field) == (pytest.approx(expected) if isinstance(expected, float) else expected)
+
+
+def test_every_tuned_method_of_a_kind_had_the_same_budget() -> None:
+    budgets: dict[str, set[int]] = {}
+    for (_, kind), count in Counter((trial.method, trial.kind) for trial in shipped_trials()).items():
+        budgets.setdefault(kind, set()).add(count)
+    assert budgets and all(len(counts) == 1 for counts in budgets.values())
+    assert all(max(group, key=lambda t: t.score).chosen == "yes" for group in _groups().values())
+
+
+def test_the_table_holds_the_trials_of_the_file() -> None:
+    asked = read_trials(Path(str(files("erasebench.methods"))) / "trials.yaml")
+    for (method, kind), trials in _groups().items():
+        assert [trial.settings for trial in trials] == [settings_text(settings) for settings in asked[kind, method]]  # type: ignore[index]
+
+
+def _groups() -> dict[tuple[str, str], list[Trial]]:
+    groups: dict[tuple[str, str], list[Trial]] = {}
+    for trial in shipped_trials():
+        groups.setdefault((trial.method, trial.kind), []).append(trial)
+    return groups
