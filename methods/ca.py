@@ -58,7 +58,7 @@ class ConceptAblation(Method):
     """Teaches the model to paint, under a concept's prompt, what it paints under the anchor's."""
 
     name: ClassVar[str] = "ca"
-    rate_ratio: ClassVar[float] = 18.75
+    rate_ratio: ClassVar[float] = 22.5
     """Of the miniature's recipe (scaled_to_miniature), as tuned on people."""
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = ConceptAblationConfig

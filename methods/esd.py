@@ -8,6 +8,7 @@ in each step:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
@@ -46,8 +47,8 @@ class Esd(Method):
 
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = EsdConfig
-    rate_ratio: ClassVar[float]
-    """Of the miniature's recipe (scaled_to_miniature), as tuned on people."""
+    tuned: ClassVar[Mapping[str, float]]
+    """What the miniature's recipe was tuned to, on people; `rate_ratio` as in scaled_to_miniature."""
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
@@ -58,7 +59,7 @@ class Esd(Method):
             published = EsdConfig(steps=200, learning_rate=5e-5, runs_by="original", unconditional_weights="newer")
         if world != "miniature":
             return published
-        return scaled_to_miniature(published, steps=60, batch_size=8, rate_ratio=cls.rate_ratio, **MINIATURE_RUNS)
+        return scaled_to_miniature(published, steps=60, batch_size=8, **MINIATURE_RUNS, **cls.tuned)
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The tuned weights; each x_t is of one concept, drawn at random. Resumes; UserError as in fit."""
@@ -96,7 +97,7 @@ class EsdX(Esd):
     """Tunes the text cross-attention whole: queries, keys, values and outputs of every attn2."""
 
     name: ClassVar[str] = "esd-x"
-    rate_ratio: ClassVar[float] = 9.0
+    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 9.0}
 
     def touches(self, parameter: str) -> bool:
         """Every parameter of attn2."""
@@ -107,7 +108,7 @@ class EsdXStrict(Esd):
     """Tunes only what reads the text: keys and values of every attn2."""
 
     name: ClassVar[str] = "esd-x-strict"
-    rate_ratio: ClassVar[float] = 12.0
+    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 12.0}
 
     def touches(self, parameter: str) -> bool:
         """Key and value projections of attn2."""
@@ -118,7 +119,7 @@ class EsdU(Esd):
     """Tunes what does not read the text, so that a concept is gone whatever the prompt."""
 
     name: ClassVar[str] = "esd-u"
-    rate_ratio: ClassVar[float] = 3.0
+    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 3.0, "negative_guidance": 2.0}
 
     def touches(self, parameter: str) -> bool:
         """The U-Net outside attn2, less what `unconditional_weights` leaves out."""

@@ -71,6 +71,8 @@ class SalUn(Method):
     """Tunes the weights that matter most for a concept, and those alone, towards its anchor."""
 
     name: ClassVar[str] = "salun"
+    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 3.0}
+    """What the miniature's recipe was tuned to, on people; `rate_ratio` as in scaled_to_miniature."""
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = SalUnConfig
 
@@ -81,7 +83,7 @@ class SalUn(Method):
         published = SalUnConfig(remain_weight=0.1 if kind == "explicit" else 0.5)
         if world != "miniature":
             return published
-        return scaled_to_miniature(published, steps=40, batch_size=8, n_images=max(64, n_concepts))
+        return scaled_to_miniature(published, steps=40, batch_size=8, n_images=max(64, n_concepts), **cls.tuned)
 
     def touches(self, parameter: str) -> bool:
         """The whole U-Net; half of its elements at most."""

@@ -137,6 +137,8 @@ class Spm(Method):
     """Trains a rank-1 membrane for each concept on every Linear and Conv of the transformer blocks."""
 
     name: ClassVar[str] = "spm"
+    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 14 / 3, "negative_guidance": 3.0}
+    """What the miniature's recipe was tuned to, on people; `rate_ratio` as in scaled_to_miniature."""
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = SpmConfig
 
@@ -149,12 +151,12 @@ class Spm(Method):
         cls.check_variant(variant)
         if world != "miniature":
             return SpmConfig()
-        # Adapters start at nothing in any model, so no rate ratio; a short run cannot afford the release's anchoring.
+        # A short run cannot afford the release's anchoring.
         return scaled_to_miniature(
             SpmConfig(),
             steps=min(240, max(10, 700 // n_concepts)),
             batch_size=10,
-            rate_ratio=1.0,
+            **cls.tuned,
             **MINIATURE_RUNS,
             anchoring_weight=1.0,
             anchoring_states=1,

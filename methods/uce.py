@@ -62,6 +62,10 @@ class UceConfig(ClosedFormConfig):
     ridge: float = identity_field(0.5, "l, weight of staying near the original weights", source="released code", ge=0)
 
 
+TUNED_MINIATURE = UceConfig(release="older", preserve_scale=0.1)
+"""The miniature's recipe, as tuned on people."""
+
+
 class Uce(Method):
     """Send the concept's tokens to the anchor's in every key and value projection; one closed form, no training."""
 
@@ -71,13 +75,11 @@ class Uce(Method):
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> UceConfig:
-        """'older' or 'newer': that release. 'default': the newer; in the miniature, as tuned on people, the older one.
-
-        The same for every kind and number.
-        """
+        """'older' or 'newer': that release, for every kind and number. 'default': the newer; the miniature has its own."""
         cls.check_variant(variant, "older", "newer")
-        older = variant == "older" or (variant == "default" and world == "miniature")
-        return UceConfig(release="older" if older else "newer")
+        if variant == "default" and world == "miniature":
+            return TUNED_MINIATURE
+        return UceConfig(release="older" if variant == "older" else "newer")
 
     def touches(self, parameter: str) -> bool:
         """Key and value projections of the text cross-attention."""

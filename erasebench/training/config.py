@@ -16,8 +16,8 @@ MINIATURE_RUNS: Mapping[str, Any] = {"ddim_steps": 12, "start_guidance": 2.5, "p
 RATE_RATIO = 3.0
 """How much further a weight of the miniature may move over a run than one of Stable Diffusion v1.4.
 
-Its blocks are several times narrower, so that its weights are larger. The same for every method: a start, from which
-each is tuned on the validation split.
+Its blocks are several times narrower, so that its weights are larger. Where trials start; what each method was tuned to
+stands in its file.
 """
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from erasebench.concepts import Kind
 from erasebench.registry import load_method
-from erasebench.training.config import RATE_RATIO, TrainingConfig
+from erasebench.training.config import TrainingConfig
 
 TRAINED = ("ca", "esd-u", "esd-x", "esd-x-strict", "fmn", "salun", "spm")
 STEERED = ("np", "sld-max", "sld-medium", "sld-strong", "sld-weak")
@@ -22,7 +22,8 @@ def test_the_rate_makes_up_for_fewer_steps(name: str, kind: Kind, n_concepts: in
     published = method.recipe(world="stable-diffusion-v1-4", kind=kind, n_concepts=n_concepts)
     scaled = method.recipe(world="miniature", kind=kind, n_concepts=n_concepts)
     assert isinstance(published, TrainingConfig) and isinstance(scaled, TrainingConfig)
-    distance = published.steps * published.learning_rate * (1.0 if name == "spm" else RATE_RATIO)
+    ratio = vars(method).get("tuned", {}).get("rate_ratio") or vars(method)["rate_ratio"]
+    distance = published.steps * published.learning_rate * ratio
     assert scaled.steps * scaled.learning_rate == pytest.approx(distance)
     assert scaled.steps <= 240
     assert (scaled.weight_decay, scaled.gradient_clip) == (published.weight_decay, published.gradient_clip)

@@ -118,7 +118,7 @@ def test_it_touches_the_32_projections_of_stable_diffusion_and_nothing_else() ->
     ],
 )
 def test_its_recipes_are_the_released_ones(kind: Kind, variant: str, regularisation: float, epochs: int) -> None:
-    config = Rece.recipe(world="miniature", kind=kind, n_concepts=1, variant=variant)
+    config = Rece.recipe(world="stable-diffusion-v1-4", kind=kind, n_concepts=1, variant=variant)
     assert config == ReceConfig(regularisation=regularisation, epochs=epochs)
 
 

@@ -137,8 +137,8 @@ def test_a_name_that_cannot_be_read_is_refused(tmp_path: Path, name: str, messag
 
 
 def test_its_recipes_are_the_two_releases() -> None:
-    words: dict[str, Any] = {"world": "miniature", "kind": "person", "n_concepts": 10}
-    assert Uce.recipe(**words) == UceConfig()
+    words: dict[str, Any] = {"world": "stable-diffusion-v1-4", "kind": "person", "n_concepts": 10}
+    assert Uce.recipe(**words) == Uce.recipe(**words, variant="newer") == UceConfig()
     assert Uce.recipe(**words, variant="older") == UceConfig(release="older")
     with pytest.raises(UserError, match="Did you mean 'older'"):
         Uce.recipe(**words, variant="oldr")
