@@ -75,7 +75,7 @@ class Uce(Method):
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> UceConfig:
-        """'older' or 'newer': that release, for every kind and number. 'default': the newer; the miniature has its own."""
+        """'older', 'newer': that release, for every kind and number. 'default': the newer; in the miniature its own."""
         cls.check_variant(variant, "older", "newer")
         if variant == "default" and world == "miniature":
             return TUNED_MINIATURE
