@@ -71,7 +71,7 @@ class SalUn(Method):
     """Tunes the weights that matter most for a concept, and those alone, towards its anchor."""
 
     name: ClassVar[str] = "salun"
-    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 3.0}
+    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 4.8}
     """What the miniature's recipe was tuned to, on people; `rate_ratio` as in scaled_to_miniature."""
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = SalUnConfig
