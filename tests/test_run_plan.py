@@ -13,7 +13,7 @@ from erasebench.errors import UserError
 from erasebench.runner.plan_file import read_plan
 from erasebench.runner.request import Request
 from erasebench.runner.run import run_jobs
-from erasebench.runner.run_plan import run_plan
+from erasebench.runner.run_plan import in_order, run_plan
 
 HERE = Path(__file__).parent
 SHIFT = f"{HERE / 'toy_world.py'}:Shift"
@@ -48,7 +48,10 @@ def results(folder: Path) -> dict[str, Any]:
 
 def test_a_plan_names_each_run_once_and_the_unedited_model_first(tmp_path: Path, common: Request) -> None:
     entry = {"methods": ["uce", "rece"], "suites": ["celebrity", "style"], "settings": {"uce.ridge": 0.25}}
-    requests = read_plan(plan_of(tmp_path, entry, {"methods": ["uce"], "suites": ["celebrity"], "scale": 1}), common)
+    one = {"methods": ["uce"], "suites": ["celebrity"], "scale": 1}
+    same = {"methods": ["rece"], "suites": ["celebrity"], "scale": 10}  # the suite's own scale, so nothing new
+    common = replace(common, world="miniature", model=None)
+    requests = in_order(read_plan(plan_of(tmp_path, entry, one, same), common))
     asked = [(request.methods[0], request.suites[0], request.scale) for request in requests]
     assert asked[:3] == [("original", "celebrity", None), ("original", "style", None), ("original", "celebrity", 1)]
     assert len(asked) == len(set(asked)) == 8
@@ -63,6 +66,9 @@ def test_a_plan_names_each_run_once_and_the_unedited_model_first(tmp_path: Path,
         ("runs: [{methods: [uce]}]", "runs.0.suites: Field required"),
         ("runs: [{methods: [uce], suites: [style], scales: 10}]", "runs.0.scales: Extra inputs"),
         ("runs: [", "is no YAML"),
+        ("runs: []", "runs: "),
+        ("runs: [{methods: [uce], suites: []}]", "runs.0.suites: "),
+        ("runs: [{methods: [uce], suites: [style], settings: {uec.ridge: 1}}]", "method 'uec' is not part of this run"),
         ("- uce", "the file: "),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,7 @@ from erasebench.errors import UserError
 from erasebench.record import Tuning
 from erasebench.registry import load_method
 from erasebench.tuning import record as tuning
-from erasebench.tuning.record import COLUMNS, read_trials, shipped_trials, tuning_of
-from erasebench.tuning.trials import COLUMNS as WRITTEN
-from erasebench.tuning.trials import Outcome, write_table
+from erasebench.tuning.record import Trial, read_trials, shipped_trials, tuning_of, write_trials
 
 HEADER = "method,kind,scale,trial,settings,score,chosen"
 ROWS = (
@@ -43,12 +42,16 @@ def test_trials_of_a_method_and_kind_are_counted_at_every_scale(
     assert tuning_of("esd-x", "person", recipes="stable-diffusion-v1-4") is None
 
 
-def test_what_the_tuning_command_writes_is_read(tmp_path: Path) -> None:
-    outcome = Outcome("esd-x", "person", 10, 1, "steps=50", 0.84, "acc_e=0.1 acc_s_strict=0.9", 12.0, True)
-    write_table(tmp_path / "made.csv", [outcome])
-    (trial,) = read_trials(tmp_path / "made.csv")
-    assert (trial.method, trial.scale, trial.score, trial.seconds, trial.chosen) == ("esd-x", 10, 0.84, 12.0, "yes")
-    assert set(WRITTEN) == set(COLUMNS)
+def test_a_table_is_read_as_it_was_written_and_rows_of_others_stay(tmp_path: Path) -> None:
+    made = tmp_path / "made.csv"
+    words: dict[str, Any] = {"kind": "person", "scale": 10, "figures": "acc_e=0.1", "seconds": 12.0}
+    esd = [Trial(method="esd-x", trial=n, settings=f"steps={n}", score=0.5, chosen="no", **words) for n in (1, 2)]
+    uce = Trial(method="uce", trial=1, settings="ridge=0.5", score=0.25, chosen="yes", **words)
+    write_trials(made, esd)
+    write_trials(made, [uce])
+    assert read_trials(made) == (*esd, uce)
+    write_trials(made, esd[:1])
+    assert read_trials(made) == (uce, esd[0])
 
 
 @pytest.mark.parametrize(

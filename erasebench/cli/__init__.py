@@ -34,7 +34,7 @@ app.command("board")(inspect.board)
 app.command("list")(inspect.list_)
 app.command("doctor")(inspect.doctor)
 app.command("new-method")(new_method.new_method)
-app.command("tune")(tune.tune)
+app.command("tune")(tune.tune_)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,9 @@ def run(
     plan: Annotated[
         Path | None, typer.Option("--plan", help="YAML file of many runs, in place of --method and --suite.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", help="For --plan: processes side by side on the CPU.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="For --plan: processes side by side on the CPU; default 1.")
+    ] = None,
     world: options.World = "miniature",
     model: options.Model = None,
     scale: options.Scale = None,
@@ -62,7 +65,8 @@ def run(
     from erasebench.runner.request import Request
     from erasebench.runner.run import run_jobs
 
-    _check_asked(plan, {"--method": method, "--suite": suite, "--scale": scale, "--concepts": concepts, "--set": set_})
+    words = {"--method": method, "--suite": suite, "--scale": scale, "--concepts": concepts, "--set": set_}
+    _check_asked(plan, words | {"--recipe": recipe if recipe != "default" else None}, workers)
     request = Request(
         methods=tuple(method or ()),
         suites=tuple(suite or ()),
@@ -95,7 +99,7 @@ def run(
         from erasebench.runner.plan_file import read_plan
         from erasebench.runner.run_plan import run_plan
 
-        summary = run_plan(read_plan(plan, request), workers)
+        summary = run_plan(read_plan(plan, request), 1 if workers is None else workers)
     else:
         summary = run_jobs(request)
     if summary.records:
@@ -109,13 +113,15 @@ def run(
     return 1 if summary.failures else 0
 
 
-def _check_asked(plan: Path | None, words: dict[str, object]) -> None:
+def _check_asked(plan: Path | None, words: Mapping[str, object], workers: int | None) -> None:
     """UserError unless either a plan or methods and suites are given."""
     if plan is None and (missing := [flag for flag in ("--method", "--suite") if not words[flag]]):
         raise UserError(
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.", "See erasebench run --help."
         )
-    if plan is not None and (given := [flag for flag, value in words.items() if value]):
+    if plan is None and workers is not None:
+        raise UserError("--workers is for --plan.", "Write the runs into a plan, or leave --workers out.")
+    if plan is not None and (given := [flag for flag, value in words.items() if value not in (None, [])]):
         raise UserError(f"--plan says what {', '.join(given)} would.", "Write it into the plan, or leave --plan out.")
 
 

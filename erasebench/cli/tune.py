@@ -11,7 +11,7 @@ from erasebench.cli import options
 from erasebench.errors import UserError, did_you_mean
 
 
-def tune(
+def tune_(
     trials: Annotated[Path, typer.Option("--trials", help="YAML file: kind: {method: [{field: value}, ...]}.")],
     method: Annotated[
         list[str] | None, typer.Option("--method", help="Only this method of the file; may be repeated.")
@@ -22,10 +22,10 @@ def tune(
     out: Annotated[Path, typer.Option("--out", help="The table to write, CSV.")] = Path("tuning.csv"),
     runs_folder: options.RunsFolder = Path("runs"),
 ) -> int:
-    """Try each method's settings on names, seeds and prompts that no suite uses, and write which did best."""
-    from erasebench.tuning.trials import read_trials, write_table
+    """Try settings on the validation split and write which did best; other methods' rows stay in the table."""
+    from erasebench.tuning.trials import read_settings
 
-    asked = read_trials(trials)
+    asked = read_settings(trials)
     for given, known in ((method, {name for _, name in asked}), (kind, {each for each, _ in asked})):
         for word in given or ():
             if word not in known:
@@ -35,12 +35,21 @@ def tune(
         for (each, name), settings in asked.items()
         if (not kind or each in kind) and (not method or name in method)
     }
-    from erasebench.tuning.tune import tune as try_all
+    from erasebench.tuning.record import read_trials, write_trials
+    from erasebench.tuning.tune import requests_of, tune
 
-    outcomes = []
+    if out.exists():
+        read_trials(out)
+    # Names have scales; explicit content is four words, and objects are erased one at a time.
+    scales = {each: scale if each in ("person", "style") else None for each, _ in chosen}
     for (each, name), settings in chosen.items():
-        one_scale = scale if each in ("person", "style") else None
-        outcomes += try_all(name, each, settings, scale=one_scale, device=device, runs_folder=runs_folder)
-        write_table(out, outcomes)
+        requests_of(name, each, settings, scale=scales[each], device=device, runs_folder=runs_folder)
+    failed = 0
+    for (each, name), settings in chosen.items():
+        tried = tune(name, each, settings, scale=scales[each], device=device, runs_folder=runs_folder)
+        failed += sum(trial.figures == "failed" for trial in tried)
+        write_trials(out, tried)
     print(f"Table: {out}")
-    return 0
+    if failed:
+        print(f"{failed} trials failed.")
+    return 1 if failed else 0

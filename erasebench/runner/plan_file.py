@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from erasebench.errors import UserError
 from erasebench.record import UNEDITED
 from erasebench.registry import load_method
-from erasebench.runner.request import Request
+from erasebench.runner.request import Request, check_settings
 
 
 class Entry(BaseModel):
@@ -21,8 +21,8 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    methods: tuple[str, ...]
-    suites: tuple[str, ...]
+    methods: tuple[str, ...] = Field(min_length=1)
+    suites: tuple[str, ...] = Field(min_length=1)
     scale: int | None = None
     concepts: tuple[str, ...] | None = None
     recipe: str = "default"
@@ -34,18 +34,18 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    runs: tuple[Entry, ...]
+    runs: tuple[Entry, ...] = Field(min_length=1)
 
 
 def read_plan(path: Path, common: Request) -> list[Request]:
-    """One request for each method on each suite of the plan, unedited model first; `common` gives what all share.
+    """One request for each method on each suite of the plan, the unedited model's beside; `common` is what all share.
 
-    UserError for a missing file, broken YAML, or an entry that is missing, unknown or wrong.
+    UserError for a missing file, broken YAML, an entry that is missing, unknown or wrong, or a setting of no method.
     """
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"The plan {path} cannot be read ({error.strerror}).", "Give a YAML file.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The plan {path} cannot be read ({error}).", "Give a YAML file.") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}.", "Mend the file there.") from error
     try:
@@ -55,10 +55,7 @@ def read_plan(path: Path, common: Request) -> list[Request]:
         where = ".".join(map(str, first["loc"])) or "the file"
         mend = "Write runs: [{methods: [mace], suites: [celebrity], scale: 10}]."
         raise UserError(f"{path}: {where}: {first['msg']}.", mend) from error
-    found: dict[str, Request] = {}
-    for request in _single(plan, common):
-        found.setdefault(repr(request), request)
-    return sorted(found.values(), key=lambda request: not is_unedited(request))
+    return list(_single(plan, common))
 
 
 def is_unedited(request: Request) -> bool:
@@ -68,9 +65,12 @@ def is_unedited(request: Request) -> bool:
 
 def _single(plan: Plan, common: Request) -> Iterator[Request]:
     for entry in plan.runs:
+        settings = {key: _text(value) for key, value in entry.settings.items()}
+        methods = dict.fromkeys((UNEDITED, *entry.methods))
+        check_settings(replace(common, methods=tuple(methods), baselines="none", settings=settings))
         for suite in entry.suites:
-            for method in dict.fromkeys((UNEDITED, *entry.methods)):
-                own = {key: str(value) for key, value in entry.settings.items() if key.startswith(f"{method}.")}
+            for method in methods:
+                names = (method, load_method(method).name)
                 yield replace(
                     common,
                     methods=(method,),
@@ -78,6 +78,10 @@ def _single(plan: Plan, common: Request) -> Iterator[Request]:
                     scale=entry.scale,
                     concepts=entry.concepts,
                     recipe="default" if method == UNEDITED else entry.recipe,
-                    settings=own,
+                    settings={key: value for key, value in settings.items() if key.partition(".")[0] in names},
                     baselines="none",
                 )
+
+
+def _text(value: str | float | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

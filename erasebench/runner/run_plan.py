@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
 
 from erasebench.board import write_board
@@ -23,40 +26,84 @@ log = logging.getLogger(__name__)
 def run_plan(requests: Sequence[Request], workers: int = 1) -> Summary:
     """Run every request and write the board; a mistake in any of them is found before the first has begun.
 
-    `workers`: processes side by side, each with its share of the machine's cores; no figure depends on their number.
-    Requests of the unedited model come first, since the others' contact sheets show its images.
+    `workers`: processes side by side on the CPU, each with its share of the cores. Requests of the unedited model come
+    first, since the others' contact sheets show its images. What two requests both ask for is run once. Interrupted or
+    killed, the same call goes on where it stopped.
     """
     if workers < 1:
         raise UserError(f"--workers {workers} runs nothing.", "Give 1 or more.")
     if workers > 1 and requests[0].device != "cpu":
         raise UserError(f"--workers {workers} would share {requests[0].device}.", "Give one worker for each device.")
-    for request in requests:
-        plan(request)
+    ordered = in_order(requests)
     whole, started = Summary(), time.monotonic()
-    done = 0
-    for _, group in groupby(requests, key=is_unedited):
-        for summary in _run(list(group), workers):
-            done += 1
-            log.info("%d of %d, %.1f minutes.", done, len(requests), (time.monotonic() - started) / 60)
+    try:
+        for number, (request, summary) in enumerate(_run_in_turn(ordered, workers), start=1):
+            log.info("%d of %d, %.1f minutes.", number, len(ordered), (time.monotonic() - started) / 60)
             whole.records += summary.records
-            whole.failures |= summary.failures
-    whole.board = write_board(requests[0].out)
+            own = " ".join(f"{key}={value}" for key, value in request.settings.items())
+            whole.failures |= {f"{label} {own}".strip(): what for label, what in summary.failures.items()}
+    finally:
+        if any((requests[0].out / "results").glob("*.json")):
+            whole.board = write_board(requests[0].out)
     return whole
 
 
-def _run(requests: Sequence[Request], workers: int) -> Iterator[Summary]:
-    if workers == 1:
-        yield from map(run_jobs, requests)
-        return
+def in_order(requests: Sequence[Request]) -> list[Request]:
+    """Each job once, those of the unedited model first. UserError for a mistake in any request."""
+    wanted: dict[tuple[str, ...], Request] = {}
+    for request in requests:
+        wanted.setdefault(tuple(job.request_digest for job in plan(request)), request)
+    return sorted(wanted.values(), key=lambda request: not is_unedited(request))
+
+
+def _run_in_turn(requests: Sequence[Request], workers: int) -> Iterator[tuple[Request, Summary]]:
+    for _, group in groupby(requests, key=is_unedited):
+        if workers == 1:
+            yield from ((request, run_jobs(request)) for request in group)
+        else:
+            yield from _run_side_by_side(list(group), workers)
+
+
+def _run_side_by_side(requests: Sequence[Request], workers: int) -> Iterator[tuple[Request, Summary]]:
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(workers, context, _start, (workers,)) as pool:
-        futures: list[Future[Summary]] = [pool.submit(run_jobs, request) for request in requests]
+    pool = ProcessPoolExecutor(workers, context, _start, (workers,))
+    futures: dict[Future[Summary], Request] = {pool.submit(run_jobs, request): request for request in requests}
+    try:
         for future in as_completed(futures):
-            yield future.result()
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        what = "A worker was ended from outside, perhaps for want of memory."
+        raise UserError(what, "Give fewer --workers and run it again: it goes on where it stopped.") from error
+    finally:
+        # Nothing that is still waiting begins after an interruption; what runs is cut short, as by a kill.
+        running = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        if not all(future.done() for future in futures):
+            for process in running:
+                process.terminate()
 
 
 def _start(workers: int) -> None:
     import torch
 
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // workers))
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    torch.set_num_threads(max(1, _cores() // workers))
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("erasebench")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A worker that outlived a killed command would hold its run's lock against the next one.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

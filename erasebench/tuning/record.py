@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from erasebench.atomic import atomic_write
 from erasebench.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
 from erasebench.record import Tuning
@@ -28,13 +29,18 @@ class Trial(BaseModel):
 
     method: str = Field(min_length=1)
     kind: Kind
-    scale: int = Field(ge=0, description="concepts erased; 0 where the trial failed")
+    scale: int = Field(ge=1, description="concepts erased")
     trial: int = Field(ge=1, description="1, 2 ... of its method, kind and scale")
     settings: str = Field(pattern=r"^(recipe|\w+=.+)$", description="'learning_rate=0.01 steps=50', or 'recipe'")
     score: FiniteFloat
     figures: str = Field(default="", description="what the score is made of")
     seconds: FiniteFloat | None = Field(default=None, ge=0, description="to erase")
     chosen: Literal["yes", "no"]
+
+    @property
+    def place(self) -> tuple[str, Kind, int]:
+        """What it was a trial for: method, kind and number of concepts."""
+        return self.method, self.kind, self.scale
 
 
 COLUMNS = tuple(Trial.model_fields)
@@ -74,6 +80,21 @@ def read_trials(path: Path) -> tuple[Trial, ...]:
         raise UserError(f"{path} is no CSV in UTF-8: {error}.", "Save the table as CSV in UTF-8.") from error
 
 
+def write_trials(path: Path, trials: Sequence[Trial]) -> None:
+    """Put the trials into the table at `path`, which may be new; those of other methods, kinds and scales stay.
+
+    Byte for byte the same for the same trials. UserError as in read_trials for a file that is no such table.
+    """
+    fresh = {trial.place for trial in trials}
+    kept = [trial for trial in read_trials(path) if trial.place not in fresh] if path.exists() else []
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for trial in (*kept, *trials):
+            seconds = "" if trial.seconds is None else f"{trial.seconds:.0f}"
+            writer.writerow(trial.model_dump() | {"score": f"{trial.score:.3f}", "seconds": seconds})
+
+
 def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
     for column in REQUIRED:
         if column not in columns:
@@ -98,10 +119,9 @@ def _trials(path: Path, reader: csv.DictReader[str]) -> Iterator[Trial]:
             column = str(first["loc"][0])
             what = f"{line}, column '{column}', value '{row[column]}': {first['msg']}."
             raise UserError(what, "Correct the value, or remove the line.") from error
-        place = (trial.method, trial.kind, trial.scale)
-        unique: dict[str, tuple[Any, ...]] = {"trial": (*place, trial.trial)}
+        unique: dict[str, tuple[Any, ...]] = {"trial": (*trial.place, trial.trial)}
         if trial.chosen == "yes":
-            unique["chosen"] = place
+            unique["chosen"] = trial.place
         for column, key in unique.items():
             if (other := first_line.setdefault(key, reader.line_num)) != reader.line_num:
                 what = f"{line}, column '{column}', value '{row[column]}': the same as line {other}."

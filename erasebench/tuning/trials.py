@@ -1,38 +1,20 @@
-"""The settings to try, read from a YAML file, and the table of what came of them."""
+"""The settings to try, read from a YAML file."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import yaml
 
-from erasebench.atomic import atomic_write
 from erasebench.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
-
-COLUMNS = ("method", "kind", "scale", "trial", "settings", "score", "figures", "seconds", "chosen")
 
 Settings = Mapping[str, Any]
 
 
-class Outcome(NamedTuple):
-    """One row of the table: a trial of a method and what it came to; `figures` as 'acc_e=0.04 acc_s_strict=0.92'."""
-
-    method: str
-    kind: str
-    scale: int
-    trial: int
-    settings: str
-    score: float
-    figures: str
-    seconds: float
-    chosen: bool
-
-
-def read_trials(path: Path) -> dict[tuple[Kind, str], list[Settings]]:
+def read_settings(path: Path) -> dict[tuple[Kind, str], list[Settings]]:
     """By kind and method, the settings of each trial, in order.
 
     The file: `kind: {method: [{field: value}, ...]}`. UserError for a missing file, broken YAML, an unknown kind or
@@ -40,8 +22,8 @@ def read_trials(path: Path) -> dict[tuple[Kind, str], list[Settings]]:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"The trials {path} cannot be read ({error.strerror}).", "Give a YAML file.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The trials {path} cannot be read ({error}).", "Give a YAML file.") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}.", "Mend the file there.") from error
     found: dict[tuple[Kind, str], list[Settings]] = {}
@@ -60,20 +42,6 @@ def read_trials(path: Path) -> dict[tuple[Kind, str], list[Settings]]:
 def settings_text(settings: Settings) -> str:
     """'learning_rate=0.001 steps=60', or 'recipe' where nothing is changed."""
     return " ".join(f"{field}={value}" for field, value in settings.items()) or "recipe"
-
-
-def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
-    """The table as CSV, in the order given; byte for byte the same for the same outcomes."""
-    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for outcome in outcomes:
-            row = outcome._asdict() | {
-                "score": f"{outcome.score:.3f}",
-                "seconds": f"{outcome.seconds:.0f}",
-                "chosen": "yes" if outcome.chosen else "no",
-            }
-            writer.writerow([row[column] for column in COLUMNS])
 
 
 def _mapping(content: Any, where: str) -> Iterable[tuple[str, Any]]:

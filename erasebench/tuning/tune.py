@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,63 +15,83 @@ from erasebench.record import UNEDITED, Record
 from erasebench.runner.job import plan
 from erasebench.runner.request import Request
 from erasebench.runner.run import run_jobs
-from erasebench.tuning.score import FIGURES, score
-from erasebench.tuning.trials import Outcome, Settings, settings_text
+from erasebench.tuning.record import SPLIT, Trial
+from erasebench.tuning.score import FIGURES, score, value_of
+from erasebench.tuning.trials import Settings, settings_text
 
 log = logging.getLogger(__name__)
-
-WORLD = "miniature-validation"
 
 
 def tune(
     method: str, kind: Kind, trials: Sequence[Settings], *, scale: int | None, device: str, runs_folder: Path
-) -> list[Outcome]:
-    """The outcome of each trial of `method`, in order; the best score is marked as chosen.
+) -> list[Trial]:
+    """The trials of `method`, in order; the best is marked as chosen, where any came to something.
 
     A trial changes nothing but its settings: names, prompts, seeds and judges are the same for all, and so is the rule
-    (erasebench.tuning.score). UserError for a setting that the method has not; a trial that fails scores 0.
+    (erasebench.tuning.score). A trial that fails scores 0. UserError for a setting that the method has not, or where
+    the unedited model could not be measured.
     """
-    suite = str(files("erasebench.tuning") / f"{kind}.yaml")
+    requests = requests_of(method, kind, trials, scale=scale, device=device, runs_folder=runs_folder)
 
-    def request(name: str, settings: Settings) -> Request:
-        return Request(
-            methods=(name,),
-            suites=(suite,),
-            world=WORLD,
+    def run(request: Request) -> Record | None:
+        summary = run_jobs(request)
+        # The last is the average where a suite erases one at a time; of a part of its runs there is none.
+        return None if summary.failures else summary.records[-1]
+
+    unedited = run(replace(requests[0], methods=(UNEDITED,), settings={}))
+    if unedited is None:
+        raise UserError("The unedited model could not be measured.", "See the message above.")
+    n_erased = len({name for job in plan(requests[0]) for name in job.selection.erased})
+    tried: list[Trial] = []
+    for number, (settings, request) in enumerate(zip(trials, requests, strict=True), start=1):
+        record = run(request)
+        worth = 0.0 if record is None else score(kind, record, unedited)
+        figures = "failed" if record is None else _figures(kind, record)
+        log.info("%s, %s, trial %d: %.3f (%s; %s)", method, kind, number, worth, settings_text(settings), figures)
+        tried.append(
+            Trial(
+                method=method,
+                kind=kind,
+                scale=n_erased,
+                trial=number,
+                settings=settings_text(settings),
+                score=worth,
+                figures=figures,
+                seconds=None if record is None else record.manifest.stages["erase"].seconds,
+                chosen="no",
+            )
+        )
+    best = max(tried, key=lambda trial: trial.score)
+    if best.score == 0:
+        return tried
+    return [trial.model_copy(update={"chosen": "yes"}) if trial is best else trial for trial in tried]
+
+
+def requests_of(
+    method: str, kind: Kind, trials: Sequence[Settings], *, scale: int | None, device: str, runs_folder: Path
+) -> list[Request]:
+    """The run of each trial. UserError for a mistake in any of them, before any has begun."""
+    requests = [
+        Request(
+            methods=(method,),
+            suites=(str(files("erasebench.tuning") / f"{kind}.yaml"),),
+            world=SPLIT,
             scale=scale,
-            settings={f"{name}.{field}": _text(value) for field, value in settings.items()},
+            settings={f"{method}.{field}": _text(value) for field, value in settings.items()},
             baselines="none",
             device=device,
             out=runs_folder / "tuning",
             runs_folder=runs_folder,
         )
-
-    def run(name: str, settings: Settings) -> Record | None:
-        records = run_jobs(request(name, settings)).records
-        return records[-1] if records else None  # of a suite that erases one at a time: the average
-
-    for settings in trials:
-        plan(request(method, settings))  # a mistake in any of them is found before the first has begun
-    unedited = run(UNEDITED, {})
-    if unedited is None:
-        raise UserError("The unedited model could not be measured.", "See the message above.")
-    outcomes = []
-    for number, settings in enumerate(trials, start=1):
-        record = run(method, settings)
-        worth = 0.0 if record is None else score(kind, record, unedited)
-        figures = "failed" if record is None else _figures(kind, record)
-        log.info("%s, %s, trial %d: %.3f (%s; %s)", method, kind, number, worth, settings_text(settings), figures)
-        n_erased = 0 if record is None else len(record.concepts)
-        seconds = 0.0 if record is None else record.manifest.stages["erase"].seconds
-        outcomes.append(
-            Outcome(method, kind, n_erased, number, settings_text(settings), worth, figures, seconds, False)
-        )
-    best = max(range(len(outcomes)), key=lambda i: outcomes[i].score)
-    return [outcome._replace(chosen=i == best) for i, outcome in enumerate(outcomes)]
+        for settings in trials
+    ]
+    for request in requests:
+        plan(request)
+    return requests
 
 
 def _figures(kind: Kind, record: Record) -> str:
-    values = {name: record.figures[name].value for name in FIGURES[kind]}
+    values = {name: value_of(record, name) for name in FIGURES[kind]}
     return " ".join(f"{name}={'unscored' if value is None else f'{value:.3g}'}" for name, value in values.items())
 
 

@@ -64,11 +64,11 @@ MINIATURE: Mapping[str, Any] = {
 # p and l of people and styles at ten names, the tuned ones. Beyond, the words that all prompts share weigh more in the
 # concepts' sums with every name, so the prior and the refinement's l grow too (README.md).
 TUNED_NAMES = 10
-NAMES_PRIOR, PRIOR_GROWTH = 1e-2, 1.5
-NAMES_RIDGE = 2e4
+NAMES_PRIOR, PRIOR_GROWTH = 3e-3, 1.5
+NAMES_RIDGE = 5e3
 NAMES: Mapping[str, Any] = {"learning_rate": 8e-3, "domain_weight": 6e1, "ridge_fusion": 3e3}
-# People and objects were tuned on the validation split; styles take the values of people over, and explicit content has
-# its own, untuned.
+# People and objects were tuned on the validation split; styles take these values over, and explicit content has its own,
+# untuned.
 MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     # The prior captions name the class as well, so a larger p keeps it.
     "object": {

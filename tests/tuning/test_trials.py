@@ -13,13 +13,13 @@ from erasebench.runner.job import plan
 from erasebench.runner.request import Request
 from erasebench.suite import load_suite
 from erasebench.tuning.score import FIGURES
-from erasebench.tuning.trials import COLUMNS, Outcome, read_trials, settings_text, write_table
+from erasebench.tuning.trials import read_settings, settings_text
 
 
 def test_reads_settings_by_kind_and_method(tmp_path: Path) -> None:
     file = tmp_path / "trials.yaml"
     file.write_text("person: {uce: [{ridge: 1e-1}, {}]}\nstyle: {np: [{}]}\n")
-    trials = read_trials(file)
+    trials = read_settings(file)
     assert trials == {("person", "uce"): [{"ridge": 0.1}, {}], ("style", "np"): [{}]}
     assert [settings_text(settings) for settings in trials["person", "uce"]] == ["ridge=0.1", "recipe"]
 
@@ -38,14 +38,7 @@ def test_a_wrong_file_says_where(tmp_path: Path, content: str, message: str) -> 
     file = tmp_path / "trials.yaml"
     file.write_text(content)
     with pytest.raises(UserError, match=message):
-        read_trials(file)
-
-
-def test_the_table_has_a_row_for_each_trial(tmp_path: Path) -> None:
-    rows = [Outcome("uce", "person", 10, 1, "ridge=0.1", 0.12345, "acc_e=0.9", 1.4, True)]
-    write_table(tmp_path / "t.csv", rows)
-    lines = (tmp_path / "t.csv").read_text().splitlines()
-    assert lines == [",".join(COLUMNS), "uce,person,10,1,ridge=0.1,0.123,acc_e=0.9,1,yes"]
+        read_settings(file)
 
 
 @pytest.mark.parametrize("kind", list(FIGURES))

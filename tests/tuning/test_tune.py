@@ -15,7 +15,7 @@ def test_tries_each_and_chooses_the_best(tmp_path: Path) -> None:
     trials = [{"ridge": 1e6}, {"ridge": 0.5}]
     outcomes = tune("uce", "person", trials, scale=1, device="cpu", runs_folder=tmp_path / "runs")
     assert [outcome.trial for outcome in outcomes] == [1, 2]
-    assert [outcome.chosen for outcome in outcomes] == [False, True]
+    assert [outcome.chosen for outcome in outcomes] == ["no", "yes"]
     assert outcomes[0].score < 0.1  # so large a ridge changes nothing, and the name is painted as before
     assert tune("uce", "person", trials, scale=1, device="cpu", runs_folder=tmp_path / "runs") == outcomes
 
