@@ -67,7 +67,7 @@ TUNED_NAMES = 10
 NAMES_PRIOR, PRIOR_GROWTH = 3e-3, 1.5
 NAMES_RIDGE = 5e3
 NAMES: Mapping[str, Any] = {"learning_rate": 8e-3, "domain_weight": 6e1, "ridge_fusion": 3e3}
-# People and objects were tuned on the validation split; styles take these values over, and explicit content has its own,
+# People and objects were tuned on the validation split; styles take these values over; explicit content has its own,
 # untuned.
 MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     # The prior captions name the class as well, so a larger p keeps it.
