@@ -137,15 +137,9 @@ def load_world(name: str, model: str | None = None) -> World:
 
 
 def world_of_size(size: SizeName) -> str:
-    """The world whose usual size this is, splits of another world apart. UserError where there are several or none."""
-    found = [
-        name for name in WORLDS.aliases() if (world := WORLDS.load(name)).default_size == size and world.recipes is None
-    ]
-    if len(found) != 1:
-        raise UserError(
-            f"{len(found)} worlds are usually of size {size}.", "Choose one with --world; erasebench list shows them."
-        )
-    return found[0]
+    """Erasebench's own world whose usual size this is, splits of another world apart: not what somebody installs."""
+    own = [name for name in WORLDS.names() if WORLDS.origin(name).startswith("erasebench.")]
+    return next(name for name in own if (world := WORLDS.load(name)).default_size == size and world.recipes is None)
 
 
 def _load(registry: Registry[type[T]], name: str, base: type) -> type[T]:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,16 +92,52 @@ def test_a_mistake_in_the_last_run_is_found_before_the_first(tmp_path: Path, com
     assert not common.runs_folder.exists()
 
 
-def test_two_workers_make_the_records_that_single_runs_make(tmp_path: Path, common: Request) -> None:
+def test_two_workers_work_at_once_and_make_the_records_that_single_runs_make(
+    tmp_path: Path, common: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
     suite = str(HERE / "data" / "toy.yaml")
-    requests = read_plan(plan_of(tmp_path, {"methods": [SHIFT], "suites": [suite]}), common)
+    toys = [f"{HERE / 'toy_world.py'}:{name}" for name in ("Meeting", "MeetingToo", "Clumsy", "Shift")]
+    (tmp_path / "meeting").mkdir()
+    monkeypatch.setenv("TOY_MEETING", str(tmp_path / "meeting"))
+    requests = read_plan(plan_of(tmp_path, {"methods": toys, "suites": [suite]}), common)
     summary = run_plan(requests, workers=2)
-    assert [record.method for record in summary.records] == ["original", "shift"]
+    # Neither of the meeting ones ends before the other has begun, and what fails takes nobody along.
+    assert {record.method for record in summary.records} == {"original", "meeting", "meeting-too", "shift"}
+    assert summary.failures == {"clumsy on toy-2": "RuntimeError: out of memory, it says"}
     assert summary.board == common.out / "README.md"
-    alone = replace(
-        common, out=tmp_path / "alone", runs_folder=tmp_path / "alone-runs", methods=(SHIFT,), suites=(suite,)
-    )
-    run_jobs(alone)
+    alone = replace(common, out=tmp_path / "alone", runs_folder=tmp_path / "alone-runs")
+    run_jobs(replace(alone, methods=tuple(toys), suites=(suite,)))
     assert results(common.out) == results(alone.out)
-    again = run_plan(requests, workers=1)
-    assert again.records == summary.records
+    again = run_plan(requests[:2], workers=1)
+    assert {record.id for record in again.records} <= {record.id for record in summary.records}
+
+
+def test_a_killed_plan_leaves_no_worker_behind(tmp_path: Path, common: Request) -> None:
+    (tmp_path / "meeting").mkdir()
+    entry = {"methods": [f"{HERE / 'toy_world.py'}:Meeting"], "suites": [str(HERE / "data" / "toy.yaml")]}
+    words = ["--world", common.world, "--model", str(common.model), "--out", str(common.out)]
+    words += ["--runs-folder", str(common.runs_folder), "--plan", str(plan_of(tmp_path, entry)), "--workers", "2"]
+    command = [sys.executable, "-c", "from erasebench.cli import main; main()", "run", *words]
+    with subprocess.Popen(command, env=os.environ | {"TOY_MEETING": str(tmp_path / "meeting")}) as process:
+        wait_until(lambda: any((tmp_path / "meeting").iterdir()))
+        locks = [path for path in common.runs_folder.rglob("lock") if path.read_text()]
+        (holder,) = {int(path.read_text()) for path in locks}
+        assert holder != process.pid
+        process.kill()
+    wait_until(lambda: not alive(holder))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")

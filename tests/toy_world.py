@@ -6,6 +6,7 @@ It imports torch only where it needs it, like a real world, so that tests can te
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -154,6 +155,28 @@ class Shift(Method):
             advance(self.config.steps)
         value = parameters[name].detach() * self.config.amount
         return Erasure({f"unet.{name}": value}, {"task": task.model_dump(mode="json"), "found": len(found)})
+
+
+class Meeting(Shift):
+    """Waits in the folder that TOY_MEETING names until another method waits there too."""
+
+    name: ClassVar[str] = "meeting"
+
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        place = Path(os.environ["TOY_MEETING"])
+        (place / self.name).touch()
+        deadline = time.monotonic() + 120
+        while len(list(place.iterdir())) < 2:
+            if time.monotonic() > deadline:
+                raise RuntimeError("nobody came")
+            time.sleep(0.05)
+        return super().erase(pipeline, task, workspace)
+
+
+class MeetingToo(Meeting):
+    """The other one."""
+
+    name: ClassVar[str] = "meeting-too"
 
 
 class Vandal(Shift):

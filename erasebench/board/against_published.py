@@ -119,11 +119,11 @@ def _unambiguous(records: Sequence[Record], rows: dict[str, PublishedRow]) -> tu
     once, twice = [], []
     for method in dict.fromkeys(record.method for record in default):
         own = [record for record in default if record.method == method]
-        # Of several, the one that was run as the recipe says.
-        own = own if len(own) == 1 else [record for record in own if record.tuning is not None]
+        # Settings given by hand are nobody's published method; the recipe's records know of their tuning.
+        own = [record for record in own if record.tuning is not None or record.method == UNEDITED]
         if len(own) == 1:
             once.append(own[0])
-        else:
+        elif own:
             twice.append(method)
     return once, twice
 

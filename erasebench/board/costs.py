@@ -44,8 +44,8 @@ def how_to_read(tables: Sequence[Group]) -> list[str]:
     if splits:
         lines.append(
             f"**{TRIALS}**: settings that were tried on {' and '.join(splits)}, for this kind of concept, before the "
-            f"method's were chosen. **{UNTUNED}**: none, because it has nothing to tune or because nobody has; a lead "
-            "over a method with fewer trials may be the tuning's and not the method's. "
+            f"method's were chosen. **{UNTUNED}**: none is recorded; a lead over a method with fewer trials may be the "
+            "tuning's and not the method's. "
             f"**{NOT_TUNED_HERE}**: settings of other origin (given by hand, another recipe), or an older record."
         )
     return lines

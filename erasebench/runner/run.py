@@ -42,7 +42,7 @@ def run_jobs(request: Request) -> Summary:
     jobs = plan(request)
     session: Session | None = None
     summary = Summary()
-    changed = not (request.out / "README.md").exists()
+    changed = not all((request.out / page).exists() for page in ("README.md", "index.html"))
     done: dict[str, Record] = {}
     for job in jobs:
         if (record := finished(job)) is not None:

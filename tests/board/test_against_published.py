@@ -11,7 +11,7 @@ from erasebench.board import write_board
 from erasebench.board.against_published import against_published
 from erasebench.board.groups import groups
 from erasebench.board.published import published_rows
-from erasebench.record import Figure, Record, Tuning
+from erasebench.record import UNEDITED, Figure, Record, Tuning
 from tests.board.test_board import cells
 from tests.sample_records import figures, fraction, record, unscored
 
@@ -20,7 +20,8 @@ ORDER = ("uce", "esd-u", "mace", "esd-x", "sld-medium", "ca", "fmn")
 
 
 def made(method: str, acc_e: float, acc_s: float = 0.9, fid: float = 12.5, **changes: Any) -> Record:
-    return record(method, scale=100, figures=figures(acc_e, acc_s, 0.5, fid), **changes)
+    tuned = {} if method == UNEDITED else {"tuning": Tuning(split="miniature-validation", trials=6, kind="person")}
+    return record(method, scale=100, figures=figures(acc_e, acc_s, 0.5, fid), **(tuned | changes))
 
 
 def section(*records: Record) -> str:
@@ -115,8 +116,10 @@ def test_another_recipe_is_left_out_and_so_is_a_method_that_stands_there_twice()
     text = section(*others, *twice)
     assert "Left out, since they stand in the table more than once: mace." in text
     assert "mace" not in rows(text)
-    tuned = made("mace", 0.2, tuning=Tuning(split="miniature-validation", trials=3, kind="person"))
-    assert rows(section(*others, made("mace", 0.1), tuned))["mace"][1] == "20.0 [17.0, 23.0]"
+    by_hand = made("mace", 0.1, tuning=None)
+    assert rows(section(*others, by_hand, made("mace", 0.2)))["mace"][1] == "20.0 [17.0, 23.0]"
+    alone = section(*others, by_hand)
+    assert "mace" not in rows(alone) and "more than once" not in alone
 
 
 @pytest.mark.parametrize(
