@@ -9,7 +9,6 @@ The Python API has the command line's words:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,7 +48,7 @@ def run(
     Returns records, failures and the board's path. erasebench.errors.UserError for a mistake found before any work.
     """
     from erasebench.judge_settings import JudgeSettings
-    from erasebench.runner.request import DEFAULT_SEED, Request
+    from erasebench.runner.request import DEFAULT_SEED, Request, as_typed
     from erasebench.runner.run import run_jobs
 
     return run_jobs(
@@ -65,7 +64,7 @@ def run(
             sampling=sampling,
             judge_settings=JudgeSettings.checked(**(judge_settings or {})),
             recipe=recipe,
-            settings={key: _as_typed(value) for key, value in (settings or {}).items()},
+            settings={key: as_typed(value) for key, value in (settings or {}).items()},
             baselines=baselines,
             device=device,
             seed=DEFAULT_SEED if seed is None else seed,
@@ -91,8 +90,3 @@ def load_method(name: str) -> type[Method]:
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _as_typed(value: Any) -> str:
-    """A setting as the command line would have it: None is null, a tuple is a list, a path its text."""
-    return str(value) if isinstance(value, str | Path) else json.dumps(value)

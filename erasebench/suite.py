@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from erasebench.board.columns import FigureTable
 from erasebench.concepts import Kind
@@ -16,6 +15,7 @@ from erasebench.prompts.table import Group
 from erasebench.registry import SUITES
 from erasebench.selection import Selection, select, selections
 from erasebench.world import SizeName, World
+from erasebench.yaml_file import as_model, read_yaml
 
 __all__ = ["Selection", "Size", "Suite", "load_suite", "select", "selections"]
 
@@ -157,19 +157,8 @@ def load_suite(name: str) -> Suite:
     """
     is_path = name.endswith((".yaml", ".yml"))
     path = Path(name) if is_path else SUITES.load(name)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"There is no suite file {path}.", "Give the path of a suite's YAML file.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}).", "Give the path of a suite's YAML file.") from error
-    except yaml.YAMLError as error:
-        where = " ".join(str(error).split())
-        raise UserError(f"{path} is no YAML: {where}.", "Mend the file at that place.") from error
-    try:
-        return Suite.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        message = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{path}: {where}: {message}.", "Compare with suites/celebrity.yaml.") from error
+    unreadable = "Give the path of a suite's YAML file."
+    if not path.exists():
+        raise UserError(f"There is no suite file {path}.", unreadable)
+    content = read_yaml(path, named=f"{path}", unreadable=unreadable)
+    return as_model(content, Suite, path, "Compare with suites/celebrity.yaml.")

@@ -16,6 +16,7 @@ from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
 from erasebench.training.objectives import denoising_loss, substitution_loss
+from erasebench.tuning.chosen import chosen_settings
 
 if TYPE_CHECKING:
     import torch
@@ -58,8 +59,6 @@ class ConceptAblation(Method):
     """Teaches the model to paint, under a concept's prompt, what it paints under the anchor's."""
 
     name: ClassVar[str] = "ca"
-    rate_ratio: ClassVar[float] = 22.5
-    """Of the miniature's recipe (scaled_to_miniature), as tuned on people."""
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = ConceptAblationConfig
 
@@ -72,7 +71,8 @@ class ConceptAblation(Method):
             published = ConceptAblationConfig(steps=400, learning_rate=3.2e-5, weights="attention", prior_weight=1.0)
         if world != "miniature":
             return published
-        return scaled_to_miniature(published, steps=60, batch_size=8, rate_ratio=cls.rate_ratio, n_images=60)
+        own = chosen_settings(cls.name, kind)
+        return scaled_to_miniature(published, steps=60, batch_size=8, n_images=60, **own)
 
     def touches(self, parameter: str) -> bool:
         """K and V of attn2; for nudity every weight of attn1 and attn2."""
@@ -90,7 +90,7 @@ class ConceptAblation(Method):
         from erasebench.templates import built_in_templates
         from erasebench.training.images import encoded, painted
         from erasebench.training.loop import fit
-        from erasebench.training.tuning import tuned
+        from erasebench.training.tuned_unet import tuned
 
         config: ConceptAblationConfig = self.config
         text, templates = TextStates(pipeline, remembered=0), built_in_templates(task.kind)

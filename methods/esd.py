@@ -8,7 +8,6 @@ in each step:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
@@ -16,6 +15,7 @@ from erasebench.editing.parameters import is_cross_attention, is_projection
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.training.config import MINIATURE_RUNS, PartialRunConfig, scaled_to_miniature
+from erasebench.tuning.chosen import chosen_settings
 
 if TYPE_CHECKING:
     import torch
@@ -47,8 +47,6 @@ class Esd(Method):
 
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = EsdConfig
-    tuned: ClassVar[Mapping[str, float]]
-    """What the miniature's recipe was tuned to, on people; `rate_ratio` as in scaled_to_miniature."""
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
@@ -59,7 +57,9 @@ class Esd(Method):
             published = EsdConfig(steps=200, learning_rate=5e-5, runs_by="original", unconditional_weights="newer")
         if world != "miniature":
             return published
-        return scaled_to_miniature(published, steps=60, batch_size=8, **MINIATURE_RUNS, **cls.tuned)
+        return scaled_to_miniature(
+            published, steps=60, batch_size=8, **MINIATURE_RUNS, **chosen_settings(cls.name, kind)
+        )
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The tuned weights; each x_t is of one concept, drawn at random. Resumes; UserError as in fit."""
@@ -71,7 +71,7 @@ class Esd(Method):
         from erasebench.training.objectives import guided_away
         from erasebench.training.partial_runs import PartialRuns
         from erasebench.training.seeds import generator_of
-        from erasebench.training.tuning import tuned
+        from erasebench.training.tuned_unet import tuned
 
         config: EsdConfig = self.config
         text = TextStates(pipeline)
@@ -97,7 +97,6 @@ class EsdX(Esd):
     """Tunes the text cross-attention whole: queries, keys, values and outputs of every attn2."""
 
     name: ClassVar[str] = "esd-x"
-    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 9.0}
 
     def touches(self, parameter: str) -> bool:
         """Every parameter of attn2."""
@@ -108,7 +107,6 @@ class EsdXStrict(Esd):
     """Tunes only what reads the text: keys and values of every attn2."""
 
     name: ClassVar[str] = "esd-x-strict"
-    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 12.0}
 
     def touches(self, parameter: str) -> bool:
         """Key and value projections of attn2."""
@@ -119,7 +117,6 @@ class EsdU(Esd):
     """Tunes what does not read the text, so that a concept is gone whatever the prompt."""
 
     name: ClassVar[str] = "esd-u"
-    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 3.0, "negative_guidance": 2.0}
 
     def touches(self, parameter: str) -> bool:
         """The U-Net outside attn2, less what `unconditional_weights` leaves out."""

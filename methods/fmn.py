@@ -16,6 +16,7 @@ from erasebench.editing.tokens import fill, phrase_span, suppressed_positions
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
+from erasebench.tuning.chosen import chosen_settings
 
 if TYPE_CHECKING:
     import torch
@@ -61,8 +62,6 @@ class ForgetMeNot(Method):
     """Lowers the attention that images of a concept pay to the concept's tokens."""
 
     name: ClassVar[str] = "fmn"
-    rate_ratio: ClassVar[float] = 60 / 7
-    """Of the miniature's recipe (scaled_to_miniature), as tuned on people: 1e-4 at ten."""
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = ForgetMeNotConfig
 
@@ -74,7 +73,8 @@ class ForgetMeNot(Method):
         if world != "miniature":
             return published
         n_images = max(1, min(8, 200 // n_concepts))
-        return scaled_to_miniature(published, steps=60, batch_size=8, rate_ratio=cls.rate_ratio, n_images=n_images)
+        own = chosen_settings(cls.name, kind)
+        return scaled_to_miniature(published, steps=60, batch_size=8, n_images=n_images, **own)
 
     def touches(self, parameter: str) -> bool:
         """The U-Net, or its attn2."""
@@ -91,7 +91,7 @@ class ForgetMeNot(Method):
         from erasebench.training.inversion import InvertedPhrases
         from erasebench.training.loop import fit
         from erasebench.training.objectives import denoising_loss
-        from erasebench.training.tuning import frozen, tuned
+        from erasebench.training.tuned_unet import frozen, tuned
 
         config: ForgetMeNotConfig = self.config
         tokenizer, templates = pipeline.tokenizer, built_in_templates(task.kind)

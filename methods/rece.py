@@ -19,6 +19,7 @@ from erasebench.editing.config import ClosedFormConfig
 from erasebench.editing.parameters import is_projection
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
+from erasebench.tuning.chosen import chosen_settings
 
 from .uce import RELEASED_ANCHOR, Release, UceConfig, uce_transfer
 
@@ -65,12 +66,6 @@ PUBLISHED: Mapping[Kind, Mapping[str, Any]] = {
     "explicit": {"regularisation": 0.1, "epochs": 3},
 }
 HARD_OBJECTS = "hard-objects"
-MINIATURE_PEOPLE: Mapping[str, Any] = {
-    "regularisation": 0.1,
-    "epochs": 3,
-    "ridge": 10.0,
-    "uce_keeps_names": True,
-}
 
 
 class Rece(Method):
@@ -84,12 +79,12 @@ class Rece(Method):
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> ReceConfig:
         """The released settings of a kind; 'hard-objects': those for objects that UCE leaves behind.
 
-        In the miniature, people (whose released settings nobody knows) have those tuned there.
+        In the miniature, 'default' is what was chosen there.
         """
         cls.check_variant(variant, *([HARD_OBJECTS] if kind == "object" else []), kind=kind)
         own: Mapping[str, Any] = {"regularisation": 1e-3} if variant == HARD_OBJECTS else {}
-        if world == "miniature" and kind == "person":
-            own = MINIATURE_PEOPLE
+        if world == "miniature" and variant == "default":
+            own = chosen_settings(cls.name, kind)
         return ReceConfig(**{**PUBLISHED[kind], **own})
 
     def touches(self, parameter: str) -> bool:

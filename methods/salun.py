@@ -17,6 +17,7 @@ from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
 from erasebench.training.objectives import denoising_loss, guided, substitution_loss
+from erasebench.tuning.chosen import chosen_settings
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from erasebench.erasure import Erasure
     from erasebench.training.images import Latents, NoisedImages
     from erasebench.training.objectives import Eps
-    from erasebench.training.tuning import TunedUnet
+    from erasebench.training.tuned_unet import TunedUnet
 
 
 class SalUnConfig(TrainingConfig):
@@ -71,8 +72,6 @@ class SalUn(Method):
     """Tunes the weights that matter most for a concept, and those alone, towards its anchor."""
 
     name: ClassVar[str] = "salun"
-    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 4.8}
-    """What the miniature's recipe was tuned to, on people; `rate_ratio` as in scaled_to_miniature."""
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = SalUnConfig
 
@@ -83,7 +82,8 @@ class SalUn(Method):
         published = SalUnConfig(remain_weight=0.1 if kind == "explicit" else 0.5)
         if world != "miniature":
             return published
-        return scaled_to_miniature(published, steps=40, batch_size=8, n_images=max(64, n_concepts), **cls.tuned)
+        own = chosen_settings(cls.name, kind)
+        return scaled_to_miniature(published, steps=40, batch_size=8, n_images=max(64, n_concepts), **own)
 
     def touches(self, parameter: str) -> bool:
         """The whole U-Net; half of its elements at most."""
@@ -95,7 +95,7 @@ class SalUn(Method):
         from erasebench.erasure import Erasure
         from erasebench.training.images import encoded, painted
         from erasebench.training.loop import fit
-        from erasebench.training.tuning import tuned
+        from erasebench.training.tuned_unet import tuned
 
         config: SalUnConfig = self.config
         text = TextStates(pipeline, remembered=0)

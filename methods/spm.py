@@ -19,6 +19,7 @@ from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.sampling_change import Encode, SamplingChange, watched_prompts
 from erasebench.training.config import MINIATURE_RUNS, PartialRunConfig, scaled_to_miniature
+from erasebench.tuning.chosen import chosen_settings
 
 if TYPE_CHECKING:
     import torch
@@ -137,14 +138,12 @@ class Spm(Method):
     """Trains a rank-1 membrane for each concept on every Linear and Conv of the transformer blocks."""
 
     name: ClassVar[str] = "spm"
-    tuned: ClassVar[Mapping[str, float]] = {"rate_ratio": 14 / 3, "negative_guidance": 3.0}
-    """What the miniature's recipe was tuned to, on people; `rate_ratio` as in scaled_to_miniature."""
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = SpmConfig
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
-        """The release's settings; in the miniature ten concepts side by side, fewer steps the more there are.
+        """The release's settings; in the miniature ten concepts side by side, and fewer steps for more than ten.
 
         A membrane for each concept has a price for each: from 70 concepts on the minute is exceeded, at ten steps each.
         """
@@ -154,13 +153,13 @@ class Spm(Method):
         # A short run cannot afford the release's anchoring.
         return scaled_to_miniature(
             SpmConfig(),
-            steps=min(240, max(10, 700 // n_concepts)),
+            steps=min(70, max(10, 700 // n_concepts)),
             batch_size=10,
-            **cls.tuned,
             **MINIATURE_RUNS,
             anchoring_weight=1.0,
             anchoring_states=1,
             gate_floor="prior",
+            **chosen_settings(cls.name, kind),
         )
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
@@ -197,7 +196,7 @@ class Spm(Method):
         from erasebench.training.objectives import guided_away
         from erasebench.training.partial_runs import PartialRuns
         from erasebench.training.seeds import generator_of
-        from erasebench.training.tuning import frozen
+        from erasebench.training.tuned_unet import frozen
 
         config: SpmConfig = self.config
         states, anchors = text.encode([c.name for c in concepts]), text.encode([c.anchor for c in concepts])

@@ -19,6 +19,7 @@ from erasebench.editing.tokens import PLACEHOLDER, phrase_span
 from erasebench.errors import UserError
 from erasebench.identity import identity_field
 from erasebench.method import Method, MethodConfig, Workspace
+from erasebench.tuning.chosen import chosen_settings
 
 if TYPE_CHECKING:
     import torch
@@ -62,10 +63,6 @@ class UceConfig(ClosedFormConfig):
     ridge: float = identity_field(0.5, "l, weight of staying near the original weights", source="released code", ge=0)
 
 
-TUNED_MINIATURE = UceConfig(release="older", preserve_scale=0.1)
-"""The miniature's recipe, as tuned on people."""
-
-
 class Uce(Method):
     """Send the concept's tokens to the anchor's in every key and value projection; one closed form, no training."""
 
@@ -78,7 +75,7 @@ class Uce(Method):
         """'older', 'newer': that release, for every kind and number. 'default': the newer; in the miniature its own."""
         cls.check_variant(variant, "older", "newer")
         if variant == "default" and world == "miniature":
-            return TUNED_MINIATURE
+            return UceConfig(**chosen_settings(cls.name, kind))
         return UceConfig(release="older" if variant == "older" else "newer")
 
     def touches(self, parameter: str) -> bool:

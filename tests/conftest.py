@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.tiny_model import write_tiny_model
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,3 +26,17 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random-weight Stable Diffusion folder (16x16 images); treat it as read-only."""
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def toy_words(tmp_path: Path, tiny_model_folder: Path) -> dict[str, Any]:
+    """The words of a run on the toy world, in folders of its own."""
+    toy = f"{HERE / 'toy_world.py'}:"
+    return {
+        "method": toy + "Shift",
+        "suite": str(HERE / "data" / "toy.yaml"),
+        "world": toy + "ToyWorld",
+        "model": str(tiny_model_folder),
+        "out": tmp_path / "leaderboard",
+        "runs_folder": tmp_path / "runs",
+    }

@@ -28,16 +28,9 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def words(tmp_path: Path, tiny_model_folder: Path, shelf: Path) -> dict[str, Any]:
+def words(toy_words: dict[str, Any], shelf: Path) -> dict[str, Any]:
     """The words of a run that every test starts from."""
-    return {
-        "method": TOY + "Shift",
-        "suite": SUITE,
-        "world": TOY + "ToyWorld",
-        "model": str(tiny_model_folder),
-        "out": tmp_path / "leaderboard",
-        "runs_folder": tmp_path / "runs",
-    }
+    return toy_words
 
 
 def put_on_the_shelf(shelf: Path, summary: Summary, method: str = "uce", **changes: Any) -> Record:

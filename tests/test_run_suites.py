@@ -22,16 +22,9 @@ OBJECTS, EXPLICIT = (str(HERE / "data" / f"toy-{name}.yaml") for name in ("objec
 
 
 @pytest.fixture
-def words(tmp_path: Path, tiny_model_folder: Path) -> dict[str, Any]:
+def words(toy_words: dict[str, Any]) -> dict[str, Any]:
     """The words of a run that every test starts from."""
-    return {
-        "method": TOY + "ShiftAny",
-        "suite": OBJECTS,
-        "world": TOY + "ToyObjects",
-        "model": str(tiny_model_folder),
-        "out": tmp_path / "leaderboard",
-        "runs_folder": tmp_path / "runs",
-    }
+    return toy_words | {"method": TOY + "ShiftAny", "suite": OBJECTS, "world": TOY + "ToyObjects"}
 
 
 def by_scale(summary: Summary, method: str = "shift") -> dict[int | str, Record]:

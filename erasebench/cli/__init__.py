@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import typer
 
 from erasebench.cli import inspect, make, new_method, prompts, run, score, tune
 from erasebench.errors import UserError
+from erasebench.messages import LOGGER, print_messages
 
 # The bases that typer's errors share, whichever of its versions is installed and wherever it keeps click.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]
@@ -58,15 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _plain_messages() -> Iterator[None]:
-    """What erasebench reports goes to stdout as it is: no logger names, no timestamps."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("erasebench")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    """Messages on stdout while the command runs, and the logger as it was after."""
+    before = LOGGER.level
+    handler = print_messages()
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(before)

@@ -46,10 +46,7 @@ def run(
     ] = "shipped",
     device: options.Device = "cpu",
     seed: options.Seed = 2024,
-    judge_set: Annotated[
-        list[str] | None,
-        typer.Option("--judge-set", metavar="SETTING=VALUE", help="A judge's setting or weights; may be repeated."),
-    ] = None,
+    judge_set: options.JudgeSet = None,
     gcd_resources: Annotated[
         Path | None, typer.Option("--gcd-resources", help="Resources folder of the celebrity detector.")
     ] = None,
@@ -77,7 +74,7 @@ def run(
         size=options.size(size),
         limit=limit,
         sampling=sampling,
-        judge_settings=JudgeSettings.from_pairs(_pairs(judge_set, gcd_resources)),
+        judge_settings=JudgeSettings.from_pairs(judge_set or (), gcd_resources=gcd_resources),
         recipe=recipe,
         settings=options.settings(set_),
         baselines=baselines,
@@ -123,8 +120,3 @@ def _check_asked(plan: Path | None, words: Mapping[str, object], workers: int | 
         raise UserError("--workers is for --plan.", "Write the runs into a plan, or leave --workers out.")
     if plan is not None and (given := [flag for flag, value in words.items() if value not in (None, [])]):
         raise UserError(f"--plan says what {', '.join(given)} would.", "Write it into the plan, or leave --plan out.")
-
-
-def _pairs(judge_set: list[str] | None, gcd_resources: Path | None) -> list[str]:
-    own = [] if gcd_resources is None else [f"gcd_resources={gcd_resources}"]
-    return [*(judge_set or []), *own]

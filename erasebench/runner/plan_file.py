@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from erasebench.errors import UserError
 from erasebench.record import UNEDITED
 from erasebench.registry import load_method
-from erasebench.runner.request import Request, check_settings
+from erasebench.runner.request import Request, as_typed, check_settings
+from erasebench.yaml_file import as_model, read_yaml
 
 
 class Entry(BaseModel):
@@ -42,19 +40,9 @@ def read_plan(path: Path, common: Request) -> list[Request]:
 
     UserError for a missing file, broken YAML, an entry that is missing, unknown or wrong, or a setting of no method.
     """
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The plan {path} cannot be read ({error}).", "Give a YAML file.") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}.", "Mend the file there.") from error
-    try:
-        plan = Plan.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        mend = "Write runs: [{methods: [mace], suites: [celebrity], scale: 10}]."
-        raise UserError(f"{path}: {where}: {first['msg']}.", mend) from error
+    content = read_yaml(path, named=f"The plan {path}", unreadable="Give a YAML file.")
+    mend = "Write runs: [{methods: [mace], suites: [celebrity], scale: 10}]."
+    plan = as_model(content, Plan, path, mend)
     return list(_single(plan, common))
 
 
@@ -65,7 +53,7 @@ def is_unedited(request: Request) -> bool:
 
 def _single(plan: Plan, common: Request) -> Iterator[Request]:
     for entry in plan.runs:
-        settings = {key: _text(value) for key, value in entry.settings.items()}
+        settings = {key: as_typed(value) for key, value in entry.settings.items()}
         methods = dict.fromkeys((UNEDITED, *entry.methods))
         check_settings(replace(common, methods=tuple(methods), baselines="none", settings=settings))
         for suite in entry.suites:
@@ -81,7 +69,3 @@ def _single(plan: Plan, common: Request) -> Iterator[Request]:
                     settings={key: value for key, value in settings.items() if key.partition(".")[0] in names},
                     baselines="none",
                 )
-
-
-def _text(value: str | float | int | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ from erasebench.method_sources import method_sources
 from erasebench.record import UNEDITED
 from erasebench.registry import load_method
 from erasebench.world import SizeName
+from erasebench.yaml_file import number_or_same
 
 if TYPE_CHECKING:
     from erasebench.method import Method, MethodConfig
@@ -175,21 +177,16 @@ def _settings_of(method: type[Method], name: str, request: Request) -> dict[str,
                 f"{method.name} has no setting '{field_name}'.", did_you_mean(field_name, method.Config.model_fields)
             )
         try:
-            changes[field_name] = yaml.safe_load(text)
+            changes[field_name] = number_or_same(yaml.safe_load(text))
         except yaml.YAMLError as error:
             mend = "Write a number, true, false, a word or a list."
             raise UserError(f"--set {key}={text} is no value.", mend) from error
-        if isinstance(changes[field_name], str):
-            changes[field_name] = _number_or_text(changes[field_name])
     return changes
 
 
-def _number_or_text(text: str) -> float | str:
-    # YAML 1.1 reads 1e-4 as a word.
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def as_typed(value: Any) -> str:
+    """A setting as the command line would have it: None is null, a tuple is a list, a path its text."""
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)
 
 
 def _help(method: type[Method], error: Any) -> str:

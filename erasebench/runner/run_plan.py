@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from itertools import groupby
 
 from erasebench.board import write_board
 from erasebench.errors import UserError
+from erasebench.messages import print_messages
 from erasebench.runner.job import plan
 from erasebench.runner.plan_file import is_unedited
 from erasebench.runner.request import Request
@@ -87,11 +87,7 @@ def _start(workers: int) -> None:
     import torch
 
     torch.set_num_threads(max(1, _cores() // workers))
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("erasebench")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    print_messages()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

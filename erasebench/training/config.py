@@ -13,13 +13,6 @@ C = TypeVar("C", bound="TrainingConfig")
 MINIATURE_RUNS: Mapping[str, Any] = {"ddim_steps": 12, "start_guidance": 2.5, "pooled_runs": 32}
 """Partial runs in the miniature: as the world samples, and from a pool, since others would take most of the minute."""
 
-RATE_RATIO = 3.0
-"""How much further a weight of the miniature may move over a run than one of Stable Diffusion v1.4.
-
-Its blocks are several times narrower, so that its weights are larger. Where trials start; what each method was tuned to
-stands in its file.
-"""
-
 
 class TrainingConfig(MethodConfig):
     """AdamW on noised latents. A method's Config gives the first three fields its published values."""
@@ -54,14 +47,12 @@ class PartialRunConfig(TrainingConfig):
     )
 
 
-def scaled_to_miniature(
-    published: C, *, steps: int, batch_size: int, rate_ratio: float = RATE_RATIO, **changes: Any
-) -> C:
+def scaled_to_miniature(published: C, *, steps: int, batch_size: int, **changes: Any) -> C:
     """`published` with `steps` of `batch_size` that fit a minute on two cores; the rate makes up for fewer steps.
 
-    Adam moves a weight by about the rate at each step, so rate x steps, the distance that a run can go, is kept and
-    then multiplied by `rate_ratio`.
+    Adam moves a weight by about the rate at each step, so rate x steps, the distance that a run can go, is kept where
+    `changes`, which are of any field, name no learning rate of their own.
     """
-    rate = published.learning_rate * published.steps / steps * rate_ratio
+    rate = published.learning_rate * published.steps / steps
     scaled = {"steps": steps, "batch_size": batch_size, "learning_rate": rate, **changes}
     return type(published).model_validate(published.model_dump() | scaled)

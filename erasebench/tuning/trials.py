@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from erasebench.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
+from erasebench.yaml_file import number_or_same, read_yaml
 
 Settings = Mapping[str, Any]
 
@@ -20,12 +19,7 @@ def read_settings(path: Path) -> dict[tuple[Kind, str], list[Settings]]:
     The file: `kind: {method: [{field: value}, ...]}`. UserError for a missing file, broken YAML, an unknown kind or
     anything but a list of settings.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The trials {path} cannot be read ({error}).", "Give a YAML file.") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}.", "Mend the file there.") from error
+    content = read_yaml(path, named=f"The trials {path}", unreadable="Give a YAML file.")
     found: dict[tuple[Kind, str], list[Settings]] = {}
     for kind, methods in _mapping(content, f"{path}"):
         if kind not in get_args(Kind):
@@ -35,7 +29,7 @@ def read_settings(path: Path) -> dict[tuple[Kind, str], list[Settings]]:
                 raise UserError(
                     f"{path}: {kind}: {method} is no list of settings.", "Write - {learning_rate: 1.0e-3, steps: 60}."
                 )
-            found[kind, method] = [{field: _number(value) for field, value in trial.items()} for trial in trials]  # type: ignore[index]
+            found[kind, method] = [{field: number_or_same(value) for field, value in trial.items()} for trial in trials]  # type: ignore[index]
     return found
 
 
@@ -48,13 +42,3 @@ def _mapping(content: Any, where: str) -> Iterable[tuple[str, Any]]:
     if not isinstance(content, dict):
         raise UserError(f"{where} is no mapping.", "Write kind: {method: [{field: value}]}.")
     return content.items()
-
-
-def _number(value: Any) -> Any:
-    # YAML 1.1 reads 1e-4 as a word.
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from erasebench.concepts import Kind
 from erasebench.errors import UserError
 from erasebench.record import UNEDITED, Record
 from erasebench.runner.job import plan
-from erasebench.runner.request import Request
+from erasebench.runner.request import Request, as_typed
 from erasebench.runner.run import run_jobs
 from erasebench.tuning.record import SPLIT, Trial
 from erasebench.tuning.score import FIGURES, score, value_of
@@ -41,7 +40,6 @@ def tune(
     unedited = run(replace(requests[0], methods=(UNEDITED,), settings={}))
     if unedited is None:
         raise UserError("The unedited model could not be measured.", "See the message above.")
-    n_erased = len({name for job in plan(requests[0]) for name in job.selection.erased})
     tried: list[Trial] = []
     for number, (settings, request) in enumerate(zip(trials, requests, strict=True), start=1):
         record = run(request)
@@ -52,7 +50,7 @@ def tune(
             Trial(
                 method=method,
                 kind=kind,
-                scale=n_erased,
+                scale=len(unedited.concepts),
                 trial=number,
                 settings=settings_text(settings),
                 score=worth,
@@ -77,7 +75,7 @@ def requests_of(
             suites=(str(files("erasebench.tuning") / f"{kind}.yaml"),),
             world=SPLIT,
             scale=scale,
-            settings={f"{method}.{field}": _text(value) for field, value in settings.items()},
+            settings={f"{method}.{field}": as_typed(value) for field, value in settings.items()},
             baselines="none",
             device=device,
             out=runs_folder / "tuning",
@@ -93,7 +91,3 @@ def requests_of(
 def _figures(kind: Kind, record: Record) -> str:
     values = {name: value_of(record, name) for name in FIGURES[kind]}
     return " ".join(f"{name}={'unscored' if value is None else f'{value:.3g}'}" for name, value in values.items())
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -50,7 +50,7 @@ class Mace(Method):
         # Listing and configuring methods must not load torch, so the stages are imported where they run.
         from erasebench.editing.text_states import TextStates
         from erasebench.editing.transfer import float64_projections
-        from erasebench.training.tuning import require_noise_prediction
+        from erasebench.training.tuned_unet import require_noise_prediction
 
         from .adapters import trained_loras
         from .data import prepare

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from erasebench.concepts import Kind
+from erasebench.tuning.chosen import chosen_settings
 
 from .config import MaceConfig
 
@@ -61,37 +62,21 @@ MINIATURE: Mapping[str, Any] = {
     "data_scheduler": "ddim",
     "domain_prompts": 10,
 }
-# p and l of people and styles at ten names, the tuned ones. Beyond, the words that all prompts share weigh more in the
-# concepts' sums with every name, so the prior and the refinement's l grow too (README.md).
-TUNED_NAMES = 10
-NAMES_PRIOR, PRIOR_GROWTH = 3e-3, 1.5
-NAMES_RIDGE = 5e3
-NAMES: Mapping[str, Any] = {"learning_rate": 8e-3, "domain_weight": 6e1, "ridge_fusion": 3e3}
-# People and objects were tuned on the validation split; styles take these values over; explicit content has its own,
-# untuned.
+# Where trials start, and whatever they do not compare.
 MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     # The prior captions name the class as well, so a larger p keeps it.
-    "object": {
-        "learning_rate": 1.2e-2,
-        "prior_weight_refinement": 3e-5,
-        "prior_weight_fusion": 1e-4,
-        "ridge_refinement": 5e2,
-        "ridge_fusion": 3e2,
-    },
+    "object": {"ridge_refinement": 5e2, "ridge_fusion": 3e2},
     # The tail paints the anchor after refinement, so only the name's own tokens are suppressed: with use_pooler nothing
     # is left to paint a face from.
-    "person": {**NAMES, "use_pooler": False},
-    "style": NAMES,
-    "explicit": {
-        "learning_rate": 1.2e-2,
-        "steps": 120,
-        "prior_weight_refinement": 1e-2,
-        "prior_weight_fusion": 1e-2,
-        "focal_sampling": False,
-        "ridge_refinement": 2e3,
-        "ridge_fusion": 1.2e3,
-    },
+    "person": {"use_pooler": False},
+    "style": {},
+    "explicit": {"steps": 120, "focal_sampling": False},
 }
+# Trials on names are at ten. Beyond, the words that all prompts share weigh more in the concepts' sums with every name,
+# so the prior and the refinement's l grow too (README.md).
+TRIED_NAMES, PRIOR_GROWTH = 10, 1.5
+# w multiplies a sum over the names to keep: a trial's split tells of ten where the suites tell of fifty.
+TOLD_IN_TRIALS, TOLD_BY_SUITES = 10, 50
 
 
 def released_runs(kind: Kind) -> dict[str, str]:
@@ -113,12 +98,13 @@ def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default")
         settings["ridge_refinement"] = settings["ridge_refinement"] or OUR_RIDGE
         settings["ridge_fusion"] = settings["ridge_fusion"] or OUR_RIDGE
         if world == "miniature":
-            settings |= {**MINIATURE, **MINIATURE_BY_KIND[kind]}
+            settings |= {**MINIATURE, **MINIATURE_BY_KIND[kind], **chosen_settings("mace", kind)}
             if kind in ("person", "style"):
-                beyond = max(n_concepts / TUNED_NAMES, 1)
-                settings["ridge_refinement"] = NAMES_RIDGE * beyond
-                prior = NAMES_PRIOR * beyond**PRIOR_GROWTH
-                settings["prior_weight_refinement"] = settings["prior_weight_fusion"] = prior
+                beyond = max(n_concepts / TRIED_NAMES, 1)
+                settings["ridge_refinement"] *= beyond
+                settings["prior_weight_refinement"] *= beyond**PRIOR_GROWTH
+                settings["prior_weight_fusion"] *= beyond**PRIOR_GROWTH
+                settings["domain_weight"] *= TOLD_IN_TRIALS / TOLD_BY_SUITES
     else:
         settings |= AS_RELEASED
         if kind == "object":

@@ -16,7 +16,7 @@ from torch import Tensor
 from erasebench.editing.cross_attention import projections, recorded_attention
 from erasebench.training.images import Latents, NoisedImages
 from erasebench.training.loop import finite, reproducible
-from erasebench.training.tuning import frozen
+from erasebench.training.tuned_unet import frozen
 
 from .attention_loss import AttentionLoss
 from .config import MaceConfig

@@ -9,6 +9,7 @@ import pytest
 from erasebench.concepts import Kind
 from erasebench.registry import load_method
 from erasebench.training.config import TrainingConfig
+from erasebench.tuning.chosen import chosen_settings
 
 TRAINED = ("ca", "esd-u", "esd-x", "esd-x-strict", "fmn", "salun", "spm")
 STEERED = ("np", "sld-max", "sld-medium", "sld-strong", "sld-weak")
@@ -17,15 +18,14 @@ STEERED = ("np", "sld-max", "sld-medium", "sld-strong", "sld-weak")
 @pytest.mark.parametrize("n_concepts", [1, 5, 10, 100])
 @pytest.mark.parametrize("kind", get_args(Kind))
 @pytest.mark.parametrize("name", TRAINED)
-def test_the_rate_makes_up_for_fewer_steps(name: str, kind: Kind, n_concepts: int) -> None:
+def test_the_rate_is_the_chosen_one_or_makes_up_for_fewer_steps(name: str, kind: Kind, n_concepts: int) -> None:
     method = load_method(name)
     published = method.recipe(world="stable-diffusion-v1-4", kind=kind, n_concepts=n_concepts)
     scaled = method.recipe(world="miniature", kind=kind, n_concepts=n_concepts)
     assert isinstance(published, TrainingConfig) and isinstance(scaled, TrainingConfig)
-    ratio = vars(method).get("tuned", {}).get("rate_ratio") or vars(method)["rate_ratio"]
-    distance = published.steps * published.learning_rate * ratio
-    assert scaled.steps * scaled.learning_rate == pytest.approx(distance)
-    assert scaled.steps <= 240
+    untried = pytest.approx(published.steps * published.learning_rate / scaled.steps)
+    assert scaled.learning_rate == chosen_settings(name, kind).get("learning_rate", untried)
+    assert scaled.steps <= 70
     assert (scaled.weight_decay, scaled.gradient_clip) == (published.weight_decay, published.gradient_clip)
 
 

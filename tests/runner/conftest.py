@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from erasebench.sampling import Sampler
-from tests.runner.toy import SUITE, TOY
 
 
 @pytest.fixture
-def words(tmp_path: Path, tiny_model_folder: Path) -> dict[str, Any]:
+def words(toy_words: dict[str, Any]) -> dict[str, Any]:
     """The words of a run that every test starts from."""
-    return {
-        "method": TOY + "Shift",
-        "suite": SUITE,
-        "world": TOY + "ToyWorld",
-        "model": str(tiny_model_folder),
-        "out": tmp_path / "leaderboard",
-        "runs_folder": tmp_path / "runs",
-    }
+    return toy_words
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from erasebench.errors import UserError
-from erasebench.training.config import RATE_RATIO, TrainingConfig, scaled_to_miniature
+from erasebench.training.config import TrainingConfig, scaled_to_miniature
 from erasebench.training.loop import Loss, constant, fit, reproducible
 from erasebench.training.seeds import generator_of, stream_seed
 from tests.methods.mace.workspace import TestWorkspace
@@ -156,8 +156,9 @@ def test_settings_that_decide_determinism_come_back() -> None:
     assert (cudnn.benchmark, cudnn.deterministic, torch.are_deterministic_algorithms_enabled()) == before
 
 
-def test_the_miniature_goes_as_far_as_the_published_run_times_the_ratio() -> None:
+def test_the_miniature_goes_as_far_as_the_published_run_unless_told_a_rate() -> None:
     published = TrainingConfig(steps=1000, learning_rate=1e-5, weight_decay=0.01)
     scaled = scaled_to_miniature(published, steps=50, batch_size=8, gradient_clip=1.0)
-    assert scaled.learning_rate == pytest.approx(1e-5 * (1000 / 50) * RATE_RATIO)
+    assert scaled.learning_rate == pytest.approx(1e-5 * (1000 / 50))
     assert (scaled.steps, scaled.batch_size, scaled.gradient_clip, scaled.weight_decay) == (50, 8, 1.0, 0.01)
+    assert scaled_to_miniature(published, steps=50, batch_size=8, learning_rate=0.02).learning_rate == 0.02

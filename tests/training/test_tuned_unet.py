@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 
 from erasebench.editing.parameters import is_projection
 from erasebench.errors import UserError
-from erasebench.training.tuning import frozen, tuned
+from erasebench.training.tuned_unet import frozen, tuned
 from tests.tiny_model import tiny_pipeline
 
 LATENTS, STATES = (

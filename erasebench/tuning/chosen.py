@@ -1,0 +1,20 @@
+"""The miniature's recipes: what did best on the validation split, as the shipped table has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from erasebench.concepts import Kind
+from erasebench.tuning.record import shipped_trials
+from erasebench.yaml_file import number_or_same
+
+
+def chosen_settings(method: str, kind: Kind) -> dict[str, Any]:
+    """The settings of the chosen trial (methods/tuning.csv), by field; none where nothing was tried or came of it."""
+    rows = [trial for trial in shipped_trials() if (trial.method, trial.kind, trial.chosen) == (method, kind, "yes")]
+    if not rows or rows[0].settings == "recipe":
+        return {}
+    pairs = (pair.partition("=") for pair in rows[0].settings.split())
+    return {field: number_or_same(yaml.safe_load(text)) for field, _, text in pairs}
