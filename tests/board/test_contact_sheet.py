@@ -8,7 +8,7 @@ from PIL import Image
 
 from erasebench.board.contact_sheet import ROWS_PER_BLOCK, write_contact_sheet
 
-RED, BLUE = (200, 30, 30), (30, 30, 200)
+RED, BLUE = (200, 28, 28), (28, 28, 200)
 
 
 def plain(color: tuple[int, int, int], size: tuple[int, int] = (64, 64)) -> Image.Image:
@@ -28,9 +28,19 @@ def test_before_stands_left_of_after_at_twice_the_size(tmp_path: Path) -> None:
     assert before[:, 0].min() == after[:, 0].min()
 
 
+def test_colours_move_by_two_at_most(tmp_path: Path) -> None:
+    ramp = Image.linear_gradient("L").convert("RGB").crop((0, 0, 128, 256))
+    path = write_contact_sheet(tmp_path / "a.png", [("before", [ramp.resize((64, 128))])], ["Ada"])
+    sheet = np.asarray(Image.open(path)).astype(int)
+    shown = sheet[sheet.shape[0] - 20 - 128 : sheet.shape[0] - 20]
+    middle = shown[:, shown.shape[1] - 20 - 8 - 64]
+    assert np.abs(middle - np.asarray(ramp.resize((64, 128)))[:, 0].astype(int)).max() == 2
+    assert 255 in sheet and set(np.unique(sheet[sheet < 255] % 4)) == {0}
+
+
 def test_many_rows_flow_into_even_blocks(tmp_path: Path) -> None:
     labels = [f"row {i}" for i in range(ROWS_PER_BLOCK + 2)]
-    colors = [(10 * i, 200, 90) for i in range(len(labels))]
+    colors = [(12 * i, 200, 88) for i in range(len(labels))]
     path = write_contact_sheet(tmp_path / "a.png", [("before", [plain(color) for color in colors])], labels)
     corners = [tuple(pixels_of(path, color).min(axis=0)) for color in colors]
     lefts = sorted({left for _, left in corners})
