@@ -1,4 +1,4 @@
-"""Try settings on the validation split: every trial an ordinary run, so a killed tuning goes on where it was."""
+"""Try settings on the validation split: every trial of ordinary runs, so a killed tuning goes on where it was."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from erasebench.runner.job import plan
 from erasebench.runner.request import Request, as_typed
 from erasebench.runner.run import run_jobs
 from erasebench.tuning.record import SPLIT, Trial
-from erasebench.tuning.score import FIGURES, score, value_of
+from erasebench.tuning.score import Figures, figures_of, score
 from erasebench.tuning.trials import Settings, settings_text
 
 log = logging.getLogger(__name__)
@@ -27,35 +27,36 @@ def tune(
     """The trials of `method`, in order; the best is marked as chosen, where any came to something.
 
     A trial changes nothing but its settings: names, prompts, seeds and judges are the same for all, and so is the rule
-    (erasebench.tuning.score). A trial that fails scores 0. UserError for a setting that the method has not, or where
-    the unedited model could not be measured.
+    (erasebench.tuning.score), which looks at the averages over a trial's runs. A trial that fails scores 0. UserError
+    for a setting that the method has not, or where the unedited model could not be measured.
     """
     requests = requests_of(method, kind, trials, scale=scale, device=device, runs_folder=runs_folder)
 
-    def run(request: Request) -> Record | None:
-        summary = run_jobs(request)
+    def run(runs: Sequence[Request]) -> list[Record] | None:
+        summaries = [run_jobs(request) for request in runs]
         # The last is the average where a suite erases one at a time; of a part of its runs there is none.
-        return None if summary.failures else summary.records[-1]
+        return None if any(summary.failures for summary in summaries) else [each.records[-1] for each in summaries]
 
-    unedited = run(replace(requests[0], methods=(UNEDITED,), settings={}))
+    unedited = run([replace(request, methods=(UNEDITED,), settings={}) for request in requests[0]])
     if unedited is None:
         raise UserError("The unedited model could not be measured.", "See the message above.")
     tried: list[Trial] = []
-    for number, (settings, request) in enumerate(zip(trials, requests, strict=True), start=1):
-        record = run(request)
-        worth = 0.0 if record is None else score(kind, record, unedited)
-        figures = "failed" if record is None else _figures(kind, record)
-        log.info("%s, %s, trial %d: %.3f (%s; %s)", method, kind, number, worth, settings_text(settings), figures)
+    for number, (settings, runs) in enumerate(zip(trials, requests, strict=True), start=1):
+        records = run(runs)
+        figures = None if records is None else figures_of(kind, records)
+        worth = 0.0 if figures is None else score(kind, figures, figures_of(kind, unedited))
+        shown = "failed" if figures is None else _text(figures)
+        log.info("%s, %s, trial %d: %.3f (%s; %s)", method, kind, number, worth, settings_text(settings), shown)
         tried.append(
             Trial(
                 method=method,
                 kind=kind,
-                scale=len(unedited.concepts),
+                scale=len(unedited[0].concepts),
                 trial=number,
                 settings=settings_text(settings),
                 score=worth,
-                figures=figures,
-                seconds=None if record is None else record.manifest.stages["erase"].seconds,
+                figures=shown,
+                seconds=None if records is None else records[0].manifest.stages["erase"].seconds,
                 chosen="no",
             )
         )
@@ -67,27 +68,36 @@ def tune(
 
 def requests_of(
     method: str, kind: Kind, trials: Sequence[Settings], *, scale: int | None, device: str, runs_folder: Path
-) -> list[Request]:
-    """The run of each trial. UserError for a mistake in any of them, before any has begun."""
-    requests = [
-        Request(
-            methods=(method,),
-            suites=(str(files("erasebench.tuning") / f"{kind}.yaml"),),
-            world=SPLIT,
-            scale=scale,
-            settings={f"{method}.{field}": as_typed(value) for field, value in settings.items()},
-            baselines="none",
-            device=device,
-            out=runs_folder / "tuning",
-            runs_folder=runs_folder,
-        )
-        for settings in trials
-    ]
-    for request in requests:
-        plan(request)
+) -> list[tuple[Request, ...]]:
+    """The runs of each trial. UserError for a mistake in any of them, before any has begun.
+
+    Of names, the split's first `scale` are one run and, where it has as many again, those are another: what suits ten
+    names may not suit the next ten.
+    """
+    base = Request(
+        methods=(method,),
+        suites=(str(files("erasebench.tuning") / f"{kind}.yaml"),),
+        world=SPLIT,
+        scale=scale,
+        baselines="none",
+        device=device,
+        out=runs_folder / "tuning",
+        runs_folder=runs_folder,
+    )
+    sets = [base]
+    job = plan(base)[0]
+    if job.suite.has_scales and kind != "explicit":
+        n_erased = len(job.selection.erased)
+        further = job.world.cast.names(kind, "erase")[n_erased : 2 * n_erased]
+        sets += [replace(base, scale=None, concepts=further)] if len(further) == n_erased else []
+    requests = []
+    for settings in trials:
+        given = {f"{method}.{field}": as_typed(value) for field, value in settings.items()}
+        requests.append(tuple(replace(request, settings=given) for request in sets))
+        for request in requests[-1]:
+            plan(request)
     return requests
 
 
-def _figures(kind: Kind, record: Record) -> str:
-    values = {name: value_of(record, name) for name in FIGURES[kind]}
-    return " ".join(f"{name}={'unscored' if value is None else f'{value:.3g}'}" for name, value in values.items())
+def _text(figures: Figures) -> str:
+    return " ".join(f"{name}={'unscored' if value is None else f'{value:.3g}'}" for name, value in figures.items())

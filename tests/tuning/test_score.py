@@ -6,7 +6,7 @@ import pytest
 
 from erasebench.concepts import Kind
 from erasebench.record import Figure, Record
-from erasebench.tuning.score import FIGURES, score
+from erasebench.tuning.score import FIGURES, figures_of, score
 from tests import sample_records
 
 
@@ -31,6 +31,15 @@ def record(**values: float | None) -> Record:
     ],
 )
 def test_score(kind: Kind, values: dict[str, float | None], expected: float) -> None:
-    unedited = record(clip_score_general=60.0)
     assert set(values) == set(FIGURES[kind])
-    assert score(kind, record(**values), unedited) == pytest.approx(expected)
+    assert score(kind, values, {"clip_score_general": 60.0}) == pytest.approx(expected)
+
+
+def test_figures_are_averages_over_a_trials_runs_and_unscored_where_one_is() -> None:
+    runs = [
+        record(acc_e=0.2, acc_s_strict=1.0, no_face_e=None, fid=3.0),
+        record(acc_e=0.4, acc_s_strict=0.5, no_face_e=0.5),
+    ]
+    found = figures_of("person", runs)
+    assert found == {"acc_e": pytest.approx(0.3), "acc_s_strict": pytest.approx(0.75), "no_face_e": None}
+    assert figures_of("style", runs) == {"artist_e_top1": None, "artist_s_top1": None}
