@@ -37,8 +37,11 @@ class Summary:
     board: Path | None = None
 
 
-def run_jobs(request: Request) -> Summary:
-    """Run a request and write its records, contact sheets and board. UserError for a mistake found before any work."""
+def run_jobs(request: Request, *, board: bool = True) -> Summary:
+    """Run a request and write its records, contact sheets and board. UserError for a mistake found before any work.
+
+    `board`: False where the caller writes it, once for many requests.
+    """
     jobs = plan(request)
     session: Session | None = None
     summary = Summary()
@@ -62,7 +65,7 @@ def run_jobs(request: Request) -> Summary:
             changed = publish(request.out, record, average.file.with_suffix(".png")) or changed
     summary.shipped, shown = show_shipped(request, summary.records)
     changed = shown or changed
-    if summary.records or any((request.out / "results").glob("*.json")):
+    if board and (summary.records or any((request.out / "results").glob("*.json"))):
         summary.board = write_board(request.out) if changed else request.out / "README.md"
     return summary
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
+from pathlib import Path
 
 from erasebench.board import write_board
 from erasebench.errors import UserError
@@ -21,6 +22,9 @@ from erasebench.runner.request import Request
 from erasebench.runner.run import Summary, run_jobs
 
 log = logging.getLogger(__name__)
+
+BOARD_SECONDS = 120.0
+"""The board takes seconds to write: while a plan runs it is renewed this often, and in the end."""
 
 
 def run_plan(requests: Sequence[Request], workers: int = 1) -> Summary:
@@ -36,16 +40,24 @@ def run_plan(requests: Sequence[Request], workers: int = 1) -> Summary:
         raise UserError(f"--workers {workers} would share {requests[0].device}.", "Give one worker for each device.")
     ordered = in_order(requests)
     whole, started = Summary(), time.monotonic()
+    written = started
     try:
         for number, (request, summary) in enumerate(_run_in_turn(ordered, workers), start=1):
             log.info("%d of %d, %.1f minutes.", number, len(ordered), (time.monotonic() - started) / 60)
             whole.records += summary.records
             own = " ".join(f"{key}={value}" for key, value in request.settings.items())
             whole.failures |= {f"{label} {own}".strip(): what for label, what in summary.failures.items()}
+            if time.monotonic() - written > BOARD_SECONDS:
+                whole.board = _write_board(requests[0])
+                written = time.monotonic()
     finally:
-        if any((requests[0].out / "results").glob("*.json")):
-            whole.board = write_board(requests[0].out)
+        whole.board = _write_board(requests[0])
     return whole
+
+
+def _write_board(request: Request) -> Path | None:
+    has_records = any((request.out / "results").glob("*.json"))
+    return write_board(request.out) if has_records else None
 
 
 def in_order(requests: Sequence[Request]) -> list[Request]:
@@ -59,7 +71,7 @@ def in_order(requests: Sequence[Request]) -> list[Request]:
 def _run_in_turn(requests: Sequence[Request], workers: int) -> Iterator[tuple[Request, Summary]]:
     for _, group in groupby(requests, key=is_unedited):
         if workers == 1:
-            yield from ((request, run_jobs(request)) for request in group)
+            yield from ((request, _run(request)) for request in group)
         else:
             yield from _run_side_by_side(list(group), workers)
 
@@ -67,7 +79,7 @@ def _run_in_turn(requests: Sequence[Request], workers: int) -> Iterator[tuple[Re
 def _run_side_by_side(requests: Sequence[Request], workers: int) -> Iterator[tuple[Request, Summary]]:
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     pool = ProcessPoolExecutor(workers, context, _start, (workers,))
-    futures: dict[Future[Summary], Request] = {pool.submit(run_jobs, request): request for request in requests}
+    futures: dict[Future[Summary], Request] = {pool.submit(_run, request): request for request in requests}
     try:
         for future in as_completed(futures):
             yield futures[future], future.result()
@@ -81,6 +93,10 @@ def _run_side_by_side(requests: Sequence[Request], workers: int) -> Iterator[tup
         if not all(future.done() for future in futures):
             for process in running:
                 process.terminate()
+
+
+def _run(request: Request) -> Summary:
+    return run_jobs(request, board=False)
 
 
 def _start(workers: int) -> None:

@@ -33,7 +33,7 @@ def tune(
     requests = requests_of(method, kind, trials, scale=scale, device=device, runs_folder=runs_folder)
 
     def run(runs: Sequence[Request]) -> list[Record] | None:
-        summaries = [run_jobs(request) for request in runs]
+        summaries = [run_jobs(request, board=False) for request in runs]
         # The last is the average where a suite erases one at a time; of a part of its runs there is none.
         return None if any(summary.failures for summary in summaries) else [each.records[-1] for each in summaries]
 
