@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from erasebench.atomic import write_json
@@ -18,6 +19,7 @@ from erasebench.image_store import ImageStore
 from erasebench.judgement_store import JudgementStore
 from erasebench.progress import progress_bar
 from erasebench.prompts import Group
+from erasebench.runner.attempts import all_attempts
 from erasebench.runner.job import Job
 from erasebench.runner.paint import paint, wanted
 from erasebench.runner.session import Session, weights_of
@@ -46,6 +48,7 @@ def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]
         raise
     erasure.save(folder.erasure)
     write_json(cost_file, list(cost))
+    _attempts(folder).unlink(missing_ok=True)
     return erasure, cost
 
 
@@ -53,9 +56,9 @@ def _erased(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cos
     pipeline = session.pipeline
     before = weights_of(pipeline)
     workspace = RunWorkspace(job.world, pipeline, job.profile, seed=job.request.seed, folder=folder.scratch)
-    with measured(job.request.device) as meter:
+    with measured(job.request.device) as meter, all_attempts(_attempts(folder), meter) as spent:
         erasure = job.chosen.method(job.chosen.config).erase(pipeline, job.task, workspace)
-        cost = meter.read()
+        cost = spent()
     after = weights_of(pipeline)
     if changed := [name for name, value in before.items() if after.get(name) != value]:
         raise UserError(
@@ -63,6 +66,10 @@ def _erased(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cos
             "A method has to put back what it changes: every later run would measure another model.",
         )
     return erasure, cost
+
+
+def _attempts(folder: RunFolder) -> Path:
+    return folder.path / "attempts.json"
 
 
 @dataclass(frozen=True)
