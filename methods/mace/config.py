@@ -100,6 +100,14 @@ class MaceConfig(ClosedFormConfig):
     learning_rate: float = identity_field(
         1e-4, "AdamW's constant learning rate", source="published runs: 1e-4, objects and explicit 1e-5", gt=0
     )
+    value_rate: float = identity_field(
+        1.0,
+        "Share of the learning rate for value projections; 0 trains keys alone. The loss reads attention maps, which a "
+        "value reaches through later layers only, but Adam moves it as far as a key",
+        source="published runs: 1",
+        ge=0,
+        le=1,
+    )
     steps: int = identity_field(
         50, "LoRA steps per concept", source="published runs: 50, explicit 120", unit="steps", ge=1
     )

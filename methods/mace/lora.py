@@ -47,9 +47,9 @@ class LoraBatch:
                 len(generators), layer.out_features, rank, device=layer.weight.device, dtype=dtype, requires_grad=True
             )
 
-    def parameters(self) -> list[Tensor]:
-        """All stacked tensors; the first dimension of each is the concept."""
-        return [*self.down.values(), *self.up.values()]
+    def parameters(self, part: str = "") -> list[Tensor]:
+        """The stacked tensors of the projections whose name ends in `part`; the first dimension is the concept."""
+        return [own[name] for own in (self.down, self.up) for name in own if name.endswith(part)]
 
     @contextmanager
     def attached(self) -> Iterator[None]:

@@ -78,9 +78,9 @@ def train_loras(
     unet = pipeline.unet
     density = timestep_density(config, pipeline.scheduler.config.num_train_timesteps)
     loras = LoraBatch(projections(unet), [concept.generator for concept in concepts], config.rank)
+    rates = {".to_k": config.learning_rate, ".to_v": config.learning_rate * config.value_rate}
     optimizer = torch.optim.AdamW(
-        loras.parameters(),
-        lr=config.learning_rate,
+        [{"params": loras.parameters(part), "lr": rate} for part, rate in rates.items()],
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
     )

@@ -93,6 +93,18 @@ def test_gradients_reach_the_key_and_value_adapters_and_nothing_else() -> None:
     assert [name.rpartition(".")[2] for name in still] == ["to_v"]
 
 
+def test_keys_alone_are_trained_where_values_have_no_rate() -> None:
+    (keys,), _ = train_loras(pipeline64(), [training_concept(0)], CONFIG.model_copy(update={"value_rate": 0.0}), ignore)
+    assert all(up.any() == name.endswith("to_k") for name, up in keys.up.items())
+    # The first step is the same for both: values start from nothing and keys do not see them yet.
+    one = CONFIG.model_copy(update={"steps": 1})
+    (first,), _ = train_loras(pipeline64(), [training_concept(0)], one, ignore)
+    (slow,), _ = train_loras(pipeline64(), [training_concept(0)], one.model_copy(update={"value_rate": 0.5}), ignore)
+    for name, up in first.up.items():
+        share = 0.5 if name.endswith("to_v") else 1.0
+        torch.testing.assert_close(slow.up[name], share * up)
+
+
 def test_a_loss_that_is_no_number_is_an_error_and_leaves_the_model_alone() -> None:
     pipeline = pipeline64()
     with pytest.raises(UserError, match="loss is nan at step 1"):
