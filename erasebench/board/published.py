@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from io import StringIO
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from erasebench.composites import COMPOSITES
 from erasebench.record import AVERAGE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ROUNDING = 0.011
 """Parts printed with two digits move a composite by this much in percent points at most."""
@@ -68,6 +69,8 @@ class PublishedRow:
 @cache
 def published_table() -> pd.DataFrame:
     """The whole table: source, model, suite, scale, method, metric, value, unit, note (empty where none)."""
+    import pandas as pd  # only a board needs it, and a mistake in a command is answered without it
+
     text = files("erasebench.board").joinpath("published_results.csv").read_text(encoding="utf-8")
     return pd.read_csv(StringIO(text), dtype={"scale": str, "value": float}, keep_default_na=False)
 
