@@ -12,6 +12,7 @@ from erasebench.board.shipped import ship, shipped_records
 from erasebench.cli import main
 from erasebench.errors import UserError
 from erasebench.record import Record
+from erasebench.runner.job import plan
 from erasebench.runner.request import BASELINES, Request, version_of
 from erasebench.runner.run import Summary
 
@@ -132,6 +133,13 @@ def test_what_is_run_and_what_is_shown() -> None:
     assert (run.all_methods, run.shown_beside) == (("original", "uce", "esd-x", "mace"), ())
     none = request("mace", "original", "mace", baselines="none")
     assert (none.all_methods, none.shown_beside) == (("mace", "original"), ())
+
+
+@pytest.mark.parametrize("asked", ["esd", "esd-x"])
+def test_a_setting_is_named_by_the_method_or_by_its_alias_as_asked(asked: str) -> None:
+    request = Request(methods=(asked,), suites=("celebrity",), settings={f"{asked}.steps": "3"}, baselines="none")
+    (job,) = plan(request)
+    assert (job.chosen.name, job.chosen.config.steps) == ("esd-x", 3)
 
 
 def test_an_alias_is_the_same_method() -> None:

@@ -200,6 +200,15 @@ class Clumsy(Shift):
         raise RuntimeError("out of memory, it says")
 
 
+class Mistaken(Shift):
+    """Has a mistake in its code."""
+
+    name: ClassVar[str] = "mistaken"
+
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        raise KeyError("no-such-layer")
+
+
 class Overflow(Shift):
     """Makes weights that paint no image."""
 

@@ -157,7 +157,7 @@ def choose(request: Request, name: str, *, recipes: str, kind: Kind, n_concepts:
 
 def check_settings(request: Request) -> None:
     """UserError for a setting that is not of the form method.field or names a method that does not run."""
-    known = {load_method(name).name for name in request.all_methods}
+    known = {load_method(name).name for name in request.all_methods} | set(request.all_methods)
     for key in request.settings:
         owner, dot, name = key.partition(".")
         if not dot or not name:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FAILURES = (UserError, ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)
-"""What a method, a model or a machine can do to a job: reported, and the other jobs still run. Anything else is a
-mistake in a program and ends the run with its traceback."""
+"""What a method, a model or a machine can do to a job: reported, and the other jobs still run."""
+MISTAKES = (AssertionError, AttributeError, ImportError, LookupError, TypeError)
+"""What a mistake in a method's code looks like: the other jobs still run, and its traceback is shown."""
 
 
 @dataclass
@@ -78,13 +79,14 @@ def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Recor
     try:
         record = execute(job, session)
         forget_failure(job, session)
+        changed = publish(job.request.out, record, sheet_of(job))
         summary.records.append(record)
         done[job.label] = record
-        return publish(job.request.out, record, sheet_of(job))
-    except FAILURES as error:
+        return changed
+    except (*FAILURES, *MISTAKES) as error:
         what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         log.error("%s failed: %s", job.label, what)
-        log.debug("The traceback:", exc_info=error)
+        log.log(logging.ERROR if isinstance(error, MISTAKES) else logging.DEBUG, "The traceback:", exc_info=error)
         summary.failures[job.label] = what
         if isinstance(error, BusyError):
             return False

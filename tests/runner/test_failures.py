@@ -22,6 +22,29 @@ def test_a_run_that_fails_takes_nothing_with_it(words: dict[str, Any]) -> None:
     assert [(record.status, record.figures) for record in failed] == [("failed", {})]
 
 
+def test_a_mistake_in_a_methods_code_is_shown_and_takes_nothing_with_it(
+    words: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="erasebench")
+    summary = erasebench.run(**words | {"method": [TOY + "Mistaken", TOY + "Shift"]})
+    assert [record.method for record in summary.records] == ["original", "shift"]
+    assert summary.failures == {"mistaken on toy-2": "KeyError: 'no-such-layer'"}
+    (shown,) = (entry for entry in caplog.records if entry.exc_info)
+    assert shown.levelname == "ERROR" and "raise KeyError" in caplog.text
+
+
+def test_what_cannot_be_published_is_a_failure_and_no_record(
+    words: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> bool:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("erasebench.runner.run.publish", full)
+    summary = erasebench.run(**words)
+    assert summary.records == []
+    assert set(summary.failures) == {"original on toy-2", "shift on toy-2"}
+
+
 def test_what_a_vandal_did_reaches_nobody(words: dict[str, Any], tmp_path: Path) -> None:
     mixed = erasebench.run(**words | {"method": [TOY + "Vandal", TOY + "Shift"]})
     alone = erasebench.run(**words | {"out": tmp_path / "out2", "runs_folder": tmp_path / "runs2"})
