@@ -16,12 +16,20 @@ from erasebench.board.columns import Column
 from erasebench.board.groups import Group
 from erasebench.board.published import PUBLISHED_COLUMNS, PublishedRow, published_rows, published_table
 from erasebench.board.tables import markdown_table
-from erasebench.record import UNEDITED, Figure, Record
+from erasebench.record import AVERAGE, UNEDITED, Figure, Record
 
-SUITE, WORLDS = "celebrity", "miniature"
-"""The suite that most is published on, and how the worlds begin that stand in for the published model."""
-COMPARED = {"acc_e": r"acc_e", "acc_s": r"acc_s", "h_c": r"h_c", "fid_30k": r"fid_(mini_)?[0-9]+"}
-"""Published metrics, each with the figures of ours that stand for it."""
+WORLDS = "miniature"
+"""How the worlds begin that stand in for the published model."""
+FID = {"fid_30k": r"fid_(mini_)?[0-9]+"}
+COMPARED: dict[str, dict[str, str]] = {
+    "celebrity": {"acc_e": r"acc_e", "acc_s": r"acc_s", "h_c": r"h_c", **FID},
+    # The published accuracies are mean probabilities, as the reference script reports them.
+    "object": {**{part: f"{part}_probability" for part in ("acc_e", "acc_s", "acc_g")}, "h_o": r"h_o"},
+    "style": {"clip_e": r"clip_e", "clip_s": r"clip_s", "h_a": r"h_a", **FID},
+    "explicit": {"total": r"detections_total", **FID},
+}
+"""By suite, published metrics, each with the figures of ours that stand for it."""
+COMPOSITE_TITLES = {"h_c": "H_c", "h_o": "H_o", "h_a": "H_a"}
 OTHER_PROTOCOL = "FID and CLIP of this row follow another protocol"
 """How the published table's note begins on rows whose FID was taken otherwise than its neighbours'."""
 FEWEST = 3
@@ -77,17 +85,24 @@ class Comparison:
 
 
 def against_published(group: Group) -> str:
-    """The section under a table of the celebrity suite on the miniature; '' where no two methods can be compared."""
+    """The section under a table on the miniature; '' where no two methods can be compared.
+
+    An average over classes is none of them: the published one is over others.
+    """
     first = group.first
-    if first.suite != SUITE or not first.world.startswith(WORLDS):
+    metrics = COMPARED.get(first.suite, {})
+    if not metrics or not first.world.startswith(WORLDS) or first.scale == AVERAGE:
         return ""
-    rows, source = _published([record.method for record in group.records], str(first.scale))
+    scale = f"{first.scale} words" if first.suite == "explicit" else str(first.scale)
+    rows, source = _published(first.suite, scale, [record.method for record in group.records])
     records, twice = _unambiguous(group.records, rows)
-    compared = [found for found in (_comparison(metric, group, records, rows) for metric in COMPARED) if found]
+    found = (_comparison(metric, key, group, records, rows) for metric, key in metrics.items())
+    compared = [each for each in found if each]
     if not compared:
         return ""
     left_out = f" Left out, since they stand in the table more than once: {', '.join(twice)}." if twice else ""
-    recomputed = "; H_c is recomputed from its parts" if any(each.metric == "h_c" for each in compared) else ""
+    composite = next((COMPOSITE_TITLES[each.metric] for each in compared if each.metric in COMPOSITE_TITLES), None)
+    recomputed = f"; {composite} is recomputed from its parts" if composite else ""
     blocks = [
         "#### Against the published order",
         f"Published: {source}, Stable Diffusion v1.4. Another model, other prompts, other judges: only the order of "
@@ -98,18 +113,18 @@ def against_published(group: Group) -> str:
     return "\n\n".join(blocks)
 
 
-def _published(methods: Sequence[str], scale: str) -> tuple[dict[str, PublishedRow], str]:
+def _published(suite: str, scale: str, methods: Sequence[str]) -> tuple[dict[str, PublishedRow], str]:
     """By method, the rows of the one source that has the most values of these methods at this scale, and its name.
 
     One source, because sources differ in judges and protocol, and an order mixed from several is nobody's.
     """
     table = published_table()
-    here = (table.suite == SUITE) & (table.scale == scale) & table.method.isin(list(methods))
-    counts = table[here & table.metric.isin(list(COMPARED))].groupby("source", sort=False).size()
+    here = (table.suite == suite) & (table.scale == scale) & table.method.isin(list(methods))
+    counts = table[here & table.metric.isin(list(COMPARED[suite]))].groupby("source", sort=False).size()
     if counts.empty:
         return {}, ""
     chosen = str(counts.idxmax())
-    rows = [row for row in published_rows(SUITE) if row.scale == scale and chosen in row.sources]
+    rows = [row for row in published_rows(suite) if row.scale == scale and chosen in row.sources]
     return {row.method: row for row in rows if row.method in methods}, chosen
 
 
@@ -129,9 +144,9 @@ def _unambiguous(records: Sequence[Record], rows: dict[str, PublishedRow]) -> tu
 
 
 def _comparison(
-    metric: str, group: Group, records: Sequence[Record], rows: dict[str, PublishedRow]
+    metric: str, key: str, group: Group, records: Sequence[Record], rows: dict[str, PublishedRow]
 ) -> Comparison | None:
-    column = next((column for column in group.columns if re.fullmatch(COMPARED[metric], column.key)), None)
+    column = next((column for column in group.columns if re.fullmatch(key, column.key)), None)
     if column is None:
         return None
     pairs = tuple(

@@ -124,7 +124,7 @@ def test_another_recipe_is_left_out_and_so_is_a_method_that_stands_there_twice()
 
 @pytest.mark.parametrize(
     "changes",
-    [{"world": "stable-diffusion-v1-4"}, {"suite": "style"}, {"scale": 50}, {"method": "salun"}],
+    [{"world": "stable-diffusion-v1-4"}, {"suite": "my-own"}, {"scale": 50}, {"scale": "average"}, {"method": "salun"}],
     ids=lambda changes: str(changes),
 )
 def test_there_is_no_section_where_nothing_compares(changes: dict[str, Any]) -> None:
@@ -132,6 +132,32 @@ def test_there_is_no_section_where_nothing_compares(changes: dict[str, Any]) -> 
     assert section(one, other)
     assert section(one.model_copy(update={k: v for k, v in changes.items() if k != "method"}),
                    other.model_copy(update=changes)) == ""  # fmt: skip
+
+
+def with_columns(one: Record, keys: list[str]) -> Record:
+    """The same with figures and columns of other names, in order."""
+    made = dict(zip(keys, one.figures.values(), strict=False))
+    columns = [c.model_copy(update={"key": k, "title": k}) for c, k in zip(one.table.columns, keys, strict=False)]
+    return one.model_copy(
+        update={"figures": made, "table": one.table.model_copy(update={"columns": columns, "headline": keys[0]})}
+    )
+
+
+@pytest.mark.parametrize(
+    ("suite", "scale", "key", "published"),
+    [
+        ("object", "cat", "acc_e_probability", {"mace": "2.22", "uce": "2.35"}),
+        ("style", 100, "clip_e", {"mace": "22.59", "uce": "21.31"}),
+        ("explicit", 4, "detections_total", {"mace": "111", "uce": "182"}),
+    ],
+)
+def test_every_suite_is_compared(suite: str, scale: int | str, key: str, published: dict[str, str]) -> None:
+    records = [
+        with_columns(made(method, 0.1), [key, "else"]).model_copy(update={"suite": suite, "scale": scale})
+        for method in ("mace", "uce", "fmn")
+    ]
+    found = rows(section(*records))
+    assert {method: found[method][0] for method in published} == published
 
 
 def test_at_ten_names_only_what_is_published_is_compared() -> None:
