@@ -107,9 +107,18 @@ class ImageStore:
         entry = self.entries.get(image)
         return entry is not None and (entry.sha256 is None or self.path(image).is_file())
 
-    def corrupted(self, images: Iterable[str]) -> list[str]:
-        """Those of `images` whose file is there but is not what was written."""
-        return [image for image in images if self.path(image).is_file() and self._read(image) is None]
+    def corrupted(self, images: Iterable[str], *, whole_at: float = 0.0) -> list[str]:
+        """Those of `images` whose file is there but is not what was written.
+
+        `whole_at`: when all were whole, in seconds since the epoch. A file of the right size that was not written to
+        since is not read again: those of a full-size job are gigabytes.
+        """
+        there = (image for image in images if self.path(image).is_file())
+        return [image for image in there if not self._untouched(image, whole_at) and self._read(image) is None]
+
+    def _untouched(self, image: str, whole_at: float) -> bool:
+        entry, now = self.entries.get(image), self.path(image).stat()
+        return entry is not None and now.st_size == entry.size and now.st_mtime < whole_at
 
     def set_aside(self, image: str) -> Path:
         """Move an image's file out of the way, keeping it, and forget its entry; returns where it went."""

@@ -73,6 +73,22 @@ def test_a_changed_file_is_found_set_aside_and_forgotten(store: ImageStore, dama
     assert again.missing(["aa", "bb"]) == ["aa"]
 
 
+def test_what_was_whole_is_read_again_only_where_it_was_touched(
+    store: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = reopened(store)
+    later = max(store.path(image).stat().st_mtime for image in ("aa", "bb")) + 1
+    read: list[str] = []
+    monkeypatch.setattr(again, "_read", lambda image: read.append(image) or b"whole")
+    assert again.corrupted(["aa", "bb"], whole_at=later) == [] and read == []
+    os.utime(store.path("bb"), (later + 1, later + 1))
+    again.corrupted(["aa", "bb"], whole_at=later)
+    store.path("aa").write_bytes(b"short")
+    os.utime(store.path("aa"), (later - 1, later - 1))
+    again.corrupted(["aa", "bb"], whole_at=later)
+    assert read == ["bb", "aa", "bb"]
+
+
 def test_a_deleted_file_is_missing_not_corrupted(store: ImageStore) -> None:
     store.path("aa").unlink()
     assert reopened(store).missing(["aa", "bb"]) == ["aa"]

@@ -54,7 +54,7 @@ def finished(job: Job) -> Record | None:
         return None
     store = ImageStore(job.finished_file.parent / kept.images)
     images = job.image_digests(kept.erasure).values()
-    if store.missing(images) or store.corrupted(images):
+    if store.missing(images) or store.corrupted(images, whole_at=job.finished_file.stat().st_mtime):
         return None
     return kept.record
 
