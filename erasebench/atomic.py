@@ -1,9 +1,9 @@
-"""The one way this package writes a file whole: under a temporary name in the same folder, flushed, then renamed.
+"""The one way this package writes a file or folder whole: under a temporary name beside it, flushed, then renamed.
 
 A reader therefore sees the old file or the new one, never half of one; a killed process leaves at most a temporary
-file, whose name `is_temporary` knows and every reader leaves alone. Three things are written otherwise: lines are
-appended to logs and ledgers, whose readers skip a torn one; libraries write the folders that are theirs
-(`save_pretrained`); and the trainer's picture cache is mapped into memory, and counts once its labels are there.
+file, whose name `is_temporary` knows and every reader leaves alone. Two things are written otherwise: lines are
+appended to logs and ledgers, whose readers skip a torn one; and the trainer's picture cache is mapped into memory, and
+counts once its labels are there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import errno
 import json
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,9 +40,7 @@ class atomic_write:  # noqa: N801 - reads as a function in a with statement
     def __init__(self, path: Path | str, *, durable: bool = True) -> None:
         self.path = Path(path)
         self._durable = durable
-        self._temporary = self.path.with_name(
-            f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{self.path.name}"
-        )
+        self._temporary = _beside(self.path)
 
     def __enter__(self) -> Path:
         try:
@@ -71,6 +72,40 @@ class atomic_write:  # noqa: N801 - reads as a function in a with statement
             _raise_named(self.path, error)
 
 
+@contextmanager
+def atomic_folder(path: Path | str) -> Iterator[Path]:
+    """`with atomic_folder(path) as temporary:` gives a new, empty folder beside `path` to fill.
+
+    On leaving the block its files are flushed and it takes the name `path`; the folder that was there goes as a whole,
+    and only then. If the block raises, `path` stays as it was. A kill between the two renames leaves no folder `path`,
+    and both the old and the new one, whole, beside it.
+    Raises: as `atomic_write`.
+    """
+    # A link stays one: the folder that it leads to is replaced. The folder '.' has a name only when resolved.
+    path = Path(path).resolve()
+    temporary, earlier = _beside(path), _beside(path)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for file in sorted(temporary.rglob("*")):
+            if file.is_file():
+                _flush(file)
+        if path.exists():
+            os.replace(path, earlier)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            if earlier.exists():
+                os.replace(earlier, path)
+            raise
+        _flush_folder(path.parent)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        _raise_named(path, error)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
 def write_bytes(path: Path | str, data: bytes) -> None:
     """Write `data` to `path` atomically."""
     with atomic_write(path) as temporary:
@@ -90,6 +125,10 @@ def write_json(path: Path | str, value: Any) -> None:
 def is_temporary(path: Path) -> bool:
     """Whether `path` is what a killed writer left behind: no reader takes it for a file of ours."""
     return path.name.startswith(TEMPORARY_PREFIX)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
 
 
 def _flush(path: Path) -> None:

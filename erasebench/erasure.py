@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from erasebench.atomic import atomic_write, write_json
+from erasebench.atomic import atomic_folder, atomic_write, write_json
 from erasebench.errors import UserError
 from erasebench.export import RECORD_FILE as RECORD_FILE
 from erasebench.export import check_folder
@@ -110,17 +110,21 @@ class Erasure:
             for name, parameter in parameters.items():
                 parameter.data = originals[name]
 
-    def export(self, pipeline: StableDiffusionPipeline, folder: Path) -> None:
-        """Write a whole diffusers pipeline folder with the edit in it, and the record beside it.
+    def export(
+        self, pipeline: StableDiffusionPipeline, folder: Path, erased_with: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write a whole diffusers pipeline folder with the edit in it, and the record; an earlier export goes for it.
 
-        UserError where `folder` already holds something else, and for a change of sampling: a folder holds weights
-        alone, and without it diffusers would paint what was erased.
+        `erased_with`, JSON-able, joins the record: the method, settings, seed and model that the erasure came of.
+        UserError where `folder` holds something else or cannot be written, and for a change of sampling: a folder
+        holds weights alone, and without it diffusers would paint what was erased.
         """
         self._check_weights_alone()
         check_folder(folder)
-        with self.applied_to(pipeline):
-            pipeline.save_pretrained(folder)
-        write_json(folder / RECORD_FILE, self._description())
+        description = self._description() | ({"erased_with": dict(erased_with)} if erased_with is not None else {})
+        with atomic_folder(folder) as temporary, self.applied_to(pipeline):
+            pipeline.save_pretrained(temporary)
+            write_json(temporary / RECORD_FILE, description)
 
     def export_tensors(self, file: Path) -> None:
         """Write the changed weights alone as safetensors, float32, as UCE and ESD release theirs.

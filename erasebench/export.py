@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from erasebench.errors import UserError
 
 RECORD_FILE = "erasure.json"
 """Beside saved and exported weights: how they came about."""
+INDEX_FILE = "model_index.json"
+"""In every pipeline folder: its keys name the folders beside it."""
 TENSORS = ".safetensors"
 """The ending of a file of changed weights alone; anything else names a folder."""
 
@@ -23,14 +26,28 @@ def check_destination(path: Path) -> None:
         return
     check_folder(path)
     _check_writable(path)
+    # The export is written beside its place and moved there once it is whole.
+    _check_writable(path.resolve().parent)
 
 
 def check_folder(folder: Path) -> None:
-    """UserError where `folder` is none, or holds anything but an earlier export."""
+    """UserError where `folder` is none, or holds anything but an earlier export, which the next one replaces."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file.", f"Give a folder to export to, or a file that ends in {TENSORS}.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD_FILE).is_file():
-        raise UserError(f"{folder} is not empty and holds no earlier export.", "Give another folder to export to.")
+    if not folder.is_dir() or not (names := {path.name for path in folder.iterdir()}):
+        return
+    mend = "Give another folder to export to."
+    if not {RECORD_FILE, INDEX_FILE} <= names:
+        raise UserError(f"{folder} is not empty and holds no earlier export.", mend)
+    if others := sorted(names - {RECORD_FILE, INDEX_FILE} - _components(folder)):
+        raise UserError(f"{folder} holds more than an earlier export: {others[0]}.", mend)
+
+
+def _components(folder: Path) -> set[str]:
+    try:
+        return set(json.loads((folder / INDEX_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return set()
 
 
 def _check_writable(folder: Path) -> None:

@@ -14,6 +14,20 @@ from erasebench.identity import digest
 if TYPE_CHECKING:
     import pandas as pd
 
+    from erasebench.judges.base import Judge
+
+
+def row_keys(judge: Judge, parts: Sequence[Sequence[object]], rows: pd.DataFrame) -> list[str]:
+    """The key of each row, from the parts that decide its judgement (its image and what it is about).
+
+    Whether there is a reference for the row decides too, where the judge compares with one: what had none is judged
+    anew once there is, and the other way round. `rows` are the prompt-table rows (prompt, seed).
+    """
+    references = getattr(judge, "references", None)
+    paired = [True] * len(rows) if references is None else references.has(rows)
+    kept = zip(parts, paired, strict=True)
+    return [digest(list(part) if has else [*part, "no reference"])[:20] for part, has in kept]
+
 
 class JudgementStore:
     """The rows of one judge with one identity: parquet files, each written once, found again by row key."""

@@ -70,7 +70,7 @@ class Workspace(Protocol):
         ...
 
     def segment(self, images: Sequence[Image], phrase: str) -> list[Segmentation]:
-        """Where `phrase` is on each image, by the world's segmenter."""
+        """Where `phrase` is on each image, by the world's segmenter; for a method that sets `segments`."""
         ...
 
     def progress(self, total: int, label: str) -> AbstractContextManager[Callable[[int], None]]:
@@ -84,6 +84,8 @@ class Method(ABC):
     name: ClassVar[str]
     kinds: ClassVar[frozenset[Kind]]
     Config: ClassVar[type[MethodConfig]]
+    segments: ClassVar[bool] = False
+    """Whether `erase` may ask its workspace to segment; a dry run wants the segmenter's weights only then."""
 
     def __init__(self, config: MethodConfig) -> None:
         self.config: Any = config

@@ -98,6 +98,8 @@ class World(ABC):
     """The names that `judge` knows."""
     recipes: ClassVar[str | None] = None
     """The world whose recipes methods use here; None: this one's own."""
+    prior_source: ClassVar[str] = ""
+    """Where `prior_captions` can be found, for the record of an exported model."""
     first_seed: ClassVar[int] = 1
     """The first evaluation seed of every prompt of a suite; 1 by the protocol."""
 
@@ -145,7 +147,10 @@ class World(ABC):
 
     @abstractmethod
     def prior_captions(self) -> tuple[str, ...]:
-        """Captions of what an edit should leave alone; none of them is a general prompt or names a concept."""
+        """Captions of what an edit should leave alone, none of them a general prompt.
+
+        They are general, as COCO's: they may name classes of objects and synonyms, the erased ones included.
+        """
 
     @abstractmethod
     def general_prompts(self) -> list[GeneralRow]:
@@ -156,8 +161,9 @@ class World(ABC):
         raise UserError(f"The world {self.name} has no prompts of explicit content.", "Use a world that has them.")
 
     def missing(self, what: str) -> UserError | None:
-        """What keeps 'model', 'segmenter' or a judge from loading, read off the files alone; None: nothing known.
+        """What keeps 'model', 'segmenter', 'prior' or a judge from loading, off the files alone; None: nothing known.
 
-        Loads no torch: a forecast asks it before there is work. A world whose weights are not shipped overrides it.
+        Without its 'prior' (captions) a run still goes on. Loads no torch: a forecast asks it before there is work. A
+        world whose weights or captions are not shipped overrides it.
         """
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from erasebench.atomic import atomic_write, is_temporary, write_json, write_text
+from erasebench.atomic import atomic_folder, atomic_write, is_temporary, write_json, write_text
 from erasebench.errors import UserError
 
 
@@ -72,6 +72,48 @@ def test_a_full_disk_is_named_and_nothing_is_lost(tmp_path: Path, error: Excepti
 def test_a_forbidden_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.txt may not be written"), atomic_write(tmp_path / "a.txt"):
         raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_killed_writer_of_a_folder_leaves_the_old_one_and_the_next_replaces_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    with atomic_folder(path) as temporary:
+        write_text(temporary / "part" / "a.txt", "old")
+        write_text(temporary / "gone.txt", "old")
+        assert not path.exists()
+    script = (
+        "import os, sys\n"
+        "from erasebench.atomic import atomic_folder\n"
+        "with atomic_folder(sys.argv[1]) as temporary:\n"
+        "    (temporary / 'a.txt').write_text('half')\n"
+        "    os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == 9
+    assert sorted(str(found.relative_to(path)) for found in path.rglob("*.txt")) == ["gone.txt", "part/a.txt"]
+    (left,) = (found for found in tmp_path.iterdir() if found != path)
+    assert is_temporary(left)
+    (tmp_path / "link").symlink_to(path)
+    with atomic_folder(tmp_path / "link") as temporary:
+        write_text(temporary / "a.txt", "new")
+    assert [str(found.relative_to(path)) for found in path.rglob("*")] == ["a.txt"]
+    assert (tmp_path / "link").is_symlink()
+    assert set(tmp_path.iterdir()) == {path, left, tmp_path / "link"}
+
+
+def test_a_folder_that_cannot_take_its_name_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model"
+    with atomic_folder(path) as temporary:
+        write_text(temporary / "a.txt", "old")
+    rename = os.replace
+
+    def once_refused(source: Path, target: Path) -> None:
+        if (source / "b.txt").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        rename(source, target)
+
+    with pytest.raises(UserError, match="disk is full"), atomic_folder(path) as temporary:
+        (temporary / "b.txt").write_text("new")
+        monkeypatch.setattr(os, "replace", once_refused)
+    assert [str(found.relative_to(tmp_path)) for found in sorted(tmp_path.rglob("*"))] == ["model", "model/a.txt"]
 
 
 def test_json_refuses_what_json_cannot_say(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +151,51 @@ def test_an_export_overwrites_nothing_else(tmp_path: Path, pipeline: StableDiffu
     with pytest.raises(UserError, match="not empty"):
         erasure.export(pipeline, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_export_that_breaks_off_leaves_the_earlier_one_and_the_next_one_works(
+    tmp_path: Path, pipeline: StableDiffusionPipeline, erasure: Erasure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = weights(pipeline)
+    for place in (tmp_path / "new", tmp_path / "earlier"):
+        if place.name == "earlier":
+            Erasure().export(pipeline, place)
+        there = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        with monkeypatch.context() as patch:
+            # Every component is written by then: all that lacks is the record.
+            patch.setattr("erasebench.erasure.write_json", _full_disk)
+            with pytest.raises(UserError, match=f"disk is full: {place}"):
+                erasure.export(pipeline, place)
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == there
+        assert all(torch.equal(before[name], value) for name, value in weights(pipeline).items())
+        erasure.export(pipeline, place)
+        assert torch.equal(weights(StableDiffusionPipeline.from_pretrained(place))[KEY], erasure.tensors[KEY])
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def _full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("kept", ["thesis.txt", WEIGHTS_FILE])
+def test_what_lies_beside_an_earlier_export_is_not_replaced(
+    tmp_path: Path, pipeline: StableDiffusionPipeline, erasure: Erasure, kept: str
+) -> None:
+    if kept == WEIGHTS_FILE:
+        erasure.save(tmp_path / "edited")
+    else:
+        erasure.export(pipeline, tmp_path / "edited")
+        (tmp_path / "edited" / kept).write_text("mine")
+    with pytest.raises(UserError, match="holds (more than an|no) earlier export"):
+        erasure.export(pipeline, tmp_path / "edited")
+    assert (tmp_path / "edited" / kept).exists()
+
+
+def test_an_export_says_what_it_was_erased_with(
+    tmp_path: Path, pipeline: StableDiffusionPipeline, erasure: Erasure
+) -> None:
+    erasure.export(pipeline, tmp_path / "with", {"method": "mace", "seed": 3})
+    erasure.export(pipeline, tmp_path / "without")
+    told, bare = (json.loads((tmp_path / name / RECORD_FILE).read_text()) for name in ("with", "without"))
+    assert told.pop("erased_with") == {"method": "mace", "seed": 3}
+    assert told == bare

@@ -111,6 +111,31 @@ def test_an_import_is_no_longer_missing(tmp_path: Path, monkeypatch: pytest.Monk
     assert "prompts import coco" not in text
 
 
+def missing_of(method: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
+    for name in ("HF_HOME", "ERASEBENCH_DATA", "ERASEBENCH_CACHE"):
+        monkeypatch.setenv(name, str(folder / name))
+    asked = Request(methods=(method,), suites=("object",), world="stable-diffusion-v1-4", concepts=("bird",))
+    return forecast(asked, rate=1).partition("Missing, and what mends it:")[2]
+
+
+@pytest.mark.parametrize(("method", "segments"), [("mace", True), ("uce", False), ("original", False)])
+def test_a_segmenter_is_missing_where_a_method_segments(
+    method: str, segments: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ("Grounding DINO" in missing_of(method, monkeypatch, tmp_path)) == segments
+
+
+@pytest.mark.parametrize(("method", "erases"), [("salun", True), ("original", False)])
+def test_a_prior_without_captions_is_missing_where_something_is_erased(
+    method: str, erases: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "A method that keeps a prior of captions erases without it.\n  erasebench prompts import coco --annotations"
+    assert (said in missing_of(method, monkeypatch, tmp_path)) == erases
+    (tmp_path / "captions.json").write_text(json.dumps(CAPTIONS))
+    import_coco(tmp_path / "captions.json", n=4)
+    assert "keeps a prior" not in missing_of(method, monkeypatch, tmp_path)
+
+
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
 def test_a_rate_that_is_none_is_named(rate: float) -> None:
     with pytest.raises(UserError, match="is no rate"):

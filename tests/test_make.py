@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from erasebench.cli import main
-from erasebench.erasure import Erasure
+from erasebench.erasure import RECORD_FILE, Erasure
+from erasebench.identity import digest
+from erasebench.registry import load_world
 from erasebench.sampling import Sampler
 from tests.test_cli import TOY
 
@@ -44,6 +47,52 @@ def test_an_erasure_is_exported_and_samples_as_itself(
     assert files(tmp_path / "one") == files(tmp_path / "two") != files(tmp_path / "unedited")
     assert Erasure.load(Path(printed["Erasure"])).record["found"] == 2
     assert isinstance(StableDiffusionPipeline.from_pretrained(printed["Pipeline"]), StableDiffusionPipeline)
+
+
+def test_an_export_names_all_that_the_erasure_came_of(
+    tmp_path: Path, tiny_model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = ["--model", str(tiny_model_folder), "--runs-folder", str(tmp_path / "runs")]
+    words = ["erase", "--method", f"{HERE / 'toy_world.py'}:Shift", *TOY, *places, "--seed", "7"]
+    assert main([*words, "--export", str(tmp_path / "edited")]) == 0
+    erasure = Erasure.load(Path(dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())["Erasure"]))
+    record = json.loads((tmp_path / "edited" / RECORD_FILE).read_text(encoding="utf-8"))
+    told = record["erased_with"]
+    world = load_world(TOY[1], str(tiny_model_folder))
+    captions = world.prior_captions()
+    assert record["digest"] == erasure.digest
+    assert (told["method"], told["seed"]) == ("shift", 7)
+    assert told["config"] == {"amount": 20.0}
+    assert told["numerics"]["model"] == world.weights_digest()
+    assert len(told["version"]) == 64
+    assert [concept["name"] for concept in told["task"]["concepts"]] == ["Ann Ash", "Bob Bell"]
+    assert told["world"] == world.name
+    assert told["task"]["prior_captions"] == {
+        "source": "the toy world's source",
+        "count": len(captions),
+        "digest": digest(list(captions)),
+    }
+
+
+def test_a_disk_that_is_full_or_broken_at_the_export_is_named(
+    tmp_path: Path, tiny_model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*TOY, "--model", str(tiny_model_folder), "--runs-folder", str(tmp_path / "runs")]
+    words = ["erase", "--method", f"{HERE / 'toy_world.py'}:Shift", *words, "--export", str(tmp_path / "edited")]
+    for code, status, message in (
+        (errno.ENOSPC, 2, f"The disk is full: {tmp_path / 'edited'} could not be written."),
+        (errno.EIO, 1, f"The export to {tmp_path / 'edited'} failed: OSError: "),
+    ):
+        with monkeypatch.context() as patch:
+
+            def broken(*_: object, code: int = code, **__: object) -> None:
+                raise OSError(code, "the disk")
+
+            patch.setattr(StableDiffusionPipeline, "save_pretrained", broken)
+            assert main(words) == status
+        assert message in capsys.readouterr().err
+        assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert main(words) == 0
 
 
 def test_the_changed_weights_alone_are_exported_as_a_file(
@@ -111,6 +160,24 @@ def test_processes_share_a_table_and_change_no_pixel(
                 (3, False) if rank == first else (6, True)
             )
         assert files(shared) == files(tmp_path / "alone")
+
+
+def test_rows_are_sampled_alike_and_by_their_own_settings_where_asked_as_a_run_does(
+    tmp_path: Path, tiny_model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "prompts.csv").write_text("prompt,seed,guidance,width,height\na scene,1,,,\na snow,2,1.5,32,16\n")
+    words = ["--prompts", str(tmp_path / "prompts.csv"), *TOY[:2], "--model", str(tiny_model_folder)]
+
+    def sizes(out: str, *more: str) -> list[tuple[int, int]]:
+        assert main(["sample", *words, "--out", str(tmp_path / out), *more]) == 0
+        with (tmp_path / out / "images.csv").open(newline="") as handle:
+            return [Image.open(tmp_path / out / row["file"]).size for row in csv.DictReader(handle)]
+
+    assert sizes("plain") == sizes("released", "--sampling", "released") == [(16, 16), (16, 16)]
+    assert "width" not in (tmp_path / "plain" / "images.csv").read_text(), "the listing says how they were sampled"
+    assert sizes("own", "--sampling", "i2p-rows") == [(16, 16), (32, 16)]
+    assert main(["sample", *words, "--out", str(tmp_path / "x"), "--sampling", "i2p-row"]) == 2
+    assert "Did you mean 'i2p-rows'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

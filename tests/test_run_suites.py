@@ -103,6 +103,29 @@ def test_an_average_without_its_judge_is_unscored(words: dict[str, Any]) -> None
     )
 
 
+def test_a_suite_of_another_judge_is_averaged_by_its_own_figures(words: dict[str, Any], tmp_path: Path) -> None:
+    other = Path(OBJECTS).read_text().replace("clip-accuracy", "clip-score")
+    for old, new in (("h_o_mean", "h_a"), ("h_o_of_means", "clip_e"), ("h_o", "h_a"), ("acc_e_probability", "clip_e")):
+        other = other.replace(f"key: {old},", f"key: {new},").replace(f"headline: {old}\n", f"headline: {new}\n")
+    (tmp_path / "other.yaml").write_text(other)
+    runs = by_scale(erasebench.run(**words | {"suite": str(tmp_path / "other.yaml")}))
+    average = runs.pop(AVERAGE)
+    assert set(average.figures) == {"h_a", "clip_e"}
+    for name, figure in average.figures.items():
+        own = [run.figures[name] for run in runs.values()]
+        for end in ("value", "low", "high"):
+            assert getattr(figure, end) == pytest.approx(np.mean([getattr(each, end) for each in own]))
+        assert (figure.n_expected, figure.unit) == (sum(each.n_expected for each in own), "points")
+    assert "average over 2 runs" in (words["out"] / "README.md").read_text()
+
+
+def test_a_headline_that_no_run_gives_is_unscored(words: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(Path(OBJECTS).read_text().replace("clip-accuracy", "clip-score"))
+    record = by_scale(erasebench.run(**words | {"suite": str(tmp_path / "other.yaml")}))[AVERAGE]
+    figure = record.figures["h_o_mean"]
+    assert (figure.value, figure.reason) == (None, "no run has figures that make h_o_mean")
+
+
 def test_sizes_and_limited_runs_stand_in_tables_of_their_own(words: dict[str, Any]) -> None:
     erasebench.run(**words)
     erasebench.run(**words, size="full", concepts=("apple", "cup of tea"))

@@ -82,6 +82,7 @@ class ToyWorld(World):
 
     name: ClassVar[str] = "toy"
     about: ClassVar[str] = "Random weights: the figures mean nothing."
+    prior_source: ClassVar[str] = "the toy world's source"
     judges: ClassVar[frozenset[str]] = frozenset(("identity", "clip-score"))
 
     def __init__(self, folder: Path) -> None:
@@ -140,6 +141,7 @@ class Shift(Method):
     name: ClassVar[str] = "shift"
     kinds: ClassVar[frozenset[Kind]] = frozenset(("person",))
     Config: ClassVar[type[MethodConfig]] = ShiftConfig
+    segments: ClassVar[bool] = True
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         from erasebench.erasure import Erasure

@@ -23,7 +23,10 @@ INTRODUCTION = (
 _CONCEPTS_LISTED = 12
 
 RESAMPLED = {
-    "prompt": "**[low, high]**: 95% bootstrap interval, resampled by prompt, because images of one prompt are alike.",
+    "prompt": (
+        "**[low, high]**: 95% interval, resampled by prompt, because images of one prompt are alike: a bootstrap, for "
+        "Frechet and kernel distances (FID, KID and their mini forms) a jackknife. A count of zero has none."
+    ),
     "seed": "**[low, high]**: 95% bootstrap interval, resampled by seed: one given prompt to a class or synonym.",
 }
 HOW_TO_READ = (

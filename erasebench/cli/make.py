@@ -69,12 +69,12 @@ def erase(
     with _failing_as(job.label), folder.locked():
         erasure, _ = stages.erase(job, session, folder)
     print(f"Erasure: {folder.erasure}")
-    if export.suffix == TENSORS:
-        erasure.export_tensors(export)
-        print(f"Weights: {export}")
-    else:
-        erasure.export(session.pipeline, export)
-        print(f"Pipeline: {export}")
+    with _failing_as(f"The export to {export}", UserError):
+        if export.suffix == TENSORS:
+            erasure.export_tensors(export)
+        else:
+            erasure.export(session.pipeline, export, job.erased_with(session.segmenter))
+    print(f"{'Weights' if export.suffix == TENSORS else 'Pipeline'}: {export}")
 
 
 def sample(
@@ -84,6 +84,7 @@ def sample(
     world: options.World = "miniature",
     model: options.Model = None,
     limit: options.Limit = None,
+    sampling: options.Sampling = "released",
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; default: cpu, under accelerate its process's GPU.")
     ] = None,
@@ -92,7 +93,8 @@ def sample(
     from erasebench.prompts import read_csv
     from erasebench.registry import load_world
 
-    table = read_csv(prompts)
+    own = options.by_own_settings(sampling)
+    table = read_csv(prompts) if own else read_csv(prompts).alike()
     opened = load_world(world, model)
     from erasebench.runner.share import sample_table
     from erasebench.scoring.matching import LISTING

@@ -23,6 +23,9 @@ Settings = Annotated[
 ]
 Recipe = Annotated[str, typer.Option("--recipe", help="A named recipe of the methods, e.g. as-released.")]
 Limit = Annotated[int | None, typer.Option("--limit", help="At most this many images of each group; not ranked.")]
+Sampling = Annotated[
+    str, typer.Option("--sampling", help="released: all rows alike; i2p-rows: rows by their own guidance and size.")
+]
 JudgeSet = Annotated[
     list[str] | None,
     typer.Option("--judge-set", metavar="SETTING=VALUE", help="A judge's setting or weights; may be repeated."),
@@ -45,6 +48,15 @@ def settings(pairs: list[str] | None) -> dict[str, str]:
         if found.setdefault(key.strip(), value) != value:
             raise UserError(f"--set {key} is given twice, with different values.", "Give it once.")
     return found
+
+
+def by_own_settings(sampling: str) -> bool:
+    """Whether rows are sampled by settings of their own. UserError for a variant that there is not."""
+    from erasebench.runner.request import Variant
+
+    if sampling not in get_args(Variant):
+        raise UserError(f"There is no sampling variant '{sampling}'.", did_you_mean(sampling, get_args(Variant)))
+    return sampling == "i2p-rows"
 
 
 def size(text: str | None) -> SizeName | None:

@@ -31,9 +31,7 @@ def run(
     concepts: options.Concepts = None,
     size: Annotated[str | None, typer.Option("--size", help="small or full; default: the world's.")] = None,
     limit: options.Limit = None,
-    sampling: Annotated[
-        str, typer.Option("--sampling", help="released: all rows alike; i2p-rows: rows by their own guidance and size.")
-    ] = "released",
+    sampling: options.Sampling = "released",
     set_: options.Settings = None,
     recipe: options.Recipe = "default",
     baselines: Annotated[

@@ -42,7 +42,7 @@ def import_coco(
     known = read_annotations(annotations)
     table, ids = _chosen(known, n) if select is None else _selected(known, select, n)
     photographs = [] if images is None else _photographs(known, images, ids)
-    prompts = {row.prompt for row in table.rows}
+    prompts = {_plain(row.prompt) for row in table.rows}
     rest = [caption for found in known.captions.values() for caption in found if caption not in prompts]
     return store_import("coco", table, photographs, list(dict.fromkeys(rest)), annotations.name)
 
@@ -61,9 +61,14 @@ def read_annotations(path: Path) -> Annotations:
         raise UserError(what, mend) from error
     captions: dict[int, tuple[str, ...]] = {}
     for _, image, caption in rows:
-        if image in files and (text := " ".join(caption.split())):
+        if image in files and (text := _plain(caption)):
             captions[image] = (*captions.get(image, ()), text)
     return Annotations(path, files, captions)
+
+
+def _plain(caption: str) -> str:
+    """A caption with single blanks: annotations and tables differ in the rest."""
+    return " ".join(caption.split())
 
 
 def _chosen(known: Annotations, n: int) -> tuple[PromptTable, list[int]]:

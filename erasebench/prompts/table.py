@@ -82,6 +82,10 @@ class PromptTable:
         """The first `limit` rows of each group."""
         return PromptTable(tuple(row for group in self.groups for row in self.of_group(group).rows[:limit]))
 
+    def alike(self) -> PromptTable:
+        """The same rows without settings of their own: all are sampled as the world samples."""
+        return PromptTable(tuple(row._replace(guidance=None, width=None, height=None) for row in self.rows))
+
     def frame(self) -> pd.DataFrame:
         """As a pandas frame with COLUMNS, indexed by row number."""
         import pandas as pd

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JUDGE = "clip-accuracy"
-"""The judge whose rows are averaged."""
+"""The judge whose rows are averaged image by image; of any other's figures the mean over the runs is taken."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,17 @@ class Average:
         return None if runs is None else average_pairing(self.table.headline, runs)
 
     def _figures(self, records: Sequence[Record], runs: Mapping[str, pd.DataFrame] | None) -> dict[str, Figure]:
-        from erasebench.judges.figures import average_figures
+        from erasebench.judges.figures import average_figures, mean_figures
 
-        if runs is not None:
-            return average_figures(runs)
-        reason = next(f.reason for record in records for f in record.figures.values() if f.value is None)
+        found = {} if runs is None else average_figures(runs)
+        found |= mean_figures([record.figures for record in records], self.table.columns, found)
+        if self.table.headline in found:
+            return found
+        reasons = (f.reason for record in records for f in record.figures.values() if f.value is None)
+        reason = next(reasons, f"no run has figures that make {self.table.headline}")
         expected = sum(len(job.table.rows) for job in self.jobs)
         unscored = Figure(value=None, n_scored=0, n_expected=expected, unit="fraction", reason=reason)
-        return {self.table.headline: unscored}
+        return found | {self.table.headline: unscored}
 
     def _record(
         self, records: Sequence[Record], identity: str, figures: Mapping[str, Figure], pairing: Pairing | None

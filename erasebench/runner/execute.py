@@ -10,8 +10,9 @@ from erasebench.atomic import write_json
 from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.judges.fid import FidJudge
-from erasebench.judges.figures import Reference, Unavailable, suite_figures
+from erasebench.judges.figures import Unavailable, reference_of, suite_figures
 from erasebench.judges.figures.pairing import headline_pairing
+from erasebench.judges.unknown_names import warn_of_unknown
 from erasebench.record import UNEDITED, Figure, Record
 from erasebench.runner.finished import finish, keep_judged, sheet_of
 from erasebench.runner.job import Job
@@ -65,8 +66,7 @@ def _figures(
     table = job.table.frame()
     fid, reference = session.judge("fid") if "fid" in judged else None, None
     if isinstance(fid, FidJudge):
-        compared = fid.reference_for(table.loc[judged["fid"].index])
-        reference = Reference(compared.features, fid.extractor.family)
+        reference = reference_of(fid, table.join(judged["fid"], how="inner"))
     lacking: dict[str, Unavailable] = {}
     for found in judgements:
         if found.unavailable is not None:
@@ -81,7 +81,10 @@ def _figures(
 
 
 def _announce_missing_judges(job: Job, session: Session) -> bool:
-    """Say at once which figures will be unscored, and why; whether there are any that a judge would mend."""
+    """Say at once which figures will be unscored, and why; whether there are any that a judge would mend.
+
+    Said too is whom a judge of people does not know.
+    """
     missing = False
     for group, gone in job.absent.items():
         log.warning("%s: no %s prompts, their figures stay unscored. %s", job.label, group, gone.error)
@@ -90,6 +93,9 @@ def _announce_missing_judges(job: Job, session: Session) -> bool:
         if isinstance(found, UserError):
             log.warning("%s: no %s, its figures stay unscored. %s", job.label, name, found)
             missing = True
+            continue
+        groups = [group for group in job.table.groups if name in job.suite.judges_of(group, job.world)]
+        warn_of_unknown(found, (row.concept for row in job.table.rows if row.group in groups), job.label)
     return missing
 
 

@@ -103,6 +103,14 @@ class Job:
             "segmenter": segmenter,
         }
 
+    def erased_with(self, segmenter: str) -> dict[str, Any]:
+        """`erasure_identity` to be read with an exported model: the prior's many captions by name and digest alone."""
+        identity = self.erasure_identity(segmenter)
+        captions = list(self.task.prior_captions)
+        prior = {"source": self.world.prior_source, "count": len(captions), "digest": digest(captions)}
+        identity |= {"erasebench": installed_packages()["erasebench"], "world": self.world.name}
+        return {**identity, "task": {**identity["task"], "prior_captions": prior}}
+
     def image_digests(self, erasure_digest: str) -> dict[int, str]:
         """By row number, the digest of everything that decides the row's image."""
         return image_digests(self.table, self.numerics, erasure_digest)

@@ -6,6 +6,7 @@ No stage reaches back: sampling never trains, judging never samples.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,11 @@ from erasebench.atomic import write_json
 from erasebench.cost import Cost, measured, total
 from erasebench.erasure import RECORD_FILE, Erasure
 from erasebench.errors import UserError
-from erasebench.identity import digest
 from erasebench.image_store import ImageStore
-from erasebench.judgement_store import JudgementStore
+from erasebench.judgement_store import JudgementStore, row_keys
 from erasebench.progress import progress_bar
 from erasebench.prompts import Group
+from erasebench.record import UNEDITED
 from erasebench.runner.attempts import all_attempts
 from erasebench.runner.job import Job
 from erasebench.runner.paint import paint, wanted
@@ -31,12 +32,16 @@ if TYPE_CHECKING:
 
     from erasebench.judges.base import Judge
 
+log = logging.getLogger(__name__)
+
 ROWS_PER_CHUNK = 256
 """Rows judged and stored at a time: what a kill can cost."""
 
 
 def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]:
     """The job's erasure, trained where the folder lacks it. UserError where the method left the pipeline changed."""
+    if job.chosen.name != UNEDITED and (gone := job.world.missing("prior")) is not None:
+        log.warning("%s: %s", job.label, gone)
     cost_file = folder.erasure / "cost.json"
     if (folder.erasure / RECORD_FILE).exists() and cost_file.exists():
         return Erasure.load(folder.erasure), Cost(*json.loads(cost_file.read_text(encoding="utf-8")))
@@ -122,7 +127,7 @@ def judge(job: Job, session: Session, folder: RunFolder, images: Images) -> list
 
 def _judged(job: Job, judge: Judge, store: JudgementStore, images: Images, group: Group) -> tuple[pd.DataFrame, Cost]:
     table = job.table.of_group(group)
-    keys = [digest([images.by_row[row.row], row.group, row.concept])[:20] for row in table.rows]
+    keys = row_keys(judge, [[images.by_row[row.row], row.group, row.concept] for row in table.rows], table.frame())
     known = store.read()
     done = set() if known is None else set(known.index)
     todo = [at for at, key in enumerate(keys) if key not in done]

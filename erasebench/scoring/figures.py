@@ -8,7 +8,7 @@ import pandas as pd
 
 from erasebench.judges.base import SCORED, Judge
 from erasebench.judges.fid import FidJudge
-from erasebench.judges.figures import Figures, Reference, distance_figures
+from erasebench.judges.figures import Figures, distance_figures, reference_of
 from erasebench.judges.figures.classes import mean_probability, top1
 from erasebench.judges.figures.detections import TITLES, count_figure
 from erasebench.judges.figures.faces import accuracy, no_face, strict_accuracy
@@ -20,9 +20,7 @@ from erasebench.statistics import Sample, mean_figure
 def figures_of(judge: Judge, rows: pd.DataFrame) -> Figures:
     """The figures of one group of images as one judge saw them."""
     if isinstance(judge, FidJudge):
-        # Compared are the images that could be scored, with the reference of their own prompts.
-        compared = judge.reference_for(rows[rows["outcome"] == SCORED])
-        return distance_figures(rows, Reference(compared.features, judge.extractor.family))
+        return distance_figures(rows, reference_of(judge, rows))
     return _OF_JUDGE[judge.name](rows)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from erasebench.cost import Cost
 from erasebench.identity import digest
-from erasebench.judgement_store import JudgementStore
+from erasebench.judgement_store import JudgementStore, row_keys
 from erasebench.judges.base import MISSING, SCORED
 from erasebench.progress import progress_bar
 from erasebench.scoring.folder import Read, read_image
@@ -70,10 +70,10 @@ def _looked_at(
     paths = {at: image.path for at in todo if (image := entries[at].image) is not None}
     contents = file_digests(set(paths.values()))
     store = JudgementStore(cache_folder() / "scores" / f"{judge.name}-{digest(judge.identity())[:16]}")
-    keys = {
-        at: digest([contents[path], convert, *map(str, rows.loc[at, ["concept", "prompt", "seed"]])])[:20]
-        for at, path in paths.items()
-    }
+    parts = [
+        [contents[path], convert, *map(str, rows.loc[at, ["concept", "prompt", "seed"]])] for at, path in paths.items()
+    ]
+    keys = dict(zip(paths, row_keys(judge, parts, rows.loc[list(paths)]), strict=True))
     known = store.read()
     done = set() if known is None else set(known.index)
     reads: dict[int, Read] = {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from erasebench.errors import UserError
 from erasebench.prompts import PromptTable, read_csv
+from erasebench.prompts.line import Line
 from erasebench.scoring.folder import Listing, NamedImage
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ ALL = "all"
 NO_ROW = "no-prompt-row"
 LISTING = "images.csv"
 """What `erasebench sample` writes beside its images: their prompt table, with each row's file."""
+CASE = "case_number"
+"""The column of the reference's tables that its samplers name images by."""
 FOLDERS = {"erased": ("erased", "0"), "retained-kept": ("others", "1"), "retained-unseen": ("others", "1")}
 """The reference sampler's folder for each group."""
 
@@ -46,14 +49,17 @@ def by_table(listing: Listing, path: Path, folder: Path) -> list[Entry]:
     """Each row of the table with its image, then the images that belong to no row.
 
     A row's image is the one that the column `file` names, or the one named by its prompt and seed (in the folder of its
-    group where there are several), or the one whose name begins with the row's number. UserError as `read_csv`.
+    group where there are several), or the one whose name begins with the row's number: its case number where the table
+    has them. UserError as `read_csv`, and for a case number that is none.
     """
     table = read_csv(path, repeats=True)
-    files = _files(path, table)
+    lines = _lines(path, table)
+    files = {at: line.record["file"] for at, line in enumerate(lines) if line.record.get("file")}
+    numbers = _numbers(table, lines)
     wanted = {(folder / file).resolve(): at for at, file in files.items()}
     listed = {wanted[place]: image for image in listing.images if (place := image.path.resolve()) in wanted}
     told: dict[tuple[str, int], list[NamedImage]] = defaultdict(list)
-    numbered: dict[int, list[NamedImage]] = defaultdict(list)
+    numbered: dict[int | None, list[NamedImage]] = defaultdict(list)
     for image in listing.images:
         if image.prompt is not None and image.seed is not None:
             told[_key(image.prompt), image.seed].append(image)
@@ -64,7 +70,7 @@ def by_table(listing: Listing, path: Path, folder: Path) -> list[Entry]:
     owned = {image.file for key, images in told.items() if key in asked for image in images}
     entries, used = [], set()
     for at, row in enumerate(table.rows):
-        by_number = [image for image in numbered.get(row.row, []) if image.file not in owned]
+        by_number = [image for image in numbered.get(numbers[at], []) if image.file not in owned]
         candidates = [listed[at]] if at in listed else told.get((_key(row.prompt), row.seed)) or by_number
         chosen = _in_own_folder(candidates, row.group) if at in listed or at not in files else None
         if chosen is not None:
@@ -74,13 +80,26 @@ def by_table(listing: Listing, path: Path, folder: Path) -> list[Entry]:
     return entries + [entry._replace(has_row=False) for entry in rest]
 
 
-def _files(path: Path, table: PromptTable) -> dict[int, str]:
-    """By place in the table, the file that the column `file` names; {} where there is no such column."""
+def _lines(path: Path, table: PromptTable) -> list[Line]:
+    """The table's lines as they stand, for the columns that no prompt row keeps."""
     with path.open(encoding="utf-8-sig", newline="") as handle:
-        records = list(csv.DictReader(handle))
-    if len(records) != len(table.rows):
+        reader = csv.DictReader(handle)
+        lines = [Line(path, reader.line_num, record) for record in reader]
+    if len(lines) != len(table.rows):
         raise UserError(f"{path} changed while it was read.", "Try again.")
-    return {at: record["file"] for at, record in enumerate(records) if record.get("file")}
+    return lines
+
+
+def _numbers(table: PromptTable, lines: list[Line]) -> list[int | None]:
+    """What images of each row are numbered by: a case number stays with its row when a table is sorted or filtered.
+
+    None for a case number that several rows have: it tells them not apart.
+    """
+    if not any(CASE in line.record for line in lines):
+        return [row.row for row in table.rows]
+    numbers = [line.row_number(CASE, row.row) for line, row in zip(lines, table.rows, strict=True)]
+    rows_of = Counter(numbers)
+    return [number if rows_of[number] == 1 else None for number in numbers]
 
 
 def _in_own_folder(candidates: list[NamedImage], group: str) -> NamedImage | None:

@@ -116,6 +116,7 @@ def score_folder(
     if prompts is None and (folder / LISTING).is_file():
         prompts = folder / LISTING
     entries = by_names(listing) if prompts is None else by_table(listing, prompts, folder)
+    from erasebench.judges.unknown_names import warn_of_unknown
     from erasebench.scoring.figures import figures_of
     from erasebench.scoring.judging import concepts_of, judged
 
@@ -124,6 +125,7 @@ def score_folder(
         judge = world.judge(JUDGES[name], device)
         table = prompts is not None
         concepts = concepts_of(entries, _names_for(judge, world), table=table)
+        warn_of_unknown(judge, concepts, name)
         own = judged(judge, entries, concepts, table=table, convert=convert)
         rows[name], identities[name] = own, judge.identity()
         figures[name] = {str(group): figures_of(judge, part) for group, part in _groups(own)}

@@ -101,7 +101,7 @@ class Candidate:
         """The same, never from memory."""
         _scramble()
         method = self.method(self.config(kind))
-        workspace = ToyWorkspace(self.pipeline, self.folder(f"{kind}-{scratch}"), SEED)
+        workspace = ToyWorkspace(self.pipeline, self.folder(f"{kind}-{scratch}"), SEED, segments=self.method.segments)
         before = fingerprint(self.pipeline)
         with overheard(self.pipeline) as heard:
             erasure = method.erase(self.pipeline, task_of(kind), workspace)

@@ -26,14 +26,18 @@ PROFILE = NumericsProfile(batch_size=4)
 
 
 class ToyWorkspace:
-    """Paints with a few steps, whatever is asked; finds everything in the middle; keeps the prompts it painted."""
+    """Paints with a few steps, whatever is asked; finds everything in the middle; keeps the prompts it painted.
 
-    def __init__(self, pipeline: StableDiffusionPipeline, folder: Path, seed: int) -> None:
+    `segments`: what the method says of itself; one that segments and does not say so fails.
+    """
+
+    def __init__(self, pipeline: StableDiffusionPipeline, folder: Path, seed: int, *, segments: bool = True) -> None:
         self.device: torch.device = pipeline.device
         self.seed = seed
         self.folder = folder
         self.painted: list[str] = []
         self._pipeline = pipeline
+        self._segments = segments
 
     def sample(
         self,
@@ -52,6 +56,7 @@ class ToyWorkspace:
 
     def segment(self, images: Sequence[Image.Image], phrase: str) -> list[Segmentation]:
         """See `erasebench.method.Workspace`."""
+        assert self._segments, "erase segments, and the method does not say so: segments = True"
         return [_middle(image.width, image.height) for image in images]
 
     @contextmanager

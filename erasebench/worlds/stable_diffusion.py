@@ -55,6 +55,7 @@ class StableDiffusionWorld(World):
     name: ClassVar[str] = "stable-diffusion-v1-4"
     about: ClassVar[str] = "Stable Diffusion v1.4 as released, 512 x 512, the protocol's sampling and cast."
     default_size: ClassVar[SizeName] = "full"
+    prior_source: ClassVar[str] = "COCO's captions but for the general prompts (erasebench prompts import coco)"
     usual_sampling: ClassVar[SamplingDefaults | None] = SamplingDefaults(
         steps=50, guidance=7.5, width=512, height=512, batch_size=8
     )
@@ -138,13 +139,15 @@ class StableDiffusionWorld(World):
                 locate_both(weights_folder())
             except UserError as error:
                 return error
+        if what == "prior":
+            return _prior_trouble()
         if what == "model" and not looks_local(self.model) and _cached(self.model) is None:
             what = f"The model {self.model} is not in the local hub cache (4 GB; licence: CreativeML Open RAIL-M)."
             return UserError(what, f"hf download {self.model} --local-dir FOLDER; then give --model FOLDER.")
         return None
 
     def prior_captions(self) -> tuple[str, ...]:
-        """COCO's captions but for the general prompts; none where they have not been imported."""
+        """COCO's captions but for the general prompts; none where they have not been imported: `missing` says so."""
         try:
             return load_import("coco").captions
         except UserError:
@@ -157,6 +160,17 @@ class StableDiffusionWorld(World):
     def explicit_prompts(self) -> list[GeneralRow]:
         """I2P's prompts, as imported. UserError with the command where they have not been."""
         return load_import("i2p").rows
+
+
+def _prior_trouble() -> UserError | None:
+    """Why there are no captions for the prior."""
+    what, mend = "COCO's import left no captions over.", "Import COCO again, with a smaller --n."
+    try:
+        if load_import("coco").captions:
+            return None
+    except UserError as error:
+        what, mend = error.what, "erasebench prompts import coco --annotations captions_val2014.json"
+    return UserError(f"{what} A method that keeps a prior of captions erases without it.", mend)
 
 
 def _checked_folder(folder: Path) -> Path:

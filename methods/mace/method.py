@@ -23,6 +23,7 @@ class Mace(Method):
     name: ClassVar[str] = "mace"
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
     Config: ClassVar[type[MethodConfig]] = MaceConfig
+    segments: ClassVar[bool] = True
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MaceConfig:

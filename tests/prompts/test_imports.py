@@ -69,6 +69,13 @@ def test_a_table_may_choose_the_captions(annotations: Path, photographs: Path, t
     assert [path.name for path in kept.images] == ["COCO_val2014_000000000042.jpg", "COCO_val2014_000000000043.jpg"]
 
 
+def test_no_chosen_caption_is_left_for_the_prior_whatever_its_blanks(annotations: Path, tmp_path: Path) -> None:
+    (tmp_path / "chosen.csv").write_text(COCO.replace("a red bus", " caption  0 of 1 "))
+    kept = import_coco(annotations, n=2, select=tmp_path / "chosen.csv")
+    assert kept.table.rows[1].prompt == " caption  0 of 1 "
+    assert "caption 0 of 1" not in kept.captions and len(kept.captions) == 9
+
+
 def test_stable_diffusions_world_draws_on_the_imports(
     annotations: Path, tmp_path: Path, tiny_model_folder: Path
 ) -> None:

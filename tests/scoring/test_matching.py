@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.errors import UserError
 from erasebench.scoring.folder import list_images
 from erasebench.scoring.matching import Entry, by_names, by_table
 
@@ -104,3 +105,31 @@ def test_a_frame_keeps_one_row_for_each_entry(entry: Entry) -> None:
     frame = frame_of([entry, entry._replace(prompt="")])
     assert frame["file"].tolist() == ["", ""]
     assert frame["cluster"].tolist() == ["a", ""]
+
+
+def test_a_case_number_stays_with_its_row_when_the_table_is_sorted_or_filtered(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "0_4406.png", "7_17.png", "9_5.png")
+    lines = ["9,coco,a tree,5,44", "0,coco,a dog,4406,42", "7,coco,a red bus,17,43"]
+    table = tmp_path / "table.csv"
+    table.write_text("case_number,source,prompt,evaluation_seed,coco_id\n" + "\n".join(lines) + "\n")
+    assert [(file, seed) for file, _, _, seed, _ in _matched(folder, table)] == [
+        *(("9_5.png", 5), ("0_4406.png", 4406), ("7_17.png", 17)),
+    ]
+
+
+def test_a_case_number_of_several_rows_gives_none_of_them_an_image(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "0_0.png", "1_0.png")
+    lines = ["0,coco,a dog,5,42", "0,coco,a red bus,6,43", "1,coco,a tree,7,44"]
+    table = tmp_path / "table.csv"
+    table.write_text("case_number,source,prompt,evaluation_seed,coco_id\n" + "\n".join(lines) + "\n")
+    assert [(file, seed, placed) for file, _, _, seed, placed in _matched(folder, table)] == [
+        *(("", 5, True), ("", 6, True), ("1_0.png", 7, True), ("0_0.png", 0, False)),
+    ]
+
+
+def test_a_case_number_that_is_none_is_named(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "0_0.png")
+    table = tmp_path / "table.csv"
+    table.write_text("case_number,source,prompt,evaluation_seed,coco_id\nx,coco,a dog,5,42\n")
+    with pytest.raises(UserError, match="line 2, column 'case_number', value 'x'"):
+        by_table(list_images(folder), table, folder)

@@ -14,6 +14,7 @@ from PIL import Image
 import erasebench
 from erasebench.cli import main
 from erasebench.judges.base import NO_FACE, SCORED
+from erasebench.judges.references import PairedReferences
 from erasebench.scoring.report import score_folder
 from erasebench.worlds.miniature import painter
 from erasebench.worlds.miniature.cast import people
@@ -182,3 +183,54 @@ def test_what_sample_wrote_is_scored_by_its_listing(tmp_path: Path) -> None:
     assert {group: own["accuracy"].value for group, own in report.figures["gcd"].items()} == {
         **{"erased": 1.0, "retained-kept": 1.0},
     }
+
+
+def test_names_without_a_label_are_told_a_few_of_them_and_their_count(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _save(tmp_path / "0.png", _portrait(ANN, 1))
+    strangers = [f"Nobody {word}" for word in ("One", "Two", "Three", "Four", "Five", "Six")]
+    lines = [f"erased,{name},A portrait of {name},1" for name in (ANN, *strangers)]
+    (tmp_path / "table.csv").write_text("group,concept,prompt,seed\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    world = erasebench.load_world("miniature")
+    score_folder(tmp_path, ["gcd"], world, prompts=tmp_path / "table.csv")
+    assert f"gcd: the recogniser has no label for 6 of 7 names ({', '.join(strangers[:5])}, ...): " in caplog.text
+    caplog.clear()
+    (tmp_path / "table.csv").write_text("\n".join(["group,concept,prompt,seed", lines[0]]) + "\n", encoding="utf-8")
+    score_folder(tmp_path, ["gcd"], world, prompts=tmp_path / "table.csv")
+    assert "no label" not in caplog.text
+
+
+def test_what_had_no_reference_is_judged_anew_once_it_has_one_and_features_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from erasebench.judges.fid import FidJudge
+    from erasebench.worlds.miniature.judges.features import MiniatureFeatures
+
+    looked_at: list[int] = []
+    own = FidJudge.score
+
+    def counting(self: FidJudge, images: Sequence[np.ndarray], rows: pd.DataFrame) -> pd.DataFrame:
+        looked_at.append(len(images))
+        return own(self, images, rows)
+
+    monkeypatch.setattr(FidJudge, "score", counting)
+    monkeypatch.setenv("ERASEBENCH_CACHE", str(tmp_path / "cache"))
+    for seed in range(4):
+        _save(tmp_path / "images" / f"A portrait of {ANN}_{seed}.png", _portrait(ANN, seed))
+        _save(tmp_path / "photographs" / f"{seed}.png", _portrait(BOB, seed))
+    world = erasebench.load_world("miniature")
+    fid = world.judge("fid")
+    assert isinstance(fid, FidJudge) and isinstance(fid.extractor, MiniatureFeatures)
+
+    def outcomes(seeds: Sequence[int]) -> dict[str, int]:
+        files = {(f"A portrait of {ANN}", seed): tmp_path / "photographs" / f"{seed}.png" for seed in seeds}
+        judge = FidJudge(fid.extractor, PairedReferences.of_files(files))
+        monkeypatch.setattr(type(world), "judge", lambda *_: judge)
+        return dict(score_folder(tmp_path / "images", ["fid"], world).outcomes("fid"))
+
+    assert outcomes([0]) == {"no-reference": 3, SCORED: 1}
+    assert outcomes([0, 1, 2]) == {"no-reference": 1, SCORED: 3}
+    assert looked_at == [4, 2], "what was scored is scored"
+    assert outcomes([0]) == {"no-reference": 3, SCORED: 1}
+    assert looked_at == [4, 2], "and both answers are known"

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 
 from erasebench.concepts import ErasureTask, Kind
 from erasebench.erasure import Erasure
@@ -155,6 +156,16 @@ class PaintsAnything(Honest):
         return
 
 
+class Segmenting(Honest):
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        workspace.segment([Image.new("RGB", (8, 8))], task.names[0])
+        return super().erase(pipeline, task, workspace)
+
+
+class SegmentingOpenly(Segmenting):
+    segments: ClassVar[bool] = True
+
+
 BREACHES: list[tuple[type[Method], Callable[[Candidate], None], str]] = [
     (Undescribed, checks.declares_its_settings, "Config.amount says nothing"),
     (AnyRecipe, checks.declares_its_settings, "recipe takes any variant"),
@@ -165,6 +176,7 @@ BREACHES: list[tuple[type[Method], Callable[[Candidate], None], str]] = [
     (LeavesAScheduler, checks.restores_the_pipeline, "attribute scheduler"),
     (Undeclared, checks.touches_only_what_it_declares, "declare it"),
     (Elsewhere, checks.touches_only_what_it_declares, "attn2.to_q.weight, and touches"),
+    (Segmenting, checks.touches_only_what_it_declares, "segments = True"),
     (Infinite, checks.touches_only_what_it_declares, "NaN or infinity"),
     (Unsaved, checks.saves_and_loads_to_identical_images, "another digest"),
     (Unwritable, checks.saves_and_loads_to_identical_images, "JSON|float values"),
@@ -179,6 +191,10 @@ BREACHES: list[tuple[type[Method], Callable[[Candidate], None], str]] = [
 @pytest.mark.parametrize("check", CHECKS)
 def test_an_honest_method_passes(check: Callable[[Candidate], None]) -> None:
     check(Candidate(Honest, {"amount": 3.0}))
+
+
+def test_a_method_that_says_so_may_segment() -> None:
+    checks.touches_only_what_it_declares(Candidate(SegmentingOpenly))
 
 
 @pytest.mark.parametrize(("method", "check", "message"), BREACHES, ids=lambda value: getattr(value, "__name__", ""))

@@ -41,8 +41,11 @@ def test_it_loads_with_plain_diffusers(pipeline: StableDiffusionPipeline) -> Non
     assert plain.scheduler.config.prediction_type == "epsilon"
 
 
-def test_the_whole_world_is_under_40_megabytes() -> None:
-    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) < 40_000_000
+def test_the_weights_are_under_40_megabytes_and_weigh_what_the_card_says() -> None:
+    size = sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file())
+    assert size < 40_000_000
+    card = " ".join(WEIGHTS.with_name("CARD.md").read_text(encoding="utf-8").split())
+    assert f"The weights, the pipeline's and the judges', are {size / 2**20:.1f} MiB." in card
 
 
 def test_unet_reads_text_at_every_block(pipeline: StableDiffusionPipeline) -> None:

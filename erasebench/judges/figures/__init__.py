@@ -8,15 +8,24 @@ from typing import Literal
 import pandas as pd
 
 from erasebench.judges.figures.absent import Unavailable, absent_figures, unavailable_figures
-from erasebench.judges.figures.averages import average_figures
+from erasebench.judges.figures.averages import average_figures, mean_figures
 from erasebench.judges.figures.classes import class_figures
 from erasebench.judges.figures.detections import detection_figures
-from erasebench.judges.figures.distances import Reference, distance_figures
+from erasebench.judges.figures.distances import Reference, distance_figures, reference_of
 from erasebench.judges.figures.faces import agreement_figures, attribute_figures, identity_figures
 from erasebench.judges.figures.parts import Figures, clustered
 from erasebench.judges.figures.scores import clip_score_figures
 
-__all__ = ["Figures", "Reference", "Unavailable", "average_figures", "distance_figures", "suite_figures"]
+__all__ = [
+    "Figures",
+    "Reference",
+    "Unavailable",
+    "average_figures",
+    "distance_figures",
+    "mean_figures",
+    "reference_of",
+    "suite_figures",
+]
 
 OF_JUDGE: dict[str, Callable[[pd.DataFrame], Figures]] = {
     "identity": identity_figures,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from erasebench.board.columns import Column
 from erasebench.composites import h_o_of_means, mean_of_h_o, part_of_run
 from erasebench.judges.figures.classes import CONVENTIONS, H_O, WHOLE
 from erasebench.judges.figures.parts import Figures, clustered, parts_of
+from erasebench.record import Figure
 from erasebench.statistics import Sample, composite_figure
 
 
@@ -38,6 +40,33 @@ def average_figures(runs: Mapping[str, pd.DataFrame]) -> Figures:
             for title, formula in (("h_o_mean", mean_of_h_o), ("h_o_of_means", h_o_of_means)):
                 found[f"{title}{ending}"] = composite_figure(whole, formula, unit="fraction")
     return found
+
+
+def mean_figures(runs: Sequence[Figures], columns: Iterable[Column], found: Figures) -> Figures:
+    """The mean over the runs of every figure that `columns` show, every run has and `found` lacks, whatever its judge.
+
+    Its interval is from the mean of the lower ends to the mean of the upper ones: right for runs that err together,
+    as they may on shared seeds, and too wide for others. A figure that one run could not score is unscored.
+    """
+    shared = [name for name in runs[0] if all(name in run for run in runs)]
+    shown = [column.key for asked in columns for column in asked.matching(shared)]
+    return {name: _mean_of([run[name] for run in runs]) for name in shown if name not in found}
+
+
+def _mean_of(runs: Sequence[Figure]) -> Figure:
+    counts: dict[str, Any] = {
+        "n_scored": sum(run.n_scored for run in runs),
+        "n_expected": sum(run.n_expected for run in runs),
+        "unit": runs[0].unit,
+        "reason": next((run.reason for run in runs if run.reason), None),
+    }
+    values, lows, highs = ([getattr(run, end) for run in runs] for end in ("value", "low", "high"))
+    if None in values:
+        unscored = next(run.reason for run in runs if run.value is None)
+        return Figure(value=None, **counts | {"reason": unscored})
+    if None in lows:
+        return Figure(value=float(np.mean(values)), **counts)
+    return Figure(value=float(np.mean(values)), low=float(np.mean(lows)), high=float(np.mean(highs)), **counts)
 
 
 def _mean(**values: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ from erasebench.judges.base import SCORED
 from erasebench.judges.distances import Interval, frechet_interval, kernel_interval
 from erasebench.judges.figures.parts import Figures, unscored_figure
 from erasebench.record import Figure
+
+if TYPE_CHECKING:
+    from erasebench.judges.fid import FidJudge
 
 
 class Reference(NamedTuple):
@@ -25,6 +28,15 @@ BELOW_KERNEL = 2048
 """Below this many images the Frechet distance is badly biased, and the kernel distance stands beside it."""
 NAMES = {"": ("fid", "kid"), "mini": ("fid_mini", "kd_mini")}
 """Names of the Frechet and the kernel distance by the family of the features: only Inception's are FID and KID."""
+
+
+def reference_of(judge: FidJudge, rows: pd.DataFrame) -> Reference:
+    """What the scored ones of these rows (prompt, seed, outcome) are compared with.
+
+    An image that could not be scored leaves both sides: they are always of the same prompts.
+    """
+    compared = judge.reference_for(rows[rows["outcome"] == SCORED])
+    return Reference(compared.features, judge.extractor.family)
 
 
 def distance_figures(rows: pd.DataFrame, reference: Reference) -> Figures:

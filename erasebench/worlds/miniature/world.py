@@ -36,6 +36,8 @@ class MiniatureWorld(World):
         ("identity", "attributes", "clip-score", "clip-accuracy", "artist-accuracy", "fid", "nudenet")
     )
 
+    prior_source: ClassVar[str] = "erasebench/worlds/miniature/prior_captions.txt"
+
     def __init__(self, folder: Path = WEIGHTS) -> None:
         """`folder` holds the pipeline (diffusers format) and the judges' weights; the package's own by default."""
         self.folder = folder

@@ -1,18 +1,23 @@
 """Train the miniature world from nothing: ``python -m erasebench.worlds.miniature.train --out FOLDER``.
 
-Stages, each resumable by running the same command again: vae, text, unet, decoder, judges, assemble.
+Stages, each resumable by running the same command again: vae, text, unet, judges, assemble; unet-2 and unet-3, which go
+on with the U-Net, run only where they are asked for. The package's own weights change at `--install` alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+
+from erasebench.atomic import atomic_folder
+from erasebench.errors import UserError
 
 from ..judges import attributes as attribute_judge
 from ..judges import clip as clip_judge
@@ -24,12 +29,13 @@ from . import attributes, clip, detector, recogniser, segmenter, text, unet, vae
 from .pictures import Reconstruct
 
 Stage = Callable[[Path, torch.device], object]
+ASSEMBLED = "weights"
+"""The folder of the assembled world, as MiniatureWorld and `measure --folder` read it."""
 
 
 def reconstruction(out: Path, device: torch.device) -> Reconstruct:
     """uint8 pictures through the trained autoencoder and back."""
-    folder = out / "vae-decoded"
-    network = AutoencoderKL.from_pretrained(folder if folder.exists() else out / "vae").to(device).eval()
+    network = AutoencoderKL.from_pretrained(out / "vae").to(device).eval()
 
     @torch.no_grad()
     def there_and_back(images: np.ndarray) -> np.ndarray:
@@ -47,42 +53,58 @@ def judges(out: Path, device: torch.device) -> None:
 
 
 def assemble(out: Path, device: torch.device) -> None:
-    """Write the package's weights from the stages' results: the pipeline in float16, the judges as they are."""
-    shutil.rmtree(WEIGHTS / "pipeline", ignore_errors=True)
-    unet.assemble(out, WEIGHTS / "pipeline")
-    files = (recogniser_judge.FILE, attribute_judge.FILE, segmenter_judge.FILE, detector_judge.FILE)
-    for part in (*files, clip_judge.FOLDER):
-        source, target = out / "judges" / part, WEIGHTS / "judges" / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copy2(source, target)
+    """Write the world's folder `out/weights`: the pipeline in float16, the judges as the stages left them."""
+    with atomic_folder(out / ASSEMBLED) as temporary:
+        unet.assemble(out, temporary / "pipeline")
+        (temporary / "judges").mkdir()
+        for file in (recogniser_judge.FILE, attribute_judge.FILE, segmenter_judge.FILE, detector_judge.FILE):
+            shutil.copy2(out / "judges" / file, temporary / "judges" / file)
+        shutil.copytree(out / "judges" / clip_judge.FOLDER, temporary / "judges" / clip_judge.FOLDER)
+
+
+def install(out: Path) -> None:
+    """Put the assembled world in the place of the package's own."""
+    with atomic_folder(WEIGHTS) as temporary:
+        shutil.copytree(out / ASSEMBLED, temporary, dirs_exist_ok=True)
 
 
 STAGES: dict[str, Stage] = {
     "vae": vae.train,
     "text": text.train,
     "unet": unet.train,
-    "decoder": vae.train_decoder,
+    "unet-2": partial(unet.train, part=unet.PARTS[1]),
+    "unet-3": partial(unet.train, part=unet.PARTS[2]),
     "judges": judges,
     "assemble": assemble,
 }
+DEFAULT = ("vae", "text", "unet", "judges", "assemble")
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run the stages that were asked for, in order."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="working folder: data, checkpoints, logs")
-    parser.add_argument("--stage", action="append", choices=list(STAGES), help="only these stages (default: all)")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="working folder: data, checkpoints, logs, and the world in weights/"
+    )
+    parser.add_argument(
+        "--stage", action="append", choices=list(STAGES), help=f"only these stages (default: {' '.join(DEFAULT)})"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
-    options = parser.parse_args()
+    parser.add_argument(
+        "--install", action="store_true", help="afterwards replace the installed package's weights by OUT/weights"
+    )
+    options = parser.parse_args(words)
     if options.threads:
         torch.set_num_threads(options.threads)
-    for stage in options.stage or STAGES:
-        print(f"stage {stage}", flush=True)
-        STAGES[stage](options.out, torch.device(options.device))
+    try:
+        for stage in options.stage or DEFAULT:
+            print(f"stage {stage}", flush=True)
+            STAGES[stage](options.out, torch.device(options.device))
+        if options.install:
+            install(options.out)
+    except UserError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

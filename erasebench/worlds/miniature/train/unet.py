@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from erasebench.atomic import atomic_write, write_text
+from erasebench.errors import UserError
 
 from ..prompt_parts import without_tail, without_words
 from .codes import WIDTH
@@ -19,15 +22,39 @@ from .data import Painted, painted
 from .loop import fit, step_generator
 from .tokenizer import POSITIONS
 
-STEPS = 5_800
 BATCH = 64
 CAPTION_DROPOUT = 0.1
-TAIL_DROPOUT, WORDS_DROPOUT = 0.04, 0.25
-END_DROPOUT = 0.75
+WORDS_DROPOUT = 0.25
 SNR_CAP = 5.0
-OBJECTS, STYLES = 0.3, 0.15
-"""Shares of samples drawn from pictures of objects and of artists, beside their own share; they are learnt last."""
 PICTURES = 60_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the U-Net's training, saved in `out/<name>`; it starts where the part `after` ended.
+
+    objects, styles: shares of samples drawn from pictures of objects and of artists, beside their own share, which are
+    learnt last. tail: share of samples with another tail, from step `tail_from` on; end: how many of these lose their
+    end-of-text state too.
+    """
+
+    name: str
+    steps: int
+    after: str | None = None
+    objects: float = 0.0
+    styles: float = 0.0
+    tail: float = 0.25
+    tail_from: int = 0
+    end: float = 0.5
+
+
+PARTS = (
+    Part("unet", 5_800),
+    Part("unet-2", 4_800, after="unet", objects=0.35, tail=0.12, end=0.75),
+    Part("unet-3", 3_200, after="unet-2", objects=0.3, styles=0.15, tail=0.04, tail_from=1_400, end=0.75),
+)
+START = "unet-start"
+"""What a part starts from where the one before it was not made here: written by `warm`, or put there by hand."""
 
 
 def build() -> UNet2DConditionModel:
@@ -97,8 +124,36 @@ class CaptionStates:
         return torch.stack([row[0].float() for row in rows]), torch.tensor([row[1] for row in rows])
 
 
-def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATCH) -> UNet2DConditionModel:
-    """Train (or resume) and save `out/unet`.
+def start_of(part: Part, out: Path) -> UNet2DConditionModel:
+    """The U-Net that a part starts from. UserError where a later part has none."""
+    for folder in (part.after, START):
+        if folder and (out / folder).exists():
+            return UNet2DConditionModel.from_pretrained(out / folder)
+    if part.after:
+        raise UserError(f"There is no U-Net to start {part.name} from in {out}.", f"Run --stage {part.after} first.")
+    return build()
+
+
+def drawn(generator: torch.Generator, batch: int, pictures: int, oversampled: Sequence[tuple[float, Tensor]]) -> Tensor:
+    """Numbers [batch] of the `pictures` to train on: of each (share, rows) the share from the rows, else from all."""
+    index = torch.randint(pictures, (batch,), generator=generator)
+    which = torch.rand(batch, generator=generator)
+    low = 0.0
+    for share, rows in oversampled:
+        if share:
+            chosen = rows[torch.randint(len(rows), (batch,), generator=generator)]
+            index = torch.where((which >= low) & (which < low + share), chosen, index)
+            low += share
+    return index
+
+
+def tailless(chance: Tensor, step: int, part: Part) -> Tensor:
+    """Which samples [batch] get another tail at this step, of uniform numbers [batch]."""
+    return chance < (part.tail if step >= part.tail_from else 0.0)
+
+
+def train(out: Path, device: torch.device, part: Part = PARTS[0], batch: int = BATCH) -> UNet2DConditionModel:
+    """Train (or resume) a part and save it in `out/<its name>`.
 
     A share of the samples gets the tail of the anonymous caption ("A sketch of a person") or, without a name, of the
     empty one, so that a name's own tokens are believed against the tail; another share loses its words, so that the
@@ -114,29 +169,23 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
     objects = torch.tensor([i for i, labels in enumerate(data.labels) if labels["objects"]])
     styles = torch.tensor([i for i, labels in enumerate(data.labels) if labels["artist"]])
     noise_levels = scheduler().alphas_cumprod.to(device)
-    unet = build()
-    if (out / "unet-start").exists():
-        unet = UNet2DConditionModel.from_pretrained(out / "unet-start")
+    unet = start_of(part, out)
     unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward is the slower one at 64 x 77
 
     def loss(model: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         g = step_generator(31, step)
-        index = torch.randint(len(latents), (batch,), generator=g)
-        share = torch.rand(batch, generator=g)
-        for rows, low, high in ((objects, 0.0, OBJECTS), (styles, OBJECTS, OBJECTS + STYLES)):
-            chosen = rows[torch.randint(len(rows), (batch,), generator=g)]
-            index = torch.where((share >= low) & (share < high), chosen, index)
+        index = drawn(g, batch, len(latents), ((part.objects, objects), (part.styles, styles)))
         clean = latents[index].float().to(device)
         dropped = torch.rand(batch, generator=g) < CAPTION_DROPOUT
         texts = ["" if drop else data.captions[i] for i, drop in zip(index.tolist(), dropped.tolist(), strict=True)]
         states, ends = states_of(texts)
         chance = torch.rand(batch, generator=g)
-        keep_end = torch.rand(batch, generator=g) > END_DROPOUT
+        keep_end = torch.rand(batch, generator=g) > part.end
         tails = states_of([anonymous[i] if text else "" for i, text in zip(index.tolist(), texts, strict=True)])
-        tailless = (chance < TAIL_DROPOUT)[:, None, None].to(device)
+        changed = tailless(chance, step, part)[:, None, None].to(device)
         wordless = (chance > 1 - WORDS_DROPOUT)[:, None, None].to(device)
         whole = states
-        states = torch.where(tailless, without_tail(whole, ends, tails[0], keep_end), states)
+        states = torch.where(changed, without_tail(whole, ends, tails[0], keep_end), states)
         states = torch.where(wordless, without_words(whole, ends, empty), states)
         t = torch.randint(1000, (batch,), generator=g).to(device)
         noise = torch.randn(clean.shape, generator=g).to(device)
@@ -147,9 +196,9 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
         value = (error * snr.clamp(max=SNR_CAP) / snr).mean()
         return value, {"mse": float(error.detach().mean())}
 
-    trained = fit("unet", unet, loss, steps=steps, lr=1e-3, out=out, device=device, ema=0.999)
+    trained = fit(part.name, unet, loss, steps=part.steps, lr=1e-3, out=out, device=device, ema=0.999)
     assert isinstance(trained, UNet2DConditionModel)
-    trained.save_pretrained(out / "unet")
+    trained.save_pretrained(out / part.name)
     return trained
 
 
@@ -161,12 +210,13 @@ def _anonymous(caption: str, labels: dict[str, object]) -> str:
 
 
 def assemble(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> None:
-    """Write the plain diffusers pipeline folder from the stages' results."""
+    """Write the plain diffusers pipeline folder from the stages' results, the U-Net from its last part."""
+    trained = next((part.name for part in reversed(PARTS) if (out / part.name).exists()), PARTS[0].name)
     pipeline = StableDiffusionPipeline(
         vae=AutoencoderKL.from_pretrained(out / "vae"),
         text_encoder=CLIPTextModel.from_pretrained(out / "text_encoder"),
         tokenizer=CLIPTokenizer.from_pretrained(out / "tokenizer"),
-        unet=UNet2DConditionModel.from_pretrained(out / "unet"),
+        unet=UNet2DConditionModel.from_pretrained(out / trained),
         scheduler=scheduler(),
         safety_checker=None,  # type: ignore[arg-type]
         feature_extractor=None,  # type: ignore[arg-type]

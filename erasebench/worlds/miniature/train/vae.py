@@ -12,7 +12,6 @@ from .data import Painted, painted
 from .loop import fit, step_generator
 
 STEPS = 2_400
-DECODER_STEPS = 3_000
 BATCH = 32
 
 
@@ -72,27 +71,3 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
 def _latent_deviation(vae: AutoencoderKL, data: Painted, device: torch.device) -> float:
     images = data.batch(torch.arange(512)).to(device)
     return float(torch.cat([vae.encode(part).latent_dist.mean for part in images.split(64)]).std())
-
-
-def train_decoder(out: Path, device: torch.device, steps: int = DECODER_STEPS, batch: int = BATCH) -> AutoencoderKL:
-    """Go on with the decoder alone: latents, and so the U-Net, keep their meaning. Updates `out/vae`."""
-    data = painted(out / "data", 40_000, seed=1)
-    vae = AutoencoderKL.from_pretrained(out / "vae")
-    for part in (vae.encoder, vae.quant_conv):
-        part.requires_grad_(False)
-
-    def loss(model: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
-        generator = step_generator(12, step)
-        images = data.batch(torch.randint(len(data.captions), (batch,), generator=generator)).to(device)
-        with torch.no_grad():
-            mean = model.encode(images).latent_dist.mean  # type: ignore[operator]
-            blur = 0.1 * float(torch.rand((), generator=generator)) / model.config["scaling_factor"]  # type: ignore[index]
-            latents = mean + blur * torch.randn(mean.shape, generator=generator).to(device)
-        shown = model.decode(latents).sample.float()  # type: ignore[operator]
-        mse = (shown.clamp(-1, 1) - images).square().mean() / 4
-        return reconstruction_loss(shown, images), {"psnr": float(-10 * torch.log10(mse.detach()))}
-
-    trained = fit("decoder", vae, loss, steps=steps, lr=1e-3, out=out, device=device, ema=0.995)
-    assert isinstance(trained, AutoencoderKL)
-    trained.save_pretrained(out / "vae-decoded")
-    return trained

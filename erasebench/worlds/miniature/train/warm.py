@@ -18,7 +18,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from .codes import WIDTH
 from .data import painted
 from .tokenizer import POSITIONS
-from .unet import PICTURES
+from .unet import PICTURES, START
 
 CAPTIONS = 6_000
 TAIL_READ = 4
@@ -63,7 +63,7 @@ def refit(unet: UNet2DConditionModel, mapping: Tensor) -> UNet2DConditionModel:
 
 
 def main() -> None:
-    """Write `out/unet-start`, from which the unet stage starts."""
+    """Write `out/unet-start`, from which the stages of the U-Net start."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pipeline", type=Path, required=True, help="pipeline folder of the trained world")
     parser.add_argument("--out", type=Path, required=True, help="working folder with the new text tower")
@@ -78,7 +78,7 @@ def main() -> None:
     mapping = text_map(old, new, tokenizer, [captions[i] for i in chosen])
     unet = UNet2DConditionModel.from_pretrained(options.pipeline / "unet").float()
     assert new.config.hidden_size == WIDTH
-    refit(unet, mapping).save_pretrained(options.out / "unet-start")
+    refit(unet, mapping).save_pretrained(options.out / START)
 
 
 if __name__ == "__main__":

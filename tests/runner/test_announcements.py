@@ -1,0 +1,65 @@
+"""What a run says when it starts: that there is no prior, and whom the recogniser does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+import erasebench
+from erasebench.errors import UserError
+from erasebench.judges.base import Judge, Pixels
+from erasebench.judges.recogniser import IdentityJudge, Recognition
+from tests.runner.toy import of
+from tests.toy_world import RETAIN, ToyWorld
+
+
+class Captionless(ToyWorld):
+    """No captions have been imported."""
+
+    def missing(self, what: str) -> UserError | None:
+        return UserError("There are no captions.", "Import them.") if what == "prior" else None
+
+    def prior_captions(self) -> tuple[str, ...]:
+        return ()
+
+
+class Acquaintance:
+    """Knows the retained people alone, and takes everybody for the first of them."""
+
+    names = RETAIN
+
+    def identity(self) -> dict[str, Any]:
+        return {"recogniser": "acquaintance"}
+
+    def recognise(self, images: Sequence[Pixels]) -> list[Recognition]:
+        return [Recognition(RETAIN[0], 1.0) for _ in images]
+
+
+class Estranged(ToyWorld):
+    """The recogniser knows none of those who are erased."""
+
+    def judge(self, name: str, device: Any = "cpu") -> Judge:
+        return IdentityJudge(Acquaintance()) if name == "identity" else super().judge(name, device)
+
+
+def test_a_method_that_goes_without_a_prior_is_told_and_still_runs(
+    words: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    summary = erasebench.run(**words | {"world": f"{__file__}:Captionless"}, limit=1)
+    assert of(summary, "shift").status == "done"
+    assert "shift on toy-2: There are no captions." in caplog.text and "Import them." in caplog.text
+    assert "original on toy-2: There are no captions." not in caplog.text
+
+
+def test_names_that_count_as_never_recognised_are_told(words: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    summary = erasebench.run(**words | {"world": f"{__file__}:Estranged"}, baselines="none")
+    assert of(summary, "shift").figures["acc_e"].value == 0
+    assert "shift on toy-2: the recogniser has no label for 2 of 6 names (Ann Ash, Bob Bell): " in caplog.text
+    assert "they count as not recognised, as if erased" in caplog.text
+
+
+def test_nothing_is_told_where_everybody_is_known(words: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    erasebench.run(**words, limit=1)
+    assert "no label" not in caplog.text and "captions" not in caplog.text
