@@ -74,7 +74,7 @@ MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
 }
 # Trials on names are at ten. Beyond, the words that all prompts share weigh more in the concepts' sums with every name,
 # so the prior and the refinement's l grow too (README.md).
-TRIED_NAMES, PRIOR_GROWTH = 10, 1.5
+TRIED_NAMES = 10
 # w multiplies a sum over the names to keep: a trial's split tells of ten where the suites tell of fifty.
 TOLD_IN_TRIALS, TOLD_BY_SUITES = 10, 50
 
@@ -102,8 +102,8 @@ def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default")
             if kind in ("person", "style"):
                 beyond = max(n_concepts / TRIED_NAMES, 1)
                 settings["ridge_refinement"] *= beyond
-                settings["prior_weight_refinement"] *= beyond**PRIOR_GROWTH
-                settings["prior_weight_fusion"] *= beyond**PRIOR_GROWTH
+                settings["prior_weight_refinement"] *= beyond
+                settings["prior_weight_fusion"] *= beyond
                 settings["domain_weight"] *= TOLD_IN_TRIALS / TOLD_BY_SUITES
     else:
         settings |= AS_RELEASED
