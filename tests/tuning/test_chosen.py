@@ -20,10 +20,13 @@ def test_the_chosen_row_of_the_method_and_kind_is_read_as_values(monkeypatch: py
         row("learning_rate=1e-05 steps=60 weights=attn2 use_pooler=False ridge=5000.0"),
         row("recipe", kind="object"),
         row("steps=1", method="theirs"),
+        row("steps=7", kind="person"),
     ]
     monkeypatch.setattr(chosen, "shipped_trials", lambda: tuple(table))
     read = chosen_settings("ours", "style")
     assert read == {"learning_rate": 1e-5, "steps": 60, "weights": "attn2", "use_pooler": False, "ridge": 5000.0}
     assert [type(value) for value in read.values()] == [float, int, str, bool, float]
     assert chosen_settings("ours", "object") == {}
-    assert chosen_settings("ours", "person") == {}
+    assert chosen_settings("theirs", "person") == {}
+    assert chosen_settings("ours", "explicit") == {"steps": 7}
+    assert chosen_settings("ours", "explicit", take_over=False) == {}
