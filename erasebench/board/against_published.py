@@ -16,6 +16,7 @@ from erasebench.board.columns import Column
 from erasebench.board.groups import Group
 from erasebench.board.published import PUBLISHED_COLUMNS, PublishedRow, published_rows, published_table
 from erasebench.board.tables import markdown_table
+from erasebench.composites import COMPOSITES
 from erasebench.record import AVERAGE, UNEDITED, Figure, Record
 
 WORLDS = "miniature"
@@ -29,7 +30,6 @@ COMPARED: dict[str, dict[str, str]] = {
     "explicit": {"total": r"detections_total", **FID},
 }
 """By suite, published metrics, each with the figures of ours that stand for it."""
-COMPOSITE_TITLES = {"h_c": "H_c", "h_o": "H_o", "h_a": "H_a"}
 OTHER_PROTOCOL = "FID and CLIP of this row follow another protocol"
 """How the published table's note begins on rows whose FID was taken otherwise than its neighbours'."""
 FEWEST = 3
@@ -101,8 +101,9 @@ def against_published(group: Group) -> str:
     if not compared:
         return ""
     left_out = f" Left out, since they stand in the table more than once: {', '.join(twice)}." if twice else ""
-    composite = next((COMPOSITE_TITLES[each.metric] for each in compared if each.metric in COMPOSITE_TITLES), None)
-    recomputed = f"; {composite} is recomputed from its parts" if composite else ""
+    composite = next((each.metric for each in compared if each.metric in COMPOSITES), None)
+    title = "" if composite is None else PUBLISHED_COLUMNS[composite].title.split()[0]
+    recomputed = f"; {title} is recomputed from its parts" if title else ""
     blocks = [
         "#### Against the published order",
         f"Published: {source}, Stable Diffusion v1.4. Another model, other prompts, other judges: only the order of "

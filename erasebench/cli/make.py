@@ -92,8 +92,9 @@ def sample(
     """Images of a prompt table; under `accelerate launch` each process makes its share."""
     from erasebench.prompts import read_csv
     from erasebench.registry import load_world
+    from erasebench.runner.request import by_own_settings
 
-    own = options.by_own_settings(sampling)
+    own = by_own_settings(sampling)
     table = read_csv(prompts) if own else read_csv(prompts).alike()
     opened = load_world(world, model)
     from erasebench.runner.share import sample_table

@@ -50,15 +50,6 @@ def settings(pairs: list[str] | None) -> dict[str, str]:
     return found
 
 
-def by_own_settings(sampling: str) -> bool:
-    """Whether rows are sampled by settings of their own. UserError for a variant that there is not."""
-    from erasebench.runner.request import Variant
-
-    if sampling not in get_args(Variant):
-        raise UserError(f"There is no sampling variant '{sampling}'.", did_you_mean(sampling, get_args(Variant)))
-    return sampling == "i2p-rows"
-
-
 def size(text: str | None) -> SizeName | None:
     """The size's name, checked. UserError for another word."""
     from erasebench.world import SizeName

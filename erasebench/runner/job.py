@@ -17,7 +17,7 @@ from erasebench.identity import NumericsProfile, digest, source_digest
 from erasebench.prompts import Group, PromptTable, build_table, sets_of
 from erasebench.prompts.build import Absent
 from erasebench.registry import load_world
-from erasebench.runner.request import Chosen, Request, check_settings, choose
+from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
 from erasebench.store import RunFolder, run_name
 from erasebench.suite import Selection, Suite, load_suite, selections
 from erasebench.weights import files_digest
@@ -173,7 +173,7 @@ def plan(request: Request, *, forecast: bool = False) -> list[Job]:
 def _jobs(request: Request, world: World, suite: Suite, suite_asked: str) -> Iterator[Job]:
     size = request.size or world.default_size
     sets, absent = sets_of(suite, world, suite.sizes[size])
-    own = request.sampling == "i2p-rows"
+    own = by_own_settings(request.sampling)
     variant = request.sampling if any(row.guidance or row.width for rows in sets.values() for row in rows) else None
     for selection in selections(suite, world, size, request.scale, request.concepts):
         table = build_table(suite, selection, suite.sizes[size], sets, world.first_seed, own_settings=own)

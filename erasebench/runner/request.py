@@ -71,10 +71,7 @@ class Request:
             raise UserError(f"--limit {self.limit} leaves nothing to do.", "Give 1 or more images of each group.")
         if self.seed < 0:
             raise UserError(f"--seed {self.seed} is negative.", "Give 0 or more.")
-        if self.sampling not in get_args(Variant):
-            raise UserError(
-                f"There is no sampling variant '{self.sampling}'.", did_you_mean(self.sampling, get_args(Variant))
-            )
+        by_own_settings(self.sampling)
         if self.baselines not in get_args(Baselines):
             what = f"There is no choice '{self.baselines}' of baselines."
             raise UserError(what, did_you_mean(self.baselines, get_args(Baselines)))
@@ -94,6 +91,13 @@ class Request:
         """The baselines to be shown from shipped records: those that are not run."""
         run = {load_method(name) for name in self.all_methods}
         return tuple(name for name in BASELINES if self.baselines == "shipped" and load_method(name) not in run)
+
+
+def by_own_settings(sampling: str) -> bool:
+    """Whether rows are sampled by settings of their own. UserError for a variant that there is not."""
+    if sampling not in get_args(Variant):
+        raise UserError(f"There is no sampling variant '{sampling}'.", did_you_mean(sampling, get_args(Variant)))
+    return sampling == "i2p-rows"
 
 
 def check_device_name(device: str) -> None:

@@ -48,7 +48,7 @@ def run_plan(requests: Sequence[Request], workers: int = 1) -> Summary:
             own = " ".join(f"{key}={value}" for key, value in request.settings.items())
             whole.failures |= {f"{label} {own}".strip(): what for label, what in summary.failures.items()}
             if time.monotonic() - written > BOARD_SECONDS:
-                whole.board = _write_board(requests[0])
+                _write_board(requests[0])
                 written = time.monotonic()
     finally:
         whole.board = _write_board(requests[0])

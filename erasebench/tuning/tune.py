@@ -40,11 +40,12 @@ def tune(
     unedited = run([replace(request, methods=(UNEDITED,), settings={}) for request in requests[0]])
     if unedited is None:
         raise UserError("The unedited model could not be measured.", "See the message above.")
+    before = figures_of(kind, unedited)
     tried: list[Trial] = []
     for number, (settings, runs) in enumerate(zip(trials, requests, strict=True), start=1):
         records = run(runs)
         figures = None if records is None else figures_of(kind, records)
-        worth = 0.0 if figures is None else score(kind, figures, figures_of(kind, unedited))
+        worth = 0.0 if figures is None else score(kind, figures, before)
         shown = "failed" if figures is None else _text(figures)
         log.info("%s, %s, trial %d: %.3f (%s; %s)", method, kind, number, worth, settings_text(settings), shown)
         tried.append(
@@ -86,7 +87,7 @@ def requests_of(
     )
     sets = [base]
     job = plan(base)[0]
-    if job.suite.has_scales and kind != "explicit":
+    if job.suite.has_scales:
         n_erased = len(job.selection.erased)
         further = job.world.cast.names(kind, "erase")[n_erased : 2 * n_erased]
         sets += [replace(base, scale=None, concepts=further)] if len(further) == n_erased else []

@@ -13,7 +13,7 @@ from PIL import Image
 
 import erasebench
 from erasebench.cli import main
-from erasebench.judges.base import NO_FACE, SCORED
+from erasebench.judges.base import NO_FACE, SCORED, Judge
 from erasebench.judges.references import PairedReferences
 from erasebench.scoring.report import score_folder
 from erasebench.worlds.miniature import painter
@@ -75,17 +75,23 @@ def test_rows_without_images_and_images_without_rows_are_named(folder: Path, tmp
     assert report.figures["gcd"]["erased"]["accuracy"].n_expected == 3
 
 
-def test_nothing_is_judged_twice_and_a_changed_image_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from erasebench.judges.recogniser import IdentityJudge
-
+def counted(judge: type[Judge], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each call of the judge's `score` gets, from here on."""
     seen: list[int] = []
-    own = IdentityJudge.score
+    own = judge.score
 
-    def counting(self: IdentityJudge, images: Sequence[np.ndarray], rows: pd.DataFrame) -> pd.DataFrame:
+    def counting(self: Judge, images: Sequence[np.ndarray], rows: pd.DataFrame) -> pd.DataFrame:
         seen.append(len(images))
         return own(self, images, rows)
 
-    monkeypatch.setattr(IdentityJudge, "score", counting)
+    monkeypatch.setattr(judge, "score", counting)
+    return seen
+
+
+def test_nothing_is_judged_twice_and_a_changed_image_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from erasebench.judges.recogniser import IdentityJudge
+
+    seen = counted(IdentityJudge, monkeypatch)
     monkeypatch.setenv("ERASEBENCH_CACHE", str(folder.parent / "cache"))
     world = erasebench.load_world("miniature")
     first = score_folder(folder, ["gcd"], world)
@@ -207,14 +213,7 @@ def test_what_had_no_reference_is_judged_anew_once_it_has_one_and_features_are_k
     from erasebench.judges.fid import FidJudge
     from erasebench.worlds.miniature.judges.features import MiniatureFeatures
 
-    looked_at: list[int] = []
-    own = FidJudge.score
-
-    def counting(self: FidJudge, images: Sequence[np.ndarray], rows: pd.DataFrame) -> pd.DataFrame:
-        looked_at.append(len(images))
-        return own(self, images, rows)
-
-    monkeypatch.setattr(FidJudge, "score", counting)
+    looked_at = counted(FidJudge, monkeypatch)
     monkeypatch.setenv("ERASEBENCH_CACHE", str(tmp_path / "cache"))
     for seed in range(4):
         _save(tmp_path / "images" / f"A portrait of {ANN}_{seed}.png", _portrait(ANN, seed))
