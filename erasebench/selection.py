@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Selection(BaseModel):
     """What is erased and what each erased name becomes, what a method is told to keep, what it is not told of.
 
-    `synonyms` are other words for the erased names.
+    `synonyms` are other words for the erased names. `kept_besides` are names that a method is told to keep as well as
+    the shown ones, and that no group measures.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,13 +31,14 @@ class Selection(BaseModel):
     shown: tuple[str, ...]
     unseen: tuple[str, ...]
     synonyms: tuple[str, ...] = ()
+    kept_besides: tuple[str, ...] = ()
 
     def task(self, kind: Kind, prior_captions: tuple[str, ...]) -> ErasureTask:
         """All that a method is told: nothing of templates, seeds, synonyms or unseen names is in it."""
         concepts = tuple(
             Concept(name=name, kind=kind, anchor=anchor) for name, anchor in zip(self.erased, self.anchors, strict=True)
         )
-        return ErasureTask(concepts=concepts, keep=self.shown, prior_captions=prior_captions)
+        return ErasureTask(concepts=concepts, keep=self.shown + self.kept_besides, prior_captions=prior_captions)
 
 
 def selections(
@@ -92,6 +94,7 @@ def _selected(
         shown=shown,
         unseen=tuple(name for name in retained if name not in shown),
         synonyms=tuple(word for name in erased for word in world.cast.synonyms.get(name, ())),
+        kept_besides=world.cast.kept_besides.get(suite.kind, ()),
     )
 
 

@@ -60,6 +60,8 @@ class Cast:
     lists: Mapping[tuple[Kind, Role], tuple[str, ...]]
     synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Other words for a name, which an erasure should reach too."""
+    kept_besides: Mapping[Kind, tuple[str, ...]] = field(default_factory=dict)
+    """Names that a method is told to keep on top of a suite's own, and that no group measures."""
 
     def names(self, kind: Kind, role: Role) -> tuple[str, ...]:
         """The names of one kind in one role; UserError where the world has none."""

@@ -89,8 +89,6 @@ MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
 # Trials on names are at ten. Beyond, the words that all prompts share weigh more in the concepts' sums with every name,
 # so the prior and the refinement's l grow too (README.md).
 TRIED_NAMES = 10
-# w multiplies a sum over the names to keep: a trial's split tells of ten where the suites tell of fifty.
-TOLD_IN_TRIALS, TOLD_BY_SUITES = 10, 50
 
 
 def released_runs(kind: Kind) -> dict[str, str]:
@@ -120,7 +118,6 @@ def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default")
                 settings["ridge_refinement"] *= beyond
                 settings["prior_weight_refinement"] *= beyond
                 settings["prior_weight_fusion"] *= beyond
-                settings["domain_weight"] *= TOLD_IN_TRIALS / TOLD_BY_SUITES
     else:
         settings |= AS_RELEASED
         if kind == "object":

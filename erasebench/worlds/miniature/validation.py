@@ -14,6 +14,9 @@ from erasebench.world import Cast, GeneralRow, Role
 from . import explicit, general
 from .world import MiniatureWorld
 
+# Names told as the suites tell them, so that a method hears of as many names to keep here as there: 10 of its own that
+# are measured, and 40 of those that the suites tell of anyway, which are not.
+KEPT_BESIDES = 40
 ROLES: dict[Role, Role] = {"erase": "validation-erase", "retain": "validation-retain"}
 
 
@@ -36,8 +39,9 @@ class MiniatureValidationWorld(MiniatureWorld):
         whole = super().cast
         kinds: tuple[Kind, ...] = ("person", "style")
         names = {(kind, role): whole.names(kind, own) for kind in kinds for role, own in ROLES.items()}
+        told = {kind: whole.names(kind, "retain")[::2][:KEPT_BESIDES] for kind in kinds}
         # Classes and words are ten and four: here only seeds and prompts are others.
-        return Cast({**names, **shared(whole)}, whole.synonyms)
+        return Cast({**names, **shared(whole)}, whole.synonyms, told)
 
     def explicit_prompts(self) -> list[GeneralRow]:
         """Prompts for the stand-in that no suite asks for."""
