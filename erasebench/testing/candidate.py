@@ -75,6 +75,11 @@ class Candidate:
         """The kind that most checks use: people where the method erases them."""
         return "person" if "person" in self.method.kinds else min(self.method.kinds)
 
+    @property
+    def kinds(self) -> list[Kind]:
+        """All that the method erases, in a fixed order."""
+        return sorted(self.method.kinds)
+
     def folder(self, name: str) -> Path:
         """A scratch folder of this name; it goes when the candidate goes."""
         return Path(self._folder.name) / name

@@ -44,27 +44,30 @@ def declares_its_settings(candidate: Candidate) -> None:
 
 
 def restores_the_pipeline(candidate: Candidate) -> None:
-    """After `erase`, and after the erasure was put on, painted with and taken off, the pipeline is as before."""
+    """After `erase` of any kind, and after an erasure was put on, used and taken off, the pipeline is as before."""
+    for kind in candidate.kinds:
+        seen = candidate.erased(kind)
+        _demand_equal(seen.before, seen.after, f"erase left the pipeline changed ({kind})")
     seen = candidate.erased()
-    _demand_equal(seen.before, seen.after, "erase left the pipeline changed")
     painted_with(seen.erasure, candidate.pipeline, shots_of(candidate.kind))
     _demand_equal(seen.after, fingerprint(candidate.pipeline), "taking the erasure off left the pipeline changed")
 
 
 def touches_only_what_it_declares(candidate: Candidate) -> None:
     """Every changed parameter exists, has its shape, is finite float32 on the CPU, and `touches` says so."""
-    method = candidate.method(candidate.config(candidate.kind))
     known = {
         f"{component}.{name}": parameter
         for component in ("unet", "text_encoder")
         for name, parameter in getattr(candidate.pipeline, component).named_parameters()
     }
-    for name, value in candidate.erased().erasure.tensors.items():
-        assert name in known, f"the erasure names {name}, which the pipeline does not have"
-        assert method.touches(name), f"the erasure changes {name}, and touches({name!r}) is False: declare it"
-        assert value.shape == known[name].shape, f"{name} is {list(value.shape)}, not {list(known[name].shape)}"
-        assert (value.dtype, value.device.type) == (torch.float32, "cpu"), f"{name} is no float32 tensor on the CPU"
-        assert torch.isfinite(value).all(), f"{name} holds NaN or infinity"
+    for kind in candidate.kinds:
+        method = candidate.method(candidate.config(kind))
+        for name, value in candidate.erased(kind).erasure.tensors.items():
+            assert name in known, f"the erasure names {name}, which the pipeline does not have"
+            assert method.touches(name), f"the erasure changes {name}, and touches({name!r}) is False: declare it"
+            assert value.shape == known[name].shape, f"{name} is {list(value.shape)}, not {list(known[name].shape)}"
+            assert (value.dtype, value.device.type) == (torch.float32, "cpu"), f"{name} is no float32 tensor on the CPU"
+            assert torch.isfinite(value).all(), f"{name} holds NaN or infinity"
 
 
 def saves_and_loads_to_identical_images(candidate: Candidate) -> None:
@@ -91,16 +94,16 @@ def is_deterministic_by_seed(candidate: Candidate) -> None:
 
 
 def never_sees_evaluation_prompts(candidate: Candidate) -> None:
-    """No text that the method reads or paints is a prompt that a suite of its kind evaluates it with."""
-    seen, kind = candidate.erased(), candidate.kind
-    names = [*NAMES[kind], *task_of(kind).keep]
+    """No text that the method reads or paints is a prompt that a suite of the kind evaluates it with."""
     suites = [load_suite(name) for name in SUITES.names()]
-    templates = {template for suite in suites if suite.kind == kind for template in suite.templates}
-    asked = {_plain(template.format(name=name)) for template in templates for name in names}
-    preparation = {_plain(template.format(name=name)) for template in PREPARATION for name in names}
-    painted = {_plain(text) for text in seen.painted}
-    read = {_plain(text) for text in seen.heard} - (painted & preparation)
-    assert not read & asked, f"the method reads evaluation prompts: {sorted(read & asked)[:3]}; use others"
+    for kind in candidate.kinds:
+        seen, names = candidate.erased(kind), [*NAMES[kind], *task_of(kind).keep]
+        templates = {template for suite in suites if suite.kind == kind for template in suite.templates}
+        asked = {_plain(template.format(name=name)) for template in templates for name in names}
+        preparation = {_plain(template.format(name=name)) for template in PREPARATION for name in names}
+        painted = {_plain(text) for text in seen.painted}
+        read = {_plain(text) for text in seen.heard} - (painted & preparation)
+        assert not read & asked, f"the method reads evaluation prompts: {sorted(read & asked)[:3]}; use others"
 
 
 def fails_clearly_on_a_kind_it_cannot_handle(candidate: Candidate) -> None:

@@ -144,6 +144,28 @@ class Peeking(Honest):
         return [f"a  PORTRAIT of {concept.name}" for concept in task.concepts]
 
 
+class PeekingAtArtists(Honest):
+    """Keeps the rule for people, which most checks look at first."""
+
+    def prompts(self, task: ErasureTask) -> list[str]:
+        if task.concepts[0].kind == "person":
+            return super().prompts(task)
+        return [f"Art inspired by {concept.name}" for concept in task.concepts]
+
+
+class InfiniteForArtists(Honest):
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        edit = super().erase(pipeline, task, workspace)
+        factor = 1.0 if task.concepts[0].kind == "person" else float("inf")
+        return Erasure({name: value * factor for name, value in edit.tensors.items()}, edit.record)
+
+
+class LeavesAWeightForArtists(LeavesAWeight):
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        which = Honest if task.concepts[0].kind == "person" else LeavesAWeight
+        return which.erase(self, pipeline, task, workspace)
+
+
 class PeekingPainter(Honest):
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         workspace.sample([f"A sketch of {name}" for name in task.keep], range(len(task.keep)))
@@ -183,6 +205,9 @@ BREACHES: list[tuple[type[Method], Callable[[Candidate], None], str]] = [
     (Careless, checks.is_deterministic_by_seed, "seed every generator"),
     (Accumulating, checks.is_deterministic_by_seed, "resumed run"),
     (Peeking, checks.never_sees_evaluation_prompts, "a portrait of ann"),
+    (PeekingAtArtists, checks.never_sees_evaluation_prompts, "art inspired by ida"),
+    (InfiniteForArtists, checks.touches_only_what_it_declares, "NaN or infinity"),
+    (LeavesAWeightForArtists, checks.restores_the_pipeline, "weight vae.encoder.conv_in.bias"),
     (PeekingPainter, checks.never_sees_evaluation_prompts, "a sketch of bob bell"),
     (PaintsAnything, checks.fails_clearly_on_a_kind_it_cannot_handle, "does not refuse it"),
 ]

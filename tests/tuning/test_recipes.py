@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from erasebench.registry import load_method
-from erasebench.suite import load_suite
-from erasebench.tuning.record import Trial, shipped_trials
+from erasebench.concepts import Kind
+from erasebench.registry import load_method, load_world
+from erasebench.suite import load_suite, select
+from erasebench.tuning.record import SPLIT, Trial, shipped_trials
 from erasebench.tuning.trials import read_settings, settings_text
 
 CHOSEN = [trial for trial in shipped_trials() if trial.chosen == "yes"]
@@ -24,14 +25,18 @@ def test_the_recipe_is_what_was_chosen(trial: Trial) -> None:
         field, _, text = pair.partition("=")
         value = yaml.safe_load(text)
         expected = float(text) if isinstance(value, str) and "e" in text and text[0].isdigit() else value
-        if field == "domain_weight":  # MACE's w multiplies a sum over the names to keep
-            expected *= told("miniature-validation") / told("miniature")
         assert getattr(recipe, field) == (pytest.approx(expected) if isinstance(expected, float) else expected)
 
 
-def told(world: str) -> int:
-    """How many names the celebrity suite tells a method to keep."""
-    return load_suite("celebrity").shown[world]
+def test_a_trial_tells_of_as_many_names_to_keep_as_the_suites_do() -> None:
+    there, here = load_world("miniature"), load_world(SPLIT)
+    suites: tuple[tuple[str, Kind], ...] = (("celebrity", "person"), ("style", "style"))
+    for suite, kind in suites:
+        told = select(load_suite(suite), there, 10).task(kind, ()).keep
+        trial = select(load_suite(str(files("erasebench.tuning") / f"{kind}.yaml")), here, 10)
+        assert len(trial.task(kind, ()).keep) == len(told) == 50
+        assert set(trial.kept_besides) <= set(told)
+        assert not {*trial.erased, *trial.shown, *trial.unseen} & set(there.cast.names(kind, "retain"))
 
 
 def test_every_tuned_method_of_a_kind_had_the_same_budget() -> None:
