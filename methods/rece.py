@@ -110,7 +110,7 @@ class Rece(Method):
         concepts = text.encode(task.names).to(device)
         empty = text.encode([EMPTY])[0].to(device)
         for epoch in range(1, config.epochs + 1):
-            derived = derived_states(concepts, answers, transfer, config)
+            derived, conditions[f"derived in epoch {epoch}"] = derived_states(concepts, answers, transfer, config)
             sums = EditSums(text.width, device)
             for states in derived:
                 sums.send(states, empty)
@@ -135,8 +135,8 @@ class Rece(Method):
         )
 
 
-def derived_states(concepts: Tensor, answers: Tensor, transfer: Tensor, config: ReceConfig) -> Tensor:
-    """c' [n, positions, d] float64 for concept states c of that shape.
+def derived_states(concepts: Tensor, answers: Tensor, transfer: Tensor, config: ReceConfig) -> tuple[Tensor, float]:
+    """c' [n, positions, d] float64 for concept states c of that shape, and the condition number of the solve.
 
     `answers` is M = sum W_old^T W_old and `transfer` T, both [d, d]; c' minimises, over all projections together,
     sum |W_new c' - W_old c|^2 + r |c'|^2.
@@ -152,4 +152,4 @@ def derived_states(concepts: Tensor, answers: Tensor, transfer: Tensor, config: 
         allow_ill_conditioned=config.allow_ill_conditioned,
     )
     right = concepts.double().flatten(0, 1) @ answers @ transfer
-    return factor.right_solve(right).unflatten(0, concepts.shape[:2])
+    return factor.right_solve(right).unflatten(0, concepts.shape[:2]), factor.condition

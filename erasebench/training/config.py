@@ -15,14 +15,18 @@ MINIATURE_RUNS: Mapping[str, Any] = {"ddim_steps": 12, "start_guidance": 2.5, "p
 
 
 class TrainingConfig(MethodConfig):
-    """AdamW on noised latents. A method's Config gives the first three fields its published values."""
+    """AdamW on noised latents. The defaults are ours, the plainest; a method's Config has the published values."""
 
-    steps: int = identity_field(1000, "Optimiser steps", source="by method", unit="steps", ge=1)
-    learning_rate: float = identity_field(1e-5, "AdamW's learning rate", source="by method", gt=0)
-    batch_size: int = identity_field(1, "Noised latents in a step", source="by method", unit="samples", ge=1)
-    weight_decay: float = identity_field(0.0, "AdamW's weight decay; 0 is Adam", source="by method", ge=0)
+    steps: int = identity_field(1000, "Optimiser steps", source="ours", unit="steps", ge=1)
+    learning_rate: float = identity_field(1e-5, "AdamW's learning rate", source="ours", gt=0)
+    batch_size: int = identity_field(
+        1, "Noised latents in a step", source="ESD and Forget-Me-Not releases", unit="samples", ge=1
+    )
+    weight_decay: float = identity_field(
+        0.0, "AdamW's weight decay; 0 is Adam", source="Adam: ESD and SalUn releases", ge=0
+    )
     gradient_clip: float | None = identity_field(
-        None, "Largest norm of the gradient over all tuned weights; none: no limit", source="by method", gt=0
+        None, "Largest norm of the gradient over all tuned weights; none: no limit", source="ours", gt=0
     )
     checkpoint_every: int = runtime_field(
         50, "Steps between two checkpoints: what a kill can cost", source="ours", unit="steps", ge=1
@@ -32,10 +36,12 @@ class TrainingConfig(MethodConfig):
 class PartialRunConfig(TrainingConfig):
     """How x_t comes about where no image is needed (ESD, SPM)."""
 
-    ddim_steps: int = identity_field(50, "Steps of a whole DDIM run", source="by method", unit="steps", ge=2)
+    ddim_steps: int = identity_field(50, "Steps of a whole DDIM run", source="ESD release", unit="steps", ge=2)
     start_guidance: float = identity_field(3.0, "Guidance scale of the runs", source="ESD and SPM releases", ge=0)
     runs_by: Literal["tuned", "original"] = identity_field(
-        "tuned", "Whose weights sample the runs: those being tuned, or the original ones", source="by method"
+        "tuned",
+        "Whose weights sample the runs: those being tuned, or the original ones",
+        source="ESD's first release, SPM",
     )
     pooled_runs: int = identity_field(
         0,

@@ -15,7 +15,7 @@ from erasebench.runner.job import plan
 from erasebench.runner.request import Request, as_typed
 from erasebench.runner.run import run_jobs
 from erasebench.tuning.record import SPLIT, Trial
-from erasebench.tuning.score import Figures, figures_of, score
+from erasebench.tuning.score import Figures, best, figures_of, score
 from erasebench.tuning.trials import Settings, settings_text
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def tune(
     method: str, kind: Kind, trials: Sequence[Settings], *, scale: int | None, device: str, runs_folder: Path
 ) -> list[Trial]:
-    """The trials of `method`, in order; the best is marked as chosen, where any came to something.
+    """The trials of `method`, in order; one is marked as chosen, where any came to something.
 
     A trial changes nothing but its settings: names, prompts, seeds and judges are the same for all, and so is the rule
     (erasebench.tuning.score), which looks at the averages over a trial's runs. A trial that fails scores 0. UserError
@@ -42,9 +42,11 @@ def tune(
         raise UserError("The unedited model could not be measured.", "See the message above.")
     before = figures_of(kind, unedited)
     tried: list[Trial] = []
+    found: list[Figures | None] = []
     for number, (settings, runs) in enumerate(zip(trials, requests, strict=True), start=1):
         records = run(runs)
         figures = None if records is None else figures_of(kind, records)
+        found.append(figures)
         worth = 0.0 if figures is None else score(kind, figures, before)
         shown = "failed" if figures is None else _text(figures)
         log.info("%s, %s, trial %d: %.3f (%s; %s)", method, kind, number, worth, settings_text(settings), shown)
@@ -61,10 +63,10 @@ def tune(
                 chosen="no",
             )
         )
-    best = max(tried, key=lambda trial: trial.score)
-    if best.score == 0:
-        return tried
-    return [trial.model_copy(update={"chosen": "yes"}) if trial is best else trial for trial in tried]
+    at = best(kind, [trial.score for trial in tried], found)
+    if at is not None:
+        tried[at] = tried[at].model_copy(update={"chosen": "yes"})
+    return tried
 
 
 def requests_of(

@@ -73,7 +73,10 @@ class MaceConfig(ClosedFormConfig):
     )
 
     prior_weight_refinement: float = identity_field(
-        0.0, "p of the refinement: weight of the prior Gram matrix (the release applies its p twice here)", ge=0
+        0.0,
+        "p of the refinement: weight of the prior Gram matrix (the release applies its p twice here)",
+        source="published runs on objects: 0",
+        ge=0,
     )
     ridge_refinement: float = identity_field(
         1.0, "l of the refinement: weight of staying near the original weights", source="ours; 0 for people", ge=0
@@ -85,7 +88,11 @@ class MaceConfig(ClosedFormConfig):
         30, "Templates filled with each kept name", source="ours (unpublished)", unit="prompts", ge=1
     )
     prior_captions: int | None = identity_field(
-        None, "Use only this many of the world's prior captions, the first ones; none: all", unit="captions", ge=0
+        None,
+        "Use only this many of the world's prior captions, the first ones; none: all",
+        source="ours",
+        unit="captions",
+        ge=0,
     )
     prior_caption_scale: float = identity_field(
         616_767.0,

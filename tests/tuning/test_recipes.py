@@ -13,6 +13,7 @@ from erasebench.concepts import Kind
 from erasebench.registry import load_method, load_world
 from erasebench.suite import load_suite, select
 from erasebench.tuning.record import SPLIT, Trial, shipped_trials
+from erasebench.tuning.score import best
 from erasebench.tuning.trials import read_settings, settings_text
 
 CHOSEN = [trial for trial in shipped_trials() if trial.chosen == "yes"]
@@ -44,7 +45,17 @@ def test_every_tuned_method_of_a_kind_had_the_same_budget() -> None:
     for (_, kind), count in Counter((trial.method, trial.kind) for trial in shipped_trials()).items():
         budgets.setdefault(kind, set()).add(count)
     assert budgets and all(len(counts) == 1 for counts in budgets.values())
-    assert all(max(group, key=lambda t: t.score).chosen == "yes" for group in _groups().values())
+
+
+def test_the_rule_chose_what_is_chosen() -> None:
+    for group in _groups().values():
+        at = best(group[0].kind, [trial.score for trial in group], [_figures(trial.figures) for trial in group])
+        assert [trial.chosen == "yes" for trial in group] == [place == at for place in range(len(group))]
+
+
+def _figures(text: str) -> dict[str, float | None]:
+    pairs = (pair.partition("=") for pair in text.split())
+    return {name: None if value == "unscored" else float(value) for name, _, value in pairs}
 
 
 def test_the_table_holds_the_trials_of_the_file() -> None:

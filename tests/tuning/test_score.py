@@ -6,7 +6,7 @@ import pytest
 
 from erasebench.concepts import Kind
 from erasebench.record import Figure, Record
-from erasebench.tuning.score import FIGURES, figures_of, score
+from erasebench.tuning.score import FIGURES, TIE, best, figures_of, score
 from tests import sample_records
 
 
@@ -43,3 +43,22 @@ def test_figures_are_averages_over_a_trials_runs_and_unscored_where_one_is() -> 
     found = figures_of("person", runs)
     assert found == {"acc_e": pytest.approx(0.3), "acc_s_strict": pytest.approx(0.75), "no_face_e": None}
     assert figures_of("style", runs) == {"artist_e_top1": None, "artist_s_top1": None}
+
+
+@pytest.mark.parametrize(
+    ("tried", "chosen"),
+    [
+        ([(0.9, 0.3), (0.9 - 2 * TIE, 0.0)], 0),
+        ([(0.9, 0.3), (0.9 - TIE / 2, 0.2), (0.9 - TIE / 4, 0.25)], 1),
+        ([(0.89, 0.2), (0.9, 0.2)], 1),
+        ([(0.9, 0.2), (0.9, 0.2)], 0),
+        ([(0.0, None), (0.005, 1.0)], 1),
+        ([(0.0, None)], None),
+        ([], None),
+    ],
+)
+def test_of_scores_that_tie_the_trial_that_erases_most_is_chosen(
+    tried: list[tuple[float, float | None]], chosen: int | None
+) -> None:
+    figures = [None if left is None else {"acc_e": left} for _, left in tried]
+    assert best("person", [score for score, _ in tried], figures) == chosen
