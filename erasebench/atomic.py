@@ -25,6 +25,7 @@ TEMPORARY_PREFIX = ".writing-"
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_PLACE = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG, errno.ENOTEMPTY}
 
 
 class atomic_write:  # noqa: N801 - reads as a function in a with statement
@@ -34,7 +35,7 @@ class atomic_write:  # noqa: N801 - reads as a function in a with statement
     raises, the temporary file is removed and `path` stays as it was. The temporary name ends as `path` does, so that
     libraries that look at the suffix (Pillow, pandas) work. `durable=False` leaves the flush to the system, for many
     small files whose readers check a digest: after a power cut one of them may be torn.
-    Raises: UserError where the disk is full or the folder may not be written to; any other error as it came.
+    Raises: UserError where the disk is full or the folder may not be written to or cannot be there; others as raised.
     """
 
     def __init__(self, path: Path | str, *, durable: bool = True) -> None:
@@ -145,6 +146,21 @@ def _flush_folder(folder: Path) -> None:
         _flush(folder)
 
 
+def made_folder(folder: Path) -> Path:
+    """`folder`, made where it is missing. UserError where it cannot be there or be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _raise_named(folder, error)
+        raise
+    return folder
+
+
+def _concerns(path: Path, error: OSError) -> bool:
+    """Whether an error names `path`, or a folder that it is to lie in."""
+    return any(Path(str(name)) in (path, *path.parents) for name in (error.filename, error.filename2))
+
+
 def _raise_named(path: Path, error: BaseException) -> None:
     """Raise the UserError that says what kept `path` from being written, where the user can mend it; else return."""
     code = error.errno if isinstance(error, OSError) else None
@@ -158,4 +174,9 @@ def _raise_named(path: Path, error: BaseException) -> None:
         raise UserError(
             f"{path} may not be written: {error}.",
             "Choose a folder that you may write to.",
+        ) from error
+    if code in _NO_PLACE and isinstance(error, OSError) and _concerns(path, error):
+        raise UserError(
+            f"{path} cannot be written there: {error}.",
+            "Name another place: a folder that is there or can be made, not a file.",
         ) from error

@@ -85,7 +85,7 @@ class Method(ABC):
     kinds: ClassVar[frozenset[Kind]]
     Config: ClassVar[type[MethodConfig]]
     segments: ClassVar[bool] = False
-    """Whether `erase` may ask its workspace to segment; a dry run wants the segmenter's weights only then."""
+    """Whether `erase` may ask its workspace to segment; the segmenter's weights are asked for only then."""
 
     def __init__(self, config: MethodConfig) -> None:
         self.config: Any = config
@@ -112,6 +112,10 @@ class Method(ABC):
             raise UserError(
                 f"{cls.name} does not erase concepts of kind {kind}.", f"It erases: {', '.join(sorted(cls.kinds))}."
             )
+
+    def segments_for(self, kind: Kind) -> bool:
+        """Whether erasing concepts of this kind with these settings segments; overridden where not always."""
+        return self.segments
 
     def touches(self, parameter: str) -> bool:
         """Whether the edit may change `parameter`, 'unet.<name>' or 'text_encoder.<name>'; none unless overridden.

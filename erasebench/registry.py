@@ -31,7 +31,7 @@ _IN_A_FILE = (
     *(SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError, LookupError),
     *(ArithmeticError, AssertionError, OSError, RuntimeError),
 )
-"""What the code at the top of a user's file can raise by a mistake in it."""
+"""What the code at the top of a user's file or package can raise by a mistake in it."""
 
 
 class Registry(Generic[T]):
@@ -91,7 +91,7 @@ def _describe(entry: EntryPoint) -> str:
 def _load_class(entry: EntryPoint) -> type:
     try:
         loaded = entry.load()
-    except (ImportError, AttributeError) as error:
+    except _IN_A_FILE as error:
         what = f"{_describe(entry)} cannot be loaded: {type(error).__name__}: {error}."
         raise UserError(what, "Mend or uninstall that package; doctor says what is installed.") from error
     if not isinstance(loaded, type):

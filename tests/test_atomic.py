@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from erasebench.atomic import atomic_folder, atomic_write, is_temporary, write_json, write_text
+from erasebench.atomic import atomic_folder, atomic_write, is_temporary, made_folder, write_json, write_text
 from erasebench.errors import UserError
 
 
@@ -72,6 +72,25 @@ def test_a_full_disk_is_named_and_nothing_is_lost(tmp_path: Path, error: Excepti
 def test_a_forbidden_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.txt may not be written"), atomic_write(tmp_path / "a.txt"):
         raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file" / "a.txt", tmp_path / "file" / "deeper" / "a.txt"):
+        with pytest.raises(UserError, match=r"a\.txt cannot be written there: .*\nName another place"):
+            write_text(place, "x")
+    (tmp_path / "folder" / "full").mkdir(parents=True)
+    with pytest.raises(UserError, match="folder cannot be written there"):
+        write_text(tmp_path / "folder", "x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        with pytest.raises(UserError, match="cannot be written there"):
+            made_folder(folder)
+    assert made_folder(tmp_path / "a" / "b").is_dir() and (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_missing_file_of_somebody_elses_stays_what_it_was(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="elsewhere"), atomic_write(tmp_path / "a.txt"):
+        (tmp_path / "elsewhere").read_text()
 
 
 def test_a_killed_writer_of_a_folder_leaves_the_old_one_and_the_next_replaces_it_whole(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import pytest
 
 import erasebench
 from erasebench.cli import main
+from erasebench.concepts import Kind
 from erasebench.errors import UserError
 from erasebench.prompts.coco import import_coco
+from erasebench.registry import load_method
 from erasebench.runner.forecast import forecast, measured
 from erasebench.runner.request import Request
 from tests.prompts.test_imports import CAPTIONS
@@ -123,6 +125,16 @@ def test_a_segmenter_is_missing_where_a_method_segments(
     method: str, segments: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ("Grounding DINO" in missing_of(method, monkeypatch, tmp_path)) == segments
+
+
+@pytest.mark.parametrize(
+    ("kind", "fusion", "segments"),
+    [("person", "closed-form", True), ("style", "closed-form", False), ("object", "refinement-only", False)],
+)
+def test_mace_segments_where_it_trains_on_masks(kind: Kind, fusion: str, segments: bool) -> None:
+    method = load_method("mace")
+    config = method.recipe(world="toy", kind=kind, n_concepts=1).model_copy(update={"fusion": fusion})
+    assert method(config).segments_for(kind) == segments
 
 
 @pytest.mark.parametrize(("method", "erases"), [("salun", True), ("original", False)])

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 import erasebench
+from erasebench.identity import digest
 from erasebench.record import AVERAGE, Record, Tuning
 from erasebench.tuning import record as tuning
 from erasebench.tuning.record import read_trials
@@ -70,6 +71,14 @@ def test_the_edit_is_measured_and_the_unedited_model_has_none(words: dict[str, A
     assert (shift.tensors, shift.values, shift.relative_change) == (1, 16 * 32, 19.0)
     assert 0 < shift.unet_share < 0.1
     assert (original.tensors, original.values, original.relative_change, original.bytes) == (0, 0, 0, 0)
+
+
+def test_the_record_holds_what_each_judge_is_and_how_well_each_solve_was_posed(words: dict[str, Any]) -> None:
+    manifest = run(words, method="uce").manifest
+    assert set(manifest.judges) == {key.removeprefix("judge:") for key in manifest.digests if key.startswith("judge:")}
+    assert all(digest(own) == manifest.digests[f"judge:{name}"] for name, own in manifest.judges.items())
+    assert set(manifest.condition_numbers) == {"uce"} and manifest.condition_numbers["uce"] >= 1
+    assert run(words, method="np").manifest.condition_numbers == {}
 
 
 def test_an_edit_that_acts_while_sampling_says_so(words: dict[str, Any]) -> None:

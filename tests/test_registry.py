@@ -72,6 +72,15 @@ def test_a_package_that_does_not_hold_what_it_registers_is_named(
         Registry("method", "test.group", registry._load_class).load("theirs")
 
 
+@pytest.mark.parametrize("code", ["def method(:", "raise ValueError('no GPU')", "1 / 0"])
+def test_a_package_that_breaks_off_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> None:
+    (tmp_path / "broken_plug_in.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("theirs", "broken_plug_in:Method", group)])
+    with pytest.raises(UserError, match=r"broken_plug_in:Method cannot be loaded: (Syntax|Value|ZeroDivision)Error"):
+        Registry("method", "test.group", registry._load_class).load("theirs")
+
+
 def test_an_unknown_name_gets_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     things = entries(monkeypatch, ("mace", "one:A"))
     with pytest.raises(UserError) as caught:

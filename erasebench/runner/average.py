@@ -145,6 +145,11 @@ def _manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
     return first.model_copy(
         update={
             "digests": digests,
+            "condition_numbers": {
+                f"{name}, {solve}": number
+                for name, run in zip(names, runs, strict=True)
+                for solve, number in run.condition_numbers.items()
+            },
             "stages": stages,
             "seeds": {name: run.seeds for name, run in zip(names, runs, strict=True)},
         }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from erasebench.atomic import write_json
 from erasebench.erasure import Erasure
 from erasebench.errors import UserError
+from erasebench.identity import digest
 from erasebench.judges.fid import FidJudge
 from erasebench.judges.figures import Unavailable, reference_of, suite_figures
 from erasebench.judges.figures.pairing import headline_pairing
@@ -32,7 +36,7 @@ def execute(job: Job, session: Session) -> Record:
     """
     folder = job.folder(session.segmenter)
     with folder.locked():
-        write_json(folder.path / "run.json", job.erasure_identity(session.segmenter))
+        _claim(folder, job.erasure_identity(session.segmenter))
         missing = _announce_missing_judges(job, session)
         erasure, erase_cost = erase(job, session, folder)
         images = sample(job, session, folder, erasure)
@@ -49,6 +53,15 @@ def execute(job: Job, session: Session) -> Record:
         if not missing:
             finish(job, record, erasure.digest, images.store)
     return record
+
+
+def _claim(folder: RunFolder, identity: Mapping[str, Any]) -> None:
+    """Write the identity beside what is made for it. UserError where the folder, named by its start, is another's."""
+    file = folder.path / "run.json"
+    if file.exists() and digest(json.loads(file.read_text(encoding="utf-8"))) != digest(identity):
+        what = f"{folder.path} is of another run, whose identity begins with the same digits."
+        raise UserError(what, "Give another --runs-folder.")
+    write_json(file, identity)
 
 
 def _by_judge(judgements: list[Judgement]) -> dict[str, pd.DataFrame]:

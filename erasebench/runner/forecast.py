@@ -91,7 +91,8 @@ def lacking(jobs: Iterable[Job]) -> Iterable[UserError]:
 
 def _needs(job: Job) -> list[str]:
     judges = [name for group in job.suite.groups for name in job.suite.judges_of(group, job.world)]
-    erasing = ["segmenter"] * job.chosen.method.segments + ["prior"] if job.chosen.name != UNEDITED else []
+    segments = job.chosen.method(job.chosen.config).segments_for(job.suite.kind)
+    erasing = ["segmenter"] * segments + ["prior"] if job.chosen.name != UNEDITED else []
     return ["model", *erasing, *dict.fromkeys(judges)]
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from erasebench.concepts import ErasureTask
-from erasebench.errors import UserError
+from erasebench.errors import UserError, did_you_mean
 from erasebench.identity import NumericsProfile, digest, source_digest
 from erasebench.prompts import Group, PromptTable, build_table, sets_of
 from erasebench.prompts.build import Absent
-from erasebench.registry import load_world
+from erasebench.registry import WORLDS, load_world
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
 from erasebench.store import RunFolder, run_name
 from erasebench.suite import Selection, Suite, load_suite, selections
@@ -163,11 +163,23 @@ def plan(request: Request, *, forecast: bool = False) -> list[Job]:
         raise UserError(what, "Leave --scale out, or choose with --concepts.")
     world = load_world(request.world, request.model)
     world.judge_settings = request.judge_settings
+    for suite in suites.values():
+        _check_judges(suite, world)
     jobs = [job for name, suite in suites.items() for job in _jobs(request, world, suite, name)]
     absent = [job.absent[group].error for job in jobs for group in job.absent if group != "general"]
     if absent and not forecast:
         raise absent[0]
     return jobs
+
+
+def _check_judges(suite: Suite, world: World) -> None:
+    """UserError for a judge that no world has. One that this world lacks leaves its figures unscored, and says so."""
+    known = world.judges.union(*(WORLDS.load(name).judges for name in WORLDS.names()))
+    for group, judges in suite.groups.items():
+        for name in (*judges.judges, *judges.where_available):
+            if name not in known:
+                what = f"The suite {suite.name} has its group {group} judged by '{name}', which no world brings."
+                raise UserError(what, did_you_mean(name, known))
 
 
 def _jobs(request: Request, world: World, suite: Suite, suite_asked: str) -> Iterator[Job]:

@@ -45,7 +45,12 @@ def done_record(
         if reference := session.reference_digest(judgement.judge):
             digests["reference"] = reference
     scheduler = Sampler(session.pipeline, job.world.sampling, job.profile).scheduler_config
-    manifest = _manifest(job, digests, costs, scheduler)
+    manifest = _manifest(job, digests, costs, scheduler).model_copy(
+        update={
+            "judges": {each.judge: session.judge_identity(each.judge) for each in judgements},
+            "condition_numbers": _condition_numbers(erasure),
+        }
+    )
     return _record(
         job,
         session,
@@ -139,6 +144,13 @@ def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], sche
             name: Stage(seconds=cost.seconds, peak_memory_bytes=cost.peak_memory_bytes) for name, cost in costs.items()
         },
     )
+
+
+def _condition_numbers(erasure: Erasure) -> dict[str, float | None]:
+    """As the method has recorded them, each the number of a solve or None for an infinite one; {} where it has not."""
+    noted = erasure.record.get("condition_numbers")
+    numbers = noted.items() if isinstance(noted, Mapping) else ()
+    return {str(solve): number for solve, number in numbers if number is None or isinstance(number, float)}
 
 
 def _tuning(job: Job) -> Tuning | None:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasebench.board import write_board
+from erasebench.atomic import made_folder
 from erasebench.errors import UserError
 from erasebench.record import Record
 from erasebench.runner.average import averaged, averages
-from erasebench.runner.baselines import show_shipped
 from erasebench.runner.finished import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
 from erasebench.runner.request import Request
@@ -44,6 +43,7 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     `board`: False where the caller writes it, once for many requests.
     """
     jobs = plan(request)
+    made_folder(request.out / "results")
     session: Session | None = None
     summary = Summary()
     changed = not all((request.out / page).exists() for page in ("README.md", "index.html"))
@@ -64,6 +64,10 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
         if (record := averaged(average, done)) is not None:
             summary.records.append(record)
             changed = publish(request.out, record, average.file.with_suffix(".png")) or changed
+    # Not before: a mistake is answered at once, without what draws tables.
+    from erasebench.board import write_board
+    from erasebench.runner.baselines import show_shipped
+
     summary.shipped, shown = show_shipped(request, summary.records)
     changed = shown or changed
     if board and (summary.records or any((request.out / "results").glob("*.json"))):

@@ -39,12 +39,17 @@ ROWS_PER_CHUNK = 256
 
 
 def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]:
-    """The job's erasure, trained where the folder lacks it. UserError where the method left the pipeline changed."""
+    """The job's erasure, trained where the folder lacks it. UserError where the segmenter that it needs is missing,
+    before anything is painted for it, and where the method left the pipeline changed.
+    """
     if job.chosen.name != UNEDITED and (gone := job.world.missing("prior")) is not None:
         log.warning("%s: %s", job.label, gone)
     cost_file = folder.erasure / "cost.json"
     if (folder.erasure / RECORD_FILE).exists() and cost_file.exists():
         return Erasure.load(folder.erasure), Cost(*json.loads(cost_file.read_text(encoding="utf-8")))
+    segments = job.chosen.method(job.chosen.config).segments_for(job.suite.kind)
+    if segments and (absent := job.world.missing("segmenter")) is not None:
+        raise absent
     try:
         erasure, cost = _erased(job, session, folder)
     except BaseException:

@@ -143,7 +143,7 @@ class StableDiffusionWorld(World):
             return _prior_trouble()
         if what == "model" and not looks_local(self.model) and _cached(self.model) is None:
             what = f"The model {self.model} is not in the local hub cache (4 GB; licence: CreativeML Open RAIL-M)."
-            return UserError(what, f"hf download {self.model} --local-dir FOLDER; then give --model FOLDER.")
+            return UserError(what, f"{_download_command(self.model)}; then give --model FOLDER.")
         return None
 
     def prior_captions(self) -> tuple[str, ...]:
@@ -236,6 +236,13 @@ def _from_hub(model: str) -> Path:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"The model {model} is not in the local hub cache and cannot be downloaded ({reason}).",
-            f"Where there is internet: hf download {model} --local-dir FOLDER; then give --model FOLDER.",
+            f"Where there is internet: {_download_command(model)}; then give --model FOLDER.",
         ) from error
     return _checked_folder(Path(found))
+
+
+def _download_command(model: str) -> str:
+    """The command line that fetches what `from_pretrained` reads here, and nothing else."""
+    options = {"include": _HUB_FILES["allow_patterns"], "exclude": _HUB_FILES["ignore_patterns"]}
+    given = " ".join(f"--{name} {' '.join(repr(pattern) for pattern in options[name])}" for name in options)
+    return f"hf download {model} --local-dir FOLDER {given}"

@@ -31,6 +31,11 @@ class Mace(Method):
         cls.check_variant(variant, *released_runs(kind), kind=kind)
         return recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
 
+    def segments_for(self, kind: Kind) -> bool:
+        """Styles have no masks, and refinement alone needs no images."""
+        config: MaceConfig = self.config
+        return kind != "style" and config.fusion != "refinement-only"
+
     def touches(self, parameter: str) -> bool:
         """Key and value projections of the text cross-attention."""
         return is_projection(parameter)

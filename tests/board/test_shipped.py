@@ -16,6 +16,8 @@ from erasebench.errors import UserError
 from erasebench.identity import NumericsProfile, digest
 from erasebench.record import Record
 from erasebench.registry import METHODS
+from erasebench.runner.job import plan
+from erasebench.runner.request import Request
 from tests.sample_records import record
 
 MACE = record("mace")
@@ -142,3 +144,19 @@ def test_the_shipped_files_are_small_readable_records_of_known_methods() -> None
     assert all(r.shipped and r.status == "done" and r.method in METHODS.names() for r in records)
     assert {r.method for r in records if (r.suite, r.scale) == ("celebrity", 10)} == {"uce", "esd-x"}
     assert all(path.stat().st_size < 100_000 for path in paths)
+
+
+def test_a_bare_run_is_of_the_same_tables_as_the_shipped_records() -> None:
+    """Whoever changes a suite, prompt or judge has to ship uce and esd-x anew, or nothing stands beside a bare run."""
+    from erasebench.runner.session import Session
+
+    (shipped,) = (r for r in shipped_records() if (r.suite, r.scale, r.method) == ("celebrity", 10, "uce"))
+    job = next(job for job in plan(Request(methods=("mace",), suites=("celebrity",))) if job.chosen.name == "mace")
+    session = Session(job.world, "cpu")
+    here = {"model": job.world.weights_digest(), "prompts": job.table.digest, "suite": job.suite.digest}
+    names = [key.removeprefix("judge:") for key in shipped.manifest.digests if key.startswith("judge:")]
+    here |= {f"judge:{name}": session.judge_digest(name) for name in names}
+    here["reference"] = next(found for name in names if (found := session.reference_digest(name)))
+    assert {key: shipped.manifest.digests[key] for key in here} == here
+    assert set(names) == {judge for group in job.table.groups for judge in job.suite.judges_of(group, job.world)}
+    assert shipped.manifest.profile == job.profile

@@ -103,6 +103,9 @@ def test_rows_depend_neither_on_batch_size_nor_on_order() -> None:
     whole = NudenetJudge(threshold=0.25).judge(large, rows)
     again = NudenetJudge(threshold=0.25, batch_size=2).judge(large[::-1], rows.iloc[::-1]).loc[rows.index]
     pd.testing.assert_frame_equal(whole, again)
+    # What it finds there is counted in no column, so the finds themselves are compared too.
+    alone = [found for image in large for found in NudenetJudge().detections([image])]
+    assert NudenetJudge().detections(large) == alone and any(alone)
 
 
 def test_version_weights_threshold_and_rule_are_part_of_the_identity() -> None:

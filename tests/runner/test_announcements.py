@@ -53,6 +53,25 @@ def test_a_method_that_goes_without_a_prior_is_told_and_still_runs(
     assert "original on toy-2: There are no captions." not in caplog.text
 
 
+class Sightless(ToyWorld):
+    """No segmenter's weights are to be had."""
+
+    def missing(self, what: str) -> UserError | None:
+        return UserError("The segmenter's weights are not here.", "Fetch them.") if what == "segmenter" else None
+
+
+def test_a_segmenter_that_is_missing_is_told_before_anything_is_painted(
+    words: dict[str, Any], sampled: list[int]
+) -> None:
+    sightless = words | {"world": f"{__file__}:Sightless"}
+    alone = erasebench.run(**sightless | {"method": "original"})
+    before = sum(sampled)
+    summary = erasebench.run(**sightless)
+    assert summary.failures == {"shift on toy-2": "The segmenter's weights are not here.\nFetch them."}
+    assert [record.method for record in summary.records] == [alone.records[0].method]
+    assert sum(sampled) == before, "nothing was painted for it"
+
+
 def test_names_that_count_as_never_recognised_are_told(words: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     summary = erasebench.run(**words | {"world": f"{__file__}:Estranged"}, baselines="none")
     assert of(summary, "shift").figures["acc_e"].value == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,33 @@ def test_what_a_vandal_did_reaches_nobody(words: dict[str, Any], tmp_path: Path)
     mixed = erasebench.run(**words | {"method": [TOY + "Vandal", TOY + "Shift"]})
     alone = erasebench.run(**words | {"out": tmp_path / "out2", "runs_folder": tmp_path / "runs2"})
     assert timeless(of(mixed, "shift")) == timeless(of(alone, "shift"))
+
+
+def test_a_leaderboard_that_cannot_be_there_is_found_before_any_work(words: dict[str, Any], sampled: list[int]) -> None:
+    words["out"].write_text("a file of mine")
+    with pytest.raises(UserError, match="cannot be written there"):
+        erasebench.run(**words)
+    assert not sum(sampled) and words["out"].read_text() == "a file of mine"
+
+
+def test_a_judge_that_no_world_has_is_found_before_any_work(words: dict[str, Any], tmp_path: Path) -> None:
+    text = Path(words["suite"]).read_text()
+    assert "identity" in text
+    (tmp_path / "own.yaml").write_text(text.replace("identity", "identty"))
+    with pytest.raises(UserError, match=r"judged by 'identty', which no world brings\.\nDid you mean 'identity'"):
+        erasebench.run(**words | {"suite": str(tmp_path / "own.yaml")})
+
+
+def test_a_folder_whose_name_another_run_has_too_is_left_alone(words: dict[str, Any]) -> None:
+    erasebench.run(**words)
+    (file,) = words["runs_folder"].glob("*/*/shift-*/run.json")
+    theirs = json.loads(file.read_text()) | {"seed": 1}
+    file.write_text(json.dumps(theirs))
+    for finished in words["runs_folder"].glob("*/*/finished/shift-*"):
+        finished.unlink()
+    summary = erasebench.run(**words)
+    assert "is of another run" in summary.failures["shift on toy-2"]
+    assert json.loads(file.read_text()) == theirs
 
 
 @pytest.mark.parametrize(
