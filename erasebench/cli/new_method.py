@@ -38,7 +38,7 @@ def new_method(
     print("Try it:")
     print(f"  python -m pytest {test}")
     print(f"  erasebench run --method {method}:{names['NewMethod']} --suite celebrity --limit 10")
-    print("What each part is for: docs/adding-a-method.md.")
+    print("What each part is for: the comments in it, and docs/adding-a-method.md in erasebench's repository.")
 
 
 def checked(name: str) -> dict[str, str]:

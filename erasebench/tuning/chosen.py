@@ -11,12 +11,12 @@ from erasebench.tuning.record import shipped_trials
 from erasebench.yaml_file import number_or_same
 
 
-def chosen_settings(method: str, kind: Kind, *, take_over: bool = True) -> dict[str, Any]:
+def chosen_settings(method: str, kind: Kind) -> dict[str, Any]:
     """The settings of the chosen trial (methods/tuning.csv), by field; none where nothing was tried or came of it.
 
-    A kind that nothing was tried on takes over what was chosen on people, unless `take_over` is False.
+    A kind that nothing was tried on takes over what was chosen on people.
     """
-    kinds: tuple[Kind, ...] = (kind, "person") if take_over else (kind,)
+    kinds: tuple[Kind, ...] = (kind, "person")
     chosen = [trial for trial in shipped_trials() if (trial.method, trial.chosen) == (method, "yes")]
     rows = [trial for each in kinds for trial in chosen if trial.kind == each]
     if not rows or rows[0].settings == "recipe":

@@ -62,29 +62,14 @@ MINIATURE: Mapping[str, Any] = {
     "data_scheduler": "ddim",
     "domain_prompts": 10,
 }
-# Where trials start, and whatever they do not compare.
+# Whatever trials do not compare.
 MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
-    # The prior captions name the class as well, so a larger p keeps it.
-    "object": {
-        "learning_rate": 1.2e-2,
-        "prior_weight_refinement": 3e-5,
-        "prior_weight_fusion": 1e-4,
-        "ridge_refinement": 5e2,
-        "ridge_fusion": 3e2,
-    },
+    "object": {},
     # The tail paints the anchor after refinement, so only the name's own tokens are suppressed: with use_pooler nothing
     # is left to paint a face from.
     "person": {"use_pooler": False},
     "style": {},
-    "explicit": {
-        "learning_rate": 1.2e-2,
-        "steps": 120,
-        "prior_weight_refinement": 1e-2,
-        "prior_weight_fusion": 1e-2,
-        "focal_sampling": False,
-        "ridge_refinement": 2e3,
-        "ridge_fusion": 1.2e3,
-    },
+    "explicit": {"steps": 120, "focal_sampling": False},
 }
 # Trials on names are at ten. Beyond, the words that all prompts share weigh more in the concepts' sums with every name,
 # so the prior and the refinement's l grow too (README.md).
@@ -110,10 +95,8 @@ def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default")
         settings["ridge_refinement"] = settings["ridge_refinement"] or OUR_RIDGE
         settings["ridge_fusion"] = settings["ridge_fusion"] or OUR_RIDGE
         if world == "miniature":
-            of_names = kind in ("person", "style")
-            chosen = chosen_settings("mace", kind, take_over=of_names)
-            settings |= {**MINIATURE, **MINIATURE_BY_KIND[kind], **chosen}
-            if of_names:
+            settings |= {**MINIATURE, **MINIATURE_BY_KIND[kind], **chosen_settings("mace", kind)}
+            if kind in ("person", "style"):
                 beyond = max(n_concepts / TRIED_NAMES, 1)
                 settings["ridge_refinement"] *= beyond
                 settings["prior_weight_refinement"] *= beyond

@@ -29,4 +29,3 @@ def test_the_chosen_row_of_the_method_and_kind_is_read_as_values(monkeypatch: py
     assert chosen_settings("ours", "object") == {}
     assert chosen_settings("theirs", "person") == {}
     assert chosen_settings("ours", "explicit") == {"steps": 7}
-    assert chosen_settings("ours", "explicit", take_over=False) == {}

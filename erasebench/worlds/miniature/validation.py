@@ -1,4 +1,4 @@
-"""The miniature's validation split: other names, seeds and general captions than any suite uses.
+"""The miniature's validation split: names, seeds and general captions that no suite measures.
 
 Recipes are tuned here (``erasebench run --world miniature-validation ...``), never on what a board reports.
 """
