@@ -244,5 +244,5 @@ def _from_hub(model: str) -> Path:
 def _download_command(model: str) -> str:
     """The command line that fetches what `from_pretrained` reads here, and nothing else."""
     options = {"include": _HUB_FILES["allow_patterns"], "exclude": _HUB_FILES["ignore_patterns"]}
-    given = " ".join(f"--{name} {' '.join(repr(pattern) for pattern in options[name])}" for name in options)
+    given = " ".join(f"--{name} '{pattern}'" for name, patterns in options.items() for pattern in patterns)
     return f"hf download {model} --local-dir FOLDER {given}"
