@@ -13,8 +13,9 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -68,7 +69,8 @@ class atomic_write:  # noqa: N801 - reads as a function in a with statement
             _raise_named(self.path, failure)
             raise
         finally:
-            self._temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._temporary.unlink()
         if error is not None:
             _raise_named(self.path, error)
 
@@ -146,19 +148,28 @@ def _flush_folder(folder: Path) -> None:
         _flush(folder)
 
 
-def made_folder(folder: Path) -> Path:
-    """`folder`, made where it is missing. UserError where it cannot be there or be written to."""
+def check_writable(folder: Path) -> None:
+    """UserError where `folder`, which may be missing, cannot be there or be written to; leaves nothing behind."""
+    # Permissions alone do not tell (read-only disks, root): a file is really made there.
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        _raise_named(folder, error)
-        raise
-    return folder
+        raise UserError(f"{folder} cannot be written to: {error.strerror}.", "Give another place.") from error
+    finally:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
 
 
 def _concerns(path: Path, error: OSError) -> bool:
-    """Whether an error names `path`, or a folder that it is to lie in."""
-    return any(Path(str(name)) in (path, *path.parents) for name in (error.filename, error.filename2))
+    """Whether an error names `path`, a folder that it is to lie in, or what is written beside it."""
+    named = [Path(str(name)) for name in (error.filename, error.filename2) if name is not None]
+    places = (path, *path.parents)
+    return any(name in places for name in named) or any(
+        is_temporary(name) and name.parent in places and error.errno != errno.ENOENT for name in named
+    )
 
 
 def _raise_named(path: Path, error: BaseException) -> None:

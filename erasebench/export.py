@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
+from erasebench.atomic import check_writable
 from erasebench.errors import UserError
 
 RECORD_FILE = "erasure.json"
@@ -22,12 +21,12 @@ def check_destination(path: Path) -> None:
     if path.suffix == TENSORS:
         if path.exists():
             raise UserError(f"{path} is there already.", "Give another file to export to, or remove it.")
-        _check_writable(path.parent)
+        check_writable(path.parent)
         return
     check_folder(path)
-    _check_writable(path)
+    check_writable(path)
     # The export is written beside its place and moved there once it is whole.
-    _check_writable(path.resolve().parent)
+    check_writable(path.resolve().parent)
 
 
 def check_folder(folder: Path) -> None:
@@ -48,19 +47,3 @@ def _components(folder: Path) -> set[str]:
         return set(json.loads((folder / INDEX_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return set()
-
-
-def _check_writable(folder: Path) -> None:
-    # Permissions alone do not tell (read-only disks, root): a file is really made there.
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written to: {error.strerror}.", "Give another place to export to."
-        ) from error
-    finally:
-        for path in made:
-            with suppress(OSError):
-                path.rmdir()

@@ -70,7 +70,7 @@ class Workspace(Protocol):
         ...
 
     def segment(self, images: Sequence[Image], phrase: str) -> list[Segmentation]:
-        """Where `phrase` is on each image, by the world's segmenter; for a method that sets `segments`."""
+        """Where `phrase` is on each image, by the world's segmenter; for a method that says so (`segments_for`)."""
         ...
 
     def progress(self, total: int, label: str) -> AbstractContextManager[Callable[[int], None]]:

@@ -140,7 +140,7 @@ class Manifest(_Part):
     digests: dict[str, str] = Field(description="model, prompts, erasure, reference and one per judge: sha256, hex")
     judges: dict[str, JsonValue] = Field(
         default_factory=dict,
-        description="each judge's version, weights' digests and settings; empty in older records",
+        description="each judge's version, weights' digests and settings; empty in failed runs and older records",
     )
     condition_numbers: dict[str, FiniteFloat | None] = Field(
         default_factory=dict, description="of each closed-form solve of the erasure; None: infinite"

@@ -138,8 +138,12 @@ def load_world(name: str, model: str | None = None) -> World:
 
 def world_of_size(size: SizeName) -> str:
     """Erasebench's own world whose usual size this is, splits of another world apart: not what somebody installs."""
-    own = [name for name in WORLDS.names() if WORLDS.origin(name).startswith("erasebench.")]
-    return next(name for name in own if (world := WORLDS.load(name)).default_size == size and world.recipes is None)
+    return next(name for name, world in own_worlds().items() if world.default_size == size and world.recipes is None)
+
+
+def own_worlds() -> dict[str, type[World]]:
+    """Erasebench's own worlds by name: what somebody installs is loaded only where it is asked for."""
+    return {name: WORLDS.load(name) for name in WORLDS.names() if WORLDS.origin(name).startswith("erasebench.")}
 
 
 def _load(registry: Registry[type[T]], name: str, base: type) -> type[T]:

@@ -94,7 +94,9 @@ def _selected(
         shown=shown,
         unseen=tuple(name for name in retained if name not in shown),
         synonyms=tuple(word for name in erased for word in world.cast.synonyms.get(name, ())),
-        kept_besides=world.cast.kept_besides.get(suite.kind, ()),
+        kept_besides=tuple(
+            name for name in world.cast.kept_besides.get(suite.kind, ()) if name not in (*erased, *retained)
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from erasebench.atomic import atomic_folder, atomic_write, is_temporary, made_folder, write_json, write_text
+from erasebench.atomic import atomic_folder, atomic_write, check_writable, is_temporary, write_json, write_text
 from erasebench.errors import UserError
 
 
@@ -82,10 +82,19 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder" / "full").mkdir(parents=True)
     with pytest.raises(UserError, match="folder cannot be written there"):
         write_text(tmp_path / "folder", "x")
+    with pytest.raises(UserError, match="cannot be written there"), atomic_folder(tmp_path / "file" / "x" / "y"):
+        pass
+    with pytest.raises(UserError, match="cannot be written there: .*File name too long"):
+        write_text(tmp_path / ("n" * 300), "x")
+
+
+def test_a_place_is_tried_before_any_work_and_nothing_is_left_there(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
     for folder in (tmp_path / "file", tmp_path / "file" / "deeper"):
-        with pytest.raises(UserError, match="cannot be written there"):
-            made_folder(folder)
-    assert made_folder(tmp_path / "a" / "b").is_dir() and (tmp_path / "file").read_text() == "mine"
+        with pytest.raises(UserError, match="cannot be written to: "):
+            check_writable(folder)
+    check_writable(tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_missing_file_of_somebody_elses_stays_what_it_was(tmp_path: Path) -> None:

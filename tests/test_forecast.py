@@ -54,7 +54,8 @@ def test_every_full_size_suite_is_planned_without_torch_or_weights(
     assert f"Images in all: {images:,}" in done
     assert f"Disk: {images * 512 * 512 * 1.7 / 1e9:.1f} GB" in done
     assert f"Hours: {images / 2 / 3600:.1f} of sampling at 2 images a second" in done
-    assert "hf download CompVis/stable-diffusion-v1-4" in done
+    assert "hf download CompVis/stable-diffusion-v1-4 --local-dir FOLDER --include 'model_index.json'" in done
+    assert "--include 'unet/*'" in done and "--exclude '*.bin'" in done
     assert ("prompts import coco" in done) == (suite != "object")
     assert ("prompts import i2p" in done) == (suite == "explicit")
     assert not (tmp_path / "runs").exists()

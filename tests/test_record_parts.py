@@ -131,6 +131,8 @@ def test_another_methods_settings_do_not_count(words: dict[str, Any]) -> None:
 def test_an_average_has_its_runs_mean_edit_and_their_tuning(words: dict[str, Any]) -> None:
     asked = {"suite": str(HERE / "data" / "toy-objects.yaml"), "method": OBJECTS + "ShiftAny"}
     records = erasebench.run(**words | asked | {"world": f"{__file__}:TunedObjects", "limit": 2}).records
+    runs = [r for r in records if r.method != "original" and r.scale != AVERAGE]
+    assert all(run.manifest.judges == records[-1].manifest.judges != {} for run in runs)
     average = next(record for record in records if record.scale == AVERAGE)
     runs = [record for record in records if record.scale != AVERAGE]
     assert average.edit == runs[0].edit is not None

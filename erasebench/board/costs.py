@@ -44,7 +44,7 @@ def how_to_read(tables: Sequence[Group]) -> list[str]:
     if splits:
         lines.append(
             f"**{TRIALS}**: settings that were tried on {' and '.join(splits)}, for this kind of concept, before the "
-            "method's were chosen, as recorded: a method's README tells of any that were made before the record. "
+            "method's were chosen, as recorded: the methods' README tells of others. "
             f"**{UNTUNED}**: none is recorded; a lead over a method with fewer trials may be the "
             "tuning's and not the method's. "
             f"**{NOT_TUNED_HERE}**: settings of other origin (given by hand, another recipe), or an older record."

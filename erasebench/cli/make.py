@@ -67,6 +67,7 @@ def erase(
     session = Session(job.world, device)
     folder = job.folder(session.segmenter)
     with _failing_as(job.label), folder.locked():
+        stages.claim(job, session, folder)
         erasure, _ = stages.erase(job, session, folder)
     print(f"Erasure: {folder.erasure}")
     with _failing_as(f"The export to {export}", UserError):

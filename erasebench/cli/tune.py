@@ -35,11 +35,14 @@ def tune_(
         for (each, name), settings in asked.items()
         if (not kind or each in kind) and (not method or name in method)
     }
+    from erasebench.atomic import check_writable
     from erasebench.tuning.record import read_trials, write_trials
     from erasebench.tuning.tune import requests_of, tune
 
     if out.exists():
         read_trials(out)
+    for place in (out.parent, runs_folder):
+        check_writable(place)
     # Names have scales; explicit content is four words, and objects are erased one at a time.
     scales = {each: scale if each in ("person", "style") else None for each, _ in chosen}
     for (each, name), settings in chosen.items():

@@ -131,7 +131,10 @@ def averaged(average: Average, records: Mapping[str, Record]) -> Record | None:
 
 
 def _manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
-    """The runs' manifests as one: their digests where they agree (as judges and model do), else one over them all."""
+    """The runs' manifests as one: their digests where they agree (as judges and model do), else one over them all.
+
+    Solves are listed by the name that each run erased.
+    """
     first = runs[0]
     digests = {
         key: value if all(run.digests.get(key) == value for run in runs) else digest([r.digests.get(key) for r in runs])
@@ -145,6 +148,7 @@ def _manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
     return first.model_copy(
         update={
             "digests": digests,
+            "judges": first.judges if all(run.judges == first.judges for run in runs) else {},
             "condition_numbers": {
                 f"{name}, {solve}": number
                 for name, run in zip(names, runs, strict=True)

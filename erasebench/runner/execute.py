@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
-from erasebench.atomic import write_json
 from erasebench.erasure import Erasure
 from erasebench.errors import UserError
-from erasebench.identity import digest
 from erasebench.judges.fid import FidJudge
 from erasebench.judges.figures import Unavailable, reference_of, suite_figures
 from erasebench.judges.figures.pairing import headline_pairing
@@ -23,7 +18,7 @@ from erasebench.runner.job import Job
 from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
 from erasebench.runner.session import Session
 from erasebench.runner.share import write_listing
-from erasebench.runner.stages import Images, Judgement, erase, judge, sample
+from erasebench.runner.stages import Images, Judgement, claim, erase, judge, sample
 from erasebench.store import RunFolder
 
 log = logging.getLogger(__name__)
@@ -36,7 +31,7 @@ def execute(job: Job, session: Session) -> Record:
     """
     folder = job.folder(session.segmenter)
     with folder.locked():
-        _claim(folder, job.erasure_identity(session.segmenter))
+        claim(job, session, folder)
         missing = _announce_missing_judges(job, session)
         erasure, erase_cost = erase(job, session, folder)
         images = sample(job, session, folder, erasure)
@@ -53,15 +48,6 @@ def execute(job: Job, session: Session) -> Record:
         if not missing:
             finish(job, record, erasure.digest, images.store)
     return record
-
-
-def _claim(folder: RunFolder, identity: Mapping[str, Any]) -> None:
-    """Write the identity beside what is made for it. UserError where the folder, named by its start, is another's."""
-    file = folder.path / "run.json"
-    if file.exists() and digest(json.loads(file.read_text(encoding="utf-8"))) != digest(identity):
-        what = f"{folder.path} is of another run, whose identity begins with the same digits."
-        raise UserError(what, "Give another --runs-folder.")
-    write_json(file, identity)
 
 
 def _by_judge(judgements: list[Judgement]) -> dict[str, pd.DataFrame]:

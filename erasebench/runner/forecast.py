@@ -85,15 +85,14 @@ def _absent(jobs: Sequence[Job]) -> int:
 def lacking(jobs: Iterable[Job]) -> Iterable[UserError]:
     """Everything that keeps a job from being done whole, with what mends it."""
     for job in jobs:
-        yield from _found(job.world.missing(what) for what in _needs(job))
+        yield from _found([*(job.world.missing(what) for what in _needs(job)), job.segmenter_missing])
         yield from (gone.error for gone in job.absent.values())
 
 
 def _needs(job: Job) -> list[str]:
     judges = [name for group in job.suite.groups for name in job.suite.judges_of(group, job.world)]
-    segments = job.chosen.method(job.chosen.config).segments_for(job.suite.kind)
-    erasing = ["segmenter"] * segments + ["prior"] if job.chosen.name != UNEDITED else []
-    return ["model", *erasing, *dict.fromkeys(judges)]
+    prior = ["prior"] if job.chosen.name != UNEDITED else []
+    return ["model", *prior, *dict.fromkeys(judges)]
 
 
 def _found(errors: Iterable[UserError | None]) -> Iterable[UserError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ from erasebench.errors import UserError, did_you_mean
 from erasebench.identity import NumericsProfile, digest, source_digest
 from erasebench.prompts import Group, PromptTable, build_table, sets_of
 from erasebench.prompts.build import Absent
-from erasebench.registry import WORLDS, load_world
+from erasebench.registry import load_world, own_worlds
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
 from erasebench.store import RunFolder, run_name
 from erasebench.suite import Selection, Suite, load_suite, selections
 from erasebench.weights import files_digest
 from erasebench.world import SizeName, World
+
+log = logging.getLogger(__name__)
 
 NUMERIC_PACKAGES = ("torch", "diffusers", "transformers")
 """Their versions decide pixels, so they are part of an image's identity."""
@@ -103,6 +106,12 @@ class Job:
             "segmenter": segmenter,
         }
 
+    @property
+    def segmenter_missing(self) -> UserError | None:
+        """What keeps the world from segmenting for these concepts; None where nothing does or none is needed."""
+        needed = self.chosen.method(self.chosen.config).segments_for(self.suite.kind)
+        return self.world.missing("segmenter") if needed else None
+
     def erased_with(self, segmenter: str) -> dict[str, Any]:
         """`erasure_identity` to be read with an exported model: the prior's many captions by name and digest alone."""
         identity = self.erasure_identity(segmenter)
@@ -173,13 +182,22 @@ def plan(request: Request, *, forecast: bool = False) -> list[Job]:
 
 
 def _check_judges(suite: Suite, world: World) -> None:
-    """UserError for a judge that no world has. One that this world lacks leaves its figures unscored, and says so."""
-    known = world.judges.union(*(WORLDS.load(name).judges for name in WORLDS.names()))
+    """UserError for a judge that neither this world nor erasebench's own have; a warning where it may be absent.
+
+    One that another of these has, and this world lacks, leaves its figures unscored, and the record says so.
+    """
     for group, judges in suite.groups.items():
         for name in (*judges.judges, *judges.where_available):
-            if name not in known:
-                what = f"The suite {suite.name} has its group {group} judged by '{name}', which no world brings."
+            if name in world.judges or name in (known := _known_judges(world)):
+                continue
+            what = f"The suite {suite.name} has its group {group} judged by '{name}', which no world brings."
+            if name in judges.judges:
                 raise UserError(what, did_you_mean(name, known))
+            log.warning("%s %s", what, did_you_mean(name, known))
+
+
+def _known_judges(world: World) -> set[str]:
+    return set(world.judges).union(*(own.judges for own in own_worlds().values()))
 
 
 def _jobs(request: Request, world: World, suite: Suite, suite_asked: str) -> Iterator[Job]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,12 +46,8 @@ def done_record(
         if reference := session.reference_digest(judgement.judge):
             digests["reference"] = reference
     scheduler = Sampler(session.pipeline, job.world.sampling, job.profile).scheduler_config
-    manifest = _manifest(job, digests, costs, scheduler).model_copy(
-        update={
-            "judges": {each.judge: session.judge_identity(each.judge) for each in judgements},
-            "condition_numbers": _condition_numbers(erasure),
-        }
-    )
+    judges = {each.judge: session.judge_identity(each.judge) for each in judgements}
+    manifest = _manifest(job, digests, costs, scheduler, judges, _condition_numbers(erasure))
     return _record(
         job,
         session,
@@ -122,7 +119,14 @@ def record_identity(job: Job, session: Session, erasure: str | None) -> str:
     )
 
 
-def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], scheduler: dict[str, Any]) -> Manifest:
+def _manifest(
+    job: Job,
+    digests: dict[str, str],
+    costs: Mapping[str, Cost],
+    scheduler: dict[str, Any],
+    judges: Mapping[str, Any] | None = None,
+    condition_numbers: Mapping[str, float | None] | None = None,
+) -> Manifest:
     packages = installed_packages()
     seeds: dict[str, Any] = {"method": job.request.seed}
     for group in job.table.groups:
@@ -134,6 +138,8 @@ def _manifest(job: Job, digests: dict[str, str], costs: Mapping[str, Cost], sche
         platform=platform.platform(),
         config={"method": job.chosen.config.model_dump(mode="json"), "scheduler": scheduler},
         digests={**_fixed_digests(job), **digests},
+        judges=json.loads(json.dumps(judges or {})),
+        condition_numbers=dict(condition_numbers or {}),
         sampling=_sampling(job),
         seeds=seeds,
         device=job.request.device,
@@ -150,7 +156,7 @@ def _condition_numbers(erasure: Erasure) -> dict[str, float | None]:
     """As the method has recorded them, each the number of a solve or None for an infinite one; {} where it has not."""
     noted = erasure.record.get("condition_numbers")
     numbers = noted.items() if isinstance(noted, Mapping) else ()
-    return {str(solve): number for solve, number in numbers if number is None or isinstance(number, float)}
+    return {str(solve): number for solve, number in numbers if number is None or type(number) in (int, float)}
 
 
 def _tuning(job: Job) -> Tuning | None:

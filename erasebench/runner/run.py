@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasebench.atomic import made_folder
+from erasebench.atomic import check_writable
+from erasebench.board import write_board
 from erasebench.errors import UserError
 from erasebench.record import Record
 from erasebench.runner.average import averaged, averages
@@ -43,7 +45,8 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     `board`: False where the caller writes it, once for many requests.
     """
     jobs = plan(request)
-    made_folder(request.out / "results")
+    for place in (request.out, request.runs_folder):
+        check_writable(place)
     session: Session | None = None
     summary = Summary()
     changed = not all((request.out / page).exists() for page in ("README.md", "index.html"))
@@ -58,14 +61,15 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
         # Only here does anything load torch: a finished request is answered without it.
         from erasebench.runner.session import Session
 
-        session = session or Session(job.world, request.device)
+        if session is None:
+            session = Session(job.world, request.device)
+            _tell_what_will_fail(jobs)
         changed = _attempt(job, session, summary, done) or changed
     for average in averages(jobs):
         if (record := averaged(average, done)) is not None:
             summary.records.append(record)
             changed = publish(request.out, record, average.file.with_suffix(".png")) or changed
     # Not before: a mistake is answered at once, without what draws tables.
-    from erasebench.board import write_board
     from erasebench.runner.baselines import show_shipped
 
     summary.shipped, shown = show_shipped(request, summary.records)
@@ -73,6 +77,13 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     if board and (summary.records or any((request.out / "results").glob("*.json"))):
         summary.board = write_board(request.out) if changed else request.out / "README.md"
     return summary
+
+
+def _tell_what_will_fail(jobs: Sequence[Job]) -> None:
+    """Before the unedited model paints for hours: jobs that cannot be done as things are, each with what mends it."""
+    for job in jobs:
+        if finished(job) is None and (absent := job.segmenter_missing) is not None:
+            log.warning("%s will fail: %s", job.label, absent)
 
 
 def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Record]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from erasebench.atomic import write_json
 from erasebench.cost import Cost, measured, total
 from erasebench.erasure import RECORD_FILE, Erasure
 from erasebench.errors import UserError
+from erasebench.identity import digest
 from erasebench.image_store import ImageStore
 from erasebench.judgement_store import JudgementStore, row_keys
 from erasebench.progress import progress_bar
@@ -38,6 +40,16 @@ ROWS_PER_CHUNK = 256
 """Rows judged and stored at a time: what a kill can cost."""
 
 
+def claim(job: Job, session: Session, folder: RunFolder) -> None:
+    """Write the run's identity into its folder. UserError where the folder, named by a part of it, is another's."""
+    file, identity = folder.path / "run.json", job.erasure_identity(session.segmenter)
+    with suppress(OSError, ValueError):  # Missing or damaged: whose it is cannot be told, and it is written anew.
+        if digest(json.loads(file.read_text(encoding="utf-8"))) != digest(identity):
+            what = f"{folder.path} is of another run, whose identity begins with the same digits."
+            raise UserError(what, "Give another --runs-folder.")
+    write_json(file, identity)
+
+
 def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]:
     """The job's erasure, trained where the folder lacks it. UserError where the segmenter that it needs is missing,
     before anything is painted for it, and where the method left the pipeline changed.
@@ -47,9 +59,8 @@ def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]
     cost_file = folder.erasure / "cost.json"
     if (folder.erasure / RECORD_FILE).exists() and cost_file.exists():
         return Erasure.load(folder.erasure), Cost(*json.loads(cost_file.read_text(encoding="utf-8")))
-    segments = job.chosen.method(job.chosen.config).segments_for(job.suite.kind)
-    if segments and (absent := job.world.missing("segmenter")) is not None:
-        raise absent
+    if job.segmenter_missing is not None:
+        raise job.segmenter_missing
     try:
         erasure, cost = _erased(job, session, folder)
     except BaseException:

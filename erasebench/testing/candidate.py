@@ -72,7 +72,7 @@ class Candidate:
 
     @cached_property
     def kind(self) -> Kind:
-        """The kind that most checks use: people where the method erases them."""
+        """The kind that saving and determinism are checked on: people where the method erases them."""
         return "person" if "person" in self.method.kinds else min(self.method.kinds)
 
     @property
@@ -106,7 +106,8 @@ class Candidate:
         """The same, never from memory."""
         _scramble()
         method = self.method(self.config(kind))
-        workspace = ToyWorkspace(self.pipeline, self.folder(f"{kind}-{scratch}"), SEED, segments=self.method.segments)
+        segments = method.segments_for(kind)
+        workspace = ToyWorkspace(self.pipeline, self.folder(f"{kind}-{scratch}"), SEED, segments=segments)
         before = fingerprint(self.pipeline)
         with overheard(self.pipeline) as heard:
             erasure = method.erase(self.pipeline, task_of(kind), workspace)

@@ -56,7 +56,7 @@ class ToyWorkspace:
 
     def segment(self, images: Sequence[Image.Image], phrase: str) -> list[Segmentation]:
         """See `erasebench.method.Workspace`."""
-        assert self._segments, "erase segments, and the method does not say so: segments = True"
+        assert self._segments, "erase segments, and the method does not say so: segments = True, segments_for(kind)"
         return [_middle(image.width, image.height) for image in images]
 
     @contextmanager

@@ -19,7 +19,7 @@ FIGURES: dict[Kind, tuple[str, ...]] = {
 """The figures that a kind's score is made of, first how much of the erased is left; a trial's table shows them."""
 
 TIE = 0.02
-"""Scores this close are a tie: a trial has some hundred erased images, so near 0.9 a standard error of three points."""
+"""Scores this close are a tie: a trial has 40 to 100 erased images, near 0.9 a standard error of 3 to 5 points."""
 
 Figures = Mapping[str, float | None]
 """By name; None where it could not be scored."""

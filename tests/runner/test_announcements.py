@@ -11,6 +11,7 @@ import erasebench
 from erasebench.errors import UserError
 from erasebench.judges.base import Judge, Pixels
 from erasebench.judges.recogniser import IdentityJudge, Recognition
+from erasebench.runner import run
 from tests.runner.toy import of
 from tests.toy_world import RETAIN, ToyWorld
 
@@ -61,15 +62,15 @@ class Sightless(ToyWorld):
 
 
 def test_a_segmenter_that_is_missing_is_told_before_anything_is_painted(
-    words: dict[str, Any], sampled: list[int]
+    words: dict[str, Any], sampled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sightless = words | {"world": f"{__file__}:Sightless"}
-    alone = erasebench.run(**sightless | {"method": "original"})
-    before = sum(sampled)
-    summary = erasebench.run(**sightless)
+    told: list[tuple[int, str]] = []
+    monkeypatch.setattr(run.log, "warning", lambda text, *about: told.append((sum(sampled), text % about)))
+    summary = erasebench.run(**words | {"world": f"{__file__}:Sightless"})
+    assert told == [(0, "shift on toy-2 will fail: The segmenter's weights are not here.\nFetch them.")]
     assert summary.failures == {"shift on toy-2": "The segmenter's weights are not here.\nFetch them."}
-    assert [record.method for record in summary.records] == [alone.records[0].method]
-    assert sum(sampled) == before, "nothing was painted for it"
+    assert [record.method for record in summary.records] == ["original"]
+    assert not list(words["runs_folder"].glob("*/*/shift-*/scratch/begun-*")), "the method was never begun"
 
 
 def test_names_that_count_as_never_recognised_are_told(words: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import erasebench
 from erasebench.errors import UserError
 from erasebench.record import Record
+from erasebench.registry import WORLDS
 from tests.runner.toy import TOY, of, timeless
 
 
@@ -52,11 +54,14 @@ def test_what_a_vandal_did_reaches_nobody(words: dict[str, Any], tmp_path: Path)
     assert timeless(of(mixed, "shift")) == timeless(of(alone, "shift"))
 
 
-def test_a_leaderboard_that_cannot_be_there_is_found_before_any_work(words: dict[str, Any], sampled: list[int]) -> None:
-    words["out"].write_text("a file of mine")
-    with pytest.raises(UserError, match="cannot be written there"):
+@pytest.mark.parametrize("place", ["out", "runs_folder"])
+def test_a_place_that_cannot_be_written_to_is_found_before_any_work(
+    words: dict[str, Any], sampled: list[int], place: str
+) -> None:
+    words[place].write_text("a file of mine")
+    with pytest.raises(UserError, match="cannot be written to: Not a directory|cannot be written to: File exists"):
         erasebench.run(**words)
-    assert not sum(sampled) and words["out"].read_text() == "a file of mine"
+    assert not sum(sampled) and words[place].read_text() == "a file of mine"
 
 
 def test_a_judge_that_no_world_has_is_found_before_any_work(words: dict[str, Any], tmp_path: Path) -> None:
@@ -65,6 +70,29 @@ def test_a_judge_that_no_world_has_is_found_before_any_work(words: dict[str, Any
     (tmp_path / "own.yaml").write_text(text.replace("identity", "identty"))
     with pytest.raises(UserError, match=r"judged by 'identty', which no world brings\.\nDid you mean 'identity'"):
         erasebench.run(**words | {"suite": str(tmp_path / "own.yaml")})
+
+
+def test_a_plug_in_world_that_is_broken_stops_nobody_else(
+    words: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    entry = EntryPoint("theirs", "no_such_package:World", "erasebench.worlds")
+    monkeypatch.setitem(WORLDS._entries, "theirs", entry)
+    text = Path(words["suite"]).read_text()
+    own = text.replace("where_available: [attributes]", "where_available: [theirs]")
+    assert own != text
+    (tmp_path / "own.yaml").write_text(own)
+    erasebench.run(**words | {"suite": str(tmp_path / "own.yaml")}, limit=1)
+    assert "judged by 'theirs', which no world brings." in caplog.text
+
+
+def test_a_damaged_note_of_whose_a_folder_is_is_written_anew(words: dict[str, Any]) -> None:
+    erasebench.run(**words)
+    (file,) = words["runs_folder"].glob("*/*/shift-*/run.json")
+    whole = file.read_text()
+    file.write_text(whole[:20])
+    for finished in words["runs_folder"].glob("*/*/finished/shift-*"):
+        finished.unlink()
+    assert not erasebench.run(**words).failures and file.read_text() == whole
 
 
 def test_a_folder_whose_name_another_run_has_too_is_left_alone(words: dict[str, Any]) -> None:

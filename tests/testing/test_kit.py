@@ -188,6 +188,11 @@ class SegmentingOpenly(Segmenting):
     segments: ClassVar[bool] = True
 
 
+class SegmentingBeyondWhatItSays(SegmentingOpenly):
+    def segments_for(self, kind: Kind) -> bool:
+        return kind == "person"
+
+
 BREACHES: list[tuple[type[Method], Callable[[Candidate], None], str]] = [
     (Undescribed, checks.declares_its_settings, "Config.amount says nothing"),
     (AnyRecipe, checks.declares_its_settings, "recipe takes any variant"),
@@ -199,6 +204,7 @@ BREACHES: list[tuple[type[Method], Callable[[Candidate], None], str]] = [
     (Undeclared, checks.touches_only_what_it_declares, "declare it"),
     (Elsewhere, checks.touches_only_what_it_declares, "attn2.to_q.weight, and touches"),
     (Segmenting, checks.touches_only_what_it_declares, "segments = True"),
+    (SegmentingBeyondWhatItSays, checks.touches_only_what_it_declares, r"segments_for\(kind\)"),
     (Infinite, checks.touches_only_what_it_declares, "NaN or infinity"),
     (Unsaved, checks.saves_and_loads_to_identical_images, "another digest"),
     (Unwritable, checks.saves_and_loads_to_identical_images, "JSON|float values"),
