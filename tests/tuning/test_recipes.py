@@ -29,6 +29,13 @@ def test_the_recipe_is_what_was_chosen(trial: Trial) -> None:
         assert getattr(recipe, field) == (pytest.approx(expected) if isinstance(expected, float) else expected)
 
 
+def test_a_kinds_chosen_row_names_every_field_that_peoples_does() -> None:
+    """A trial starts from the recipe, which may be people's: what it ran with has to be said."""
+    fields = {(t.method, t.kind): {pair.partition("=")[0] for pair in t.settings.split()} for t in CHOSEN}
+    for (method, kind), own in fields.items():
+        assert fields[method, "person"] <= own, (method, kind)
+
+
 def test_a_trial_tells_of_as_many_names_to_keep_as_the_suites_do() -> None:
     there, here = load_world("miniature"), load_world(SPLIT)
     suites: tuple[tuple[str, Kind], ...] = (("celebrity", "person"), ("style", "style"))
