@@ -17,7 +17,7 @@ def plain(color: tuple[int, int, int], size: tuple[int, int] = (64, 64)) -> Imag
 
 def pixels_of(path: Path, color: tuple[int, int, int]) -> np.ndarray:
     """Where the sheet has exactly this colour: int [n, 2], (row, column)."""
-    return np.argwhere((np.asarray(Image.open(path)) == color).all(axis=-1))
+    return np.argwhere((np.asarray(Image.open(path).convert("RGB")) == color).all(axis=-1))
 
 
 def test_before_stands_left_of_after_at_twice_the_size(tmp_path: Path) -> None:
@@ -28,14 +28,25 @@ def test_before_stands_left_of_after_at_twice_the_size(tmp_path: Path) -> None:
     assert before[:, 0].min() == after[:, 0].min()
 
 
-def test_colours_move_by_two_at_most(tmp_path: Path) -> None:
-    ramp = Image.linear_gradient("L").convert("RGB").crop((0, 0, 128, 256))
-    path = write_contact_sheet(tmp_path / "a.png", [("before", [ramp.resize((64, 128))])], ["Ada"])
-    sheet = np.asarray(Image.open(path)).astype(int)
-    shown = sheet[sheet.shape[0] - 20 - 128 : sheet.shape[0] - 20]
-    middle = shown[:, shown.shape[1] - 20 - 8 - 64]
-    assert np.abs(middle - np.asarray(ramp.resize((64, 128)))[:, 0].astype(int)).max() == 2
-    assert 255 in sheet and set(np.unique(sheet[sheet < 255] % 4)) == {0}
+def shown(path: Path) -> np.ndarray:
+    """The only picture of a sheet of one, at twice its size."""
+    sheet = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    return sheet[-20 - 128 : -20, -20 - 8 - 128 : -20 - 8]
+
+
+def test_painted_pictures_are_written_by_a_palette_close_to_them(tmp_path: Path) -> None:
+    flat = np.random.default_rng(1).integers(0, 255, (8, 8, 3), dtype=np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    path = write_contact_sheet(tmp_path / "a.png", [("before", [Image.fromarray(flat)])], ["Ada"])
+    assert Image.open(path).mode == "P"
+    assert np.abs(shown(path) - flat.repeat(2, axis=0).repeat(2, axis=1)).mean() < 8
+
+
+def test_colours_of_photographs_move_by_two_at_most(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (128, 128, 3), dtype=np.uint8)
+    path = write_contact_sheet(tmp_path / "a.png", [("before", [Image.fromarray(noise)])], ["Ada"])
+    assert Image.open(path).mode == "RGB"
+    assert np.abs(shown(path) - noise).max() == 2
+    assert set(np.unique(shown(path)[shown(path) < 255] % 4)) == {0}
 
 
 def test_many_rows_flow_into_even_blocks(tmp_path: Path) -> None:
