@@ -36,8 +36,8 @@ def write_contact_sheet(
 
     columns: (title, images), one image per row label in each; row_labels: a first line in dark ink (the concept), the
     further lines paler (the prompt, the seed). More than ROWS_PER_BLOCK rows flow into further blocks to the right.
-    Small images are enlarged without smoothing, so that a pixel stays a pixel. Colours are of the sheet's own palette where that is off by
-    2 of 255 on average at most, as for painted pictures; else each is off by 2 at most.
+    Small images are enlarged without smoothing, so that a pixel stays a pixel. Colours are of the sheet's own palette
+    where that is off by 2 of 255 on average at most, as for painted pictures; else each is off by 2 at most.
     ValueError where the counts differ.
     """
     if not columns or not row_labels or any(len(images) != len(row_labels) for _, images in columns):
