@@ -82,7 +82,7 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
 def _tell_what_will_fail(jobs: Sequence[Job]) -> None:
     """Before the unedited model paints for hours: jobs that cannot be done as things are, each with what mends it."""
     for job in jobs:
-        if finished(job) is None and (absent := job.segmenter_missing) is not None:
+        if (absent := job.segmenter_missing) is not None and finished(job) is None:
             log.warning("%s will fail: %s", job.label, absent)
 
 
