@@ -96,14 +96,14 @@ def sample(
     from erasebench.runner.request import by_own_settings
 
     own = by_own_settings(sampling)
-    table = read_csv(prompts)
-    if not own and table.alike() != table:
+    read = read_csv(prompts)
+    table = read if own else read.alike()
+    if table != read:
         print(
             f"Rows of {prompts} bring a guidance or size of their own: not used, all are sampled alike. "
             "--sampling i2p-rows uses them.",
             file=sys.stderr,
         )
-    table = table if own else table.alike()
     opened = load_world(world, model)
     from erasebench.runner.share import sample_table
     from erasebench.scoring.matching import LISTING

@@ -59,8 +59,8 @@ def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]
     cost_file = folder.erasure / "cost.json"
     if (folder.erasure / RECORD_FILE).exists() and cost_file.exists():
         return Erasure.load(folder.erasure), Cost(*json.loads(cost_file.read_text(encoding="utf-8")))
-    if job.segmenter_missing is not None:
-        raise job.segmenter_missing
+    if (absent := job.segmenter_missing) is not None:
+        raise absent
     try:
         erasure, cost = _erased(job, session, folder)
     except BaseException:
