@@ -71,8 +71,8 @@ MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     "style": {},
     "explicit": {"steps": 120, "focal_sampling": False},
 }
-# Trials on names are at ten. Beyond, the words that all prompts share weigh more in the concepts' sums with every name,
-# so the prior and the refinement's l grow too (README.md).
+# Trials on names are at ten. The words that all prompts share weigh more in the concepts' sums with every name, so the
+# prior and the refinement's l go with the number of names (README.md).
 TRIED_NAMES = 10
 
 
@@ -97,10 +97,10 @@ def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default")
         if world == "miniature":
             settings |= {**MINIATURE, **MINIATURE_BY_KIND[kind], **chosen_settings("mace", kind)}
             if kind in ("person", "style"):
-                beyond = max(n_concepts / TRIED_NAMES, 1)
-                settings["ridge_refinement"] *= beyond
-                settings["prior_weight_refinement"] *= beyond
-                settings["prior_weight_fusion"] *= beyond
+                share = n_concepts / TRIED_NAMES
+                settings["ridge_refinement"] *= share
+                settings["prior_weight_refinement"] *= share
+                settings["prior_weight_fusion"] *= share
     else:
         settings |= AS_RELEASED
         if kind == "object":
