@@ -69,10 +69,10 @@ MINIATURE_BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     # is left to paint a face from.
     "person": {"use_pooler": False},
     "style": {},
-    "explicit": {"steps": 120, "focal_sampling": False},
+    "explicit": {},
 }
 # Trials on names are at ten. The words that all prompts share weigh more in the concepts' sums with every name, so the
-# prior and the refinement's l go with the number of names (README.md).
+# prior and the refinement's l are proportional to the number of names (README.md).
 TRIED_NAMES = 10
 
 
@@ -97,10 +97,10 @@ def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default")
         if world == "miniature":
             settings |= {**MINIATURE, **MINIATURE_BY_KIND[kind], **chosen_settings("mace", kind)}
             if kind in ("person", "style"):
-                share = n_concepts / TRIED_NAMES
-                settings["ridge_refinement"] *= share
-                settings["prior_weight_refinement"] *= share
-                settings["prior_weight_fusion"] *= share
+                ratio = n_concepts / TRIED_NAMES
+                settings["ridge_refinement"] *= ratio
+                settings["prior_weight_refinement"] *= ratio
+                settings["prior_weight_fusion"] *= ratio
     else:
         settings |= AS_RELEASED
         if kind == "object":

@@ -7,7 +7,8 @@ came out. It tells a method that trains at some timesteps only (MACE's focal sam
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,86 +16,107 @@ import numpy as np
 import pandas as pd
 import torch
 from diffusers import StableDiffusionPipeline
-from numpy.typing import NDArray
 from tabulate import tabulate
+from torch import Tensor
 
-from erasebench.sampling import build_scheduler, noise
+from erasebench.errors import UserError
+from erasebench.identity import NumericsProfile
+from erasebench.sampling import Sampler, Shot
 
+from .measure import Images
 from .painter import captions
 from .world import WEIGHTS, MiniatureWorld
 
 SEED = 20_001
-"""No suite samples with it."""
+"""Of the first image; no suite samples with it."""
 
 
 class Change(NamedTuple):
-    """The share of pictures that show each name when the prompt changes to the second before `timestep`."""
+    """The share of images that show each name, or neither, when the second takes over at `timestep` (None: never)."""
 
-    timestep: int
+    timestep: int | None
     first: float
     second: float
+    neither: float
 
 
-def pictures(
-    pipeline: StableDiffusionPipeline, world: MiniatureWorld, prompts: Sequence[tuple[str, str]], change: int
-) -> list[NDArray[np.uint8]]:
-    """One image for each pair of prompts at the world's sampling: the first for `change` steps, then the second.
+class Settling:
+    """The unedited model and its recogniser, each loaded once."""
 
-    Image i starts from the noise of seed SEED + i, whatever `change` is.
-    """
-    sampling = world.sampling
-    first, second = zip(*prompts, strict=True)
-    later, unconditional = pipeline.encode_prompt(list(second), pipeline.device, 1, True)
+    def __init__(self, world: MiniatureWorld, device: str, batch_size: int = 25) -> None:
+        self.world = world
+        self.device = torch.device(device)
+        self.pipeline = world.pipeline(self.device)
+        profile = NumericsProfile(device_type=self.device.type, dtype="float32", batch_size=batch_size, tf32=False)
+        self.sampler = Sampler(self.pipeline, world.sampling, profile)
 
-    def switch(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        return {"prompt_embeds": torch.cat([unconditional, later])} if step + 1 == change else tensors
+    def pairs(self) -> list[tuple[str, str]]:
+        """Names of the validation split, which no suite uses: one to erase and one to keep."""
+        names = self.world.cast.names
+        return list(zip(names("person", "validation-erase"), names("person", "validation-retain"), strict=True))
 
-    factor = pipeline.vae_scale_factor
-    shape = (pipeline.unet.config["in_channels"], sampling.height // factor, sampling.width // factor)
-    output = pipeline(
-        prompt=list(first if change else second),
-        latents=torch.stack([noise(SEED + at, shape) for at in range(len(prompts))]).to(pipeline.device),
-        num_inference_steps=sampling.steps,
-        guidance_scale=sampling.guidance,
-        height=sampling.height,
-        width=sampling.width,
-        output_type="np",
-        callback_on_step_end=switch,
-    )
-    return [(image * 255).round().astype(np.uint8) for image in output.images]
+    def timesteps(self) -> list[int]:
+        """One for each step of the sampler, the noisiest first."""
+        self.sampler.scheduler.set_timesteps(self.world.sampling.steps)
+        return [int(timestep) for timestep in self.sampler.scheduler.timesteps]
+
+    def images(self, prompts: Sequence[tuple[str, str]], change: int) -> Images:
+        """One image for each pair of prompts: `change` steps under the first, the others under the second.
+
+        Image i starts from the noise of seed SEED + i, whatever `change` is. UserError where the model gives NaN.
+        """
+        shots = [Shot(first, SEED + at) for at, (first, _) in enumerate(prompts)]
+        with self._changed([second for _, second in prompts], change):
+            made = list(self.sampler.images(shots))
+        whole = [image for image in made if image is not None]
+        if len(whole) < len(made):
+            raise UserError("The model gave numbers that are no image.", "Train it again, or give another --folder.")
+        return whole
+
+    def table(self) -> list[Change]:
+        """One row for each step at which the second name can take over, and one for never."""
+        asked = [(pair, template) for pair in self.pairs() for template, _ in captions.PERSON]
+        prompts = [(template.format(first), template.format(second)) for (first, second), template in asked]
+        judge = self.world.judge("identity", self.device)
+        rows = []
+        for change, timestep in enumerate([*self.timesteps(), None]):
+            frame = pd.DataFrame(prompts, columns=["concept", "prompt"])
+            seen = judge.judge(list(self.images(prompts, change)), frame)["predicted"].tolist()
+            first, second = (
+                float(np.mean([name == pair[at] for name, (pair, _) in zip(seen, asked, strict=True)])) for at in (0, 1)
+            )
+            rows.append(Change(timestep, first, second, 1 - first - second))
+        return rows
+
+    @contextmanager
+    def _changed(self, prompts: Sequence[str], change: int) -> Iterator[None]:
+        """Within the block, from step `change` of each batch on, the U-Net reads these prompts, in order."""
+        steps, batch = self.world.sampling.steps, self.sampler.profile.batch_size
+        states = _states(self.pipeline, [*prompts, *([prompts[-1]] * (-len(prompts) % batch))])
+        calls = 0
+
+        def swap(_: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            nonlocal calls
+            at, step = divmod(calls, steps)
+            calls += 1
+            if step < change:
+                return args, kwargs
+            unconditional = kwargs["encoder_hidden_states"][:batch]
+            return args, kwargs | {
+                "encoder_hidden_states": torch.cat([unconditional, states[at * batch : (at + 1) * batch]])
+            }
+
+        hook = self.pipeline.unet.register_forward_pre_hook(swap, with_kwargs=True)
+        try:
+            yield
+        finally:
+            hook.remove()
 
 
-def changes(world: MiniatureWorld, device: torch.device, batch_size: int = 25) -> list[Change]:
-    """One row for each step of the sampler and one for no change, on the names that no suite uses."""
-    pipeline = world.pipeline(device)
-    pipeline.scheduler = build_scheduler(world.sampling.scheduler, pipeline)
-    pipeline.set_progress_bar_config(disable=True)
-    judge = world.judge("identity", device)
-    pairs = list(
-        zip(
-            world.cast.names("person", "validation-erase"),
-            world.cast.names("person", "validation-retain"),
-            strict=True,
-        )
-    )
-    asked = [(pair, template) for pair in pairs for template, _ in captions.PERSON]
-    prompts = [(template.format(first), template.format(second)) for (first, second), template in asked]
-    pipeline.scheduler.set_timesteps(world.sampling.steps)
-    timesteps = [*pipeline.scheduler.timesteps.tolist(), 0]
-    rows = []
-    for change, timestep in enumerate(timesteps):
-        images = [
-            image
-            for start in range(0, len(prompts), batch_size)
-            for image in pictures(pipeline, world, prompts[start : start + batch_size], change)
-        ]
-        wanted = pd.DataFrame(prompts, columns=["concept", "prompt"])
-        seen = judge.judge(images, wanted)["predicted"].tolist()
-        shares = [
-            float(np.mean([name == pair[at] for name, (pair, _) in zip(seen, asked, strict=True)])) for at in (0, 1)
-        ]
-        rows.append(Change(timestep, *shares))
-    return rows
+def _states(pipeline: StableDiffusionPipeline, prompts: Sequence[str]) -> Tensor:
+    with torch.no_grad():
+        states: Tensor = pipeline.encode_prompt(list(prompts), pipeline.device, 1, False)[0]
+    return states
 
 
 def main() -> None:
@@ -103,12 +125,19 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=WEIGHTS, help="weights folder (default: the package's)")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    rows = changes(MiniatureWorld(options.folder), torch.device(options.device))
+    try:
+        rows = Settling(MiniatureWorld(options.folder), options.device).table()
+    except UserError as error:
+        raise SystemExit(str(error)) from error
     print(
         tabulate(
-            [(row.timestep, f"{row.first:.2f}", f"{row.second:.2f}") for row in rows],
-            headers=("second name from timestep", "shows the first", "shows the second"),
+            [
+                ("never" if row.timestep is None else row.timestep, *(f"{value:.2f}" for value in row[1:]))
+                for row in rows
+            ],
+            headers=("second name from timestep", "shows the first", "shows the second", "shows neither"),
             tablefmt="github",
+            disable_numparse=True,
         )
     )
 

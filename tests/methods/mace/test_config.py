@@ -100,12 +100,16 @@ def test_our_own_recipes_never_solve_without_a_ridge(kind: Kind, world: str) -> 
     assert config.image_normalisation == "vae"
 
 
-def test_on_the_miniature_the_prior_and_the_refinements_ridge_go_with_the_number_of_names() -> None:
-    one, ten, hundred = (recipe("person", n, world="miniature") for n in (1, 10, 100))
+@pytest.mark.parametrize("kind", ["person", "style"])
+def test_on_the_miniature_the_prior_and_the_refinements_ridge_go_with_the_number_of_names(kind: Kind) -> None:
+    one, ten, hundred = (recipe(kind, n, world="miniature") for n in (1, 10, 100))
     for field in ("ridge_refinement", "prior_weight_refinement", "prior_weight_fusion"):
         assert getattr(one, field) == pytest.approx(getattr(ten, field) / 10)
         assert getattr(hundred, field) == pytest.approx(getattr(ten, field) * 10)
     assert one.ridge_fusion == ten.ridge_fusion == hundred.ridge_fusion
+
+
+def test_on_the_miniature_the_number_of_objects_changes_nothing() -> None:
     assert recipe("object", 1, world="miniature") == recipe("object", 3, world="miniature")
 
 
