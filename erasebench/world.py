@@ -105,6 +105,9 @@ class World(ABC):
     first_seed: ClassVar[int] = 1
     """The first evaluation seed of every prompt of a suite; 1 by the protocol."""
 
+    erasing_threads: ClassVar[int | None] = None
+    """Threads that a method has on the CPU, so that its erasure is the same on any number of cores; None: all."""
+
     usual_sampling: ClassVar[SamplingDefaults | None] = None
     """How the model that the world is named after samples: for a forecast where the model itself is not there."""
 

@@ -26,6 +26,7 @@ from erasebench.runner.attempts import all_attempts
 from erasebench.runner.job import Job
 from erasebench.runner.paint import paint, wanted
 from erasebench.runner.session import Session, weights_of
+from erasebench.runner.threads import threads
 from erasebench.runner.workspace import RunWorkspace
 from erasebench.store import RunFolder
 
@@ -77,7 +78,8 @@ def _erased(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cos
     pipeline = session.pipeline
     before = weights_of(pipeline)
     workspace = RunWorkspace(job.world, pipeline, job.profile, seed=job.request.seed, folder=folder.scratch)
-    with measured(job.request.device) as meter, all_attempts(_attempts(folder), meter) as spent:
+    alone = job.world.erasing_threads if job.profile.device_type == "cpu" else None
+    with measured(job.request.device) as meter, all_attempts(_attempts(folder), meter) as spent, threads(alone):
         erasure = job.chosen.method(job.chosen.config).erase(pipeline, job.task, workspace)
         cost = spent()
     after = weights_of(pipeline)

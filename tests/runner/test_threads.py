@@ -1,0 +1,60 @@
+"""A method works with as many threads as its world says, so that the number of cores decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import erasebench
+from erasebench.cli import main
+from erasebench.registry import load_method
+from erasebench.runner.threads import threads
+from erasebench.world import World
+from tests.runner.toy import of
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("said", "used"), [(1, 1), (None, 2)])
+def test_a_method_works_with_as_many_threads_as_its_world_says(
+    words: dict[str, Any], monkeypatch: pytest.MonkeyPatch, said: int | None, used: int
+) -> None:
+    torch.set_num_threads(2)
+    monkeypatch.setattr(World, "erasing_threads", said)
+    method, seen = load_method("uce"), []
+    erase = method.erase
+
+    def watched(*of_erase: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return erase(*of_erase)
+
+    monkeypatch.setattr(method, "erase", watched)
+    record = of(erasebench.run(**words | {"method": "uce"}, limit=1, baselines="none"), "uce")
+    assert seen == [used]
+    assert record.manifest.threads == torch.get_num_threads() == 2
+
+
+def test_what_was_there_comes_back_after_a_mistake_too() -> None:
+    torch.set_num_threads(2)
+    with pytest.raises(KeyError), threads(1):
+        raise KeyError
+    assert torch.get_num_threads() == 2
+
+
+def test_training_on_the_miniature_gives_the_same_bits_on_one_thread_and_on_two(tmp_path: Path) -> None:
+    words = ["--suite", "celebrity", "--concepts", "Zane Langridge", "--set", "esd-x.steps=3"]
+    files = {count: tmp_path / f"{count}.safetensors" for count in (1, 2)}
+    for count, file in files.items():
+        torch.set_num_threads(count)
+        places = ["--runs-folder", str(tmp_path / f"runs-{count}"), "--export", str(file)]
+        assert main(["erase", "--method", "esd-x", *words, *places]) == 0
+    assert files[1].read_bytes() == files[2].read_bytes()
