@@ -130,8 +130,8 @@ class Tuning(_Part):
 class Manifest(_Part):
     """What decided the figures, and what they cost. `profile` holds device type, dtype, batch size and TF32.
 
-    `threads` and `cpu` (torch's instruction set) may change last digits, and so a few pixels by one level; a method has
-    worked with as many threads as its world says, where it says.
+    `threads` and `cpu` (torch's instruction set) may change last digits, and so a few pixels by one level; on the CPU
+    a method has worked with as many threads as its world says, if it says.
     """
 
     packages: dict[str, str]

@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from erasebench.runner.plan_file import read_plan
 from erasebench.runner.request import Request
 from erasebench.runner.run import run_jobs
 from erasebench.runner.run_plan import in_order, run_plan
+from erasebench.runner.threads import threads
 
 HERE = Path(__file__).parent
 SHIFT = f"{HERE / 'toy_world.py'}:Shift"
@@ -41,18 +41,6 @@ def plan_of(folder: Path, *runs: Any) -> Path:
     file = folder / "plan.yaml"
     file.write_text(json.dumps({"runs": runs}))
     return file
-
-
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def results(folder: Path) -> dict[str, Any]:

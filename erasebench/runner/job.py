@@ -66,6 +66,11 @@ class Job:
         kind = self.request.device.partition(":")[0]
         return NumericsProfile(device_type=kind, batch_size=self.world.sampling.batch_size)
 
+    @property
+    def erasing_threads(self) -> int | None:
+        """What the world says of them for the CPU; None: all, as on every other device."""
+        return self.world.erasing_threads if self.profile.device_type == "cpu" else None
+
     @cached_property
     def numerics(self) -> dict[str, Any]:
         """What decides pixels besides the erasure, prompt and seed."""

@@ -78,8 +78,8 @@ def _erased(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cos
     pipeline = session.pipeline
     before = weights_of(pipeline)
     workspace = RunWorkspace(job.world, pipeline, job.profile, seed=job.request.seed, folder=folder.scratch)
-    alone = job.world.erasing_threads if job.profile.device_type == "cpu" else None
-    with measured(job.request.device) as meter, all_attempts(_attempts(folder), meter) as spent, threads(alone):
+    on = threads(job.erasing_threads)
+    with measured(job.request.device) as meter, all_attempts(_attempts(folder), meter) as spent, on:
         erasure = job.chosen.method(job.chosen.config).erase(pipeline, job.task, workspace)
         cost = spent()
     after = weights_of(pipeline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import torch
 import erasebench
 from erasebench.cli import main
 from erasebench.registry import load_method
+from erasebench.runner.job import plan
+from erasebench.runner.request import Request
 from erasebench.runner.threads import threads
 from erasebench.world import World
 from tests.runner.toy import of
@@ -58,3 +61,9 @@ def test_training_on_the_miniature_gives_the_same_bits_on_one_thread_and_on_two(
         places = ["--runs-folder", str(tmp_path / f"runs-{count}"), "--export", str(file)]
         assert main(["erase", "--method", "esd-x", *words, *places]) == 0
     assert files[1].read_bytes() == files[2].read_bytes()
+
+
+@pytest.mark.parametrize(("device", "used"), [("cpu", 1), ("cuda", None), ("cuda:1", None)])
+def test_only_on_the_cpu_does_the_worlds_number_hold(device: str, used: int | None) -> None:
+    (job,) = plan(Request(methods=("uce",), suites=("celebrity",), baselines="none"))
+    assert replace(job, request=replace(job.request, device=device)).erasing_threads == used
