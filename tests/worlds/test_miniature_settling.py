@@ -5,36 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from erasebench.errors import UserError
-from erasebench.sampling import Sampler
 from erasebench.worlds.miniature.measure import Images
 from erasebench.worlds.miniature.painter import paint_person
 from erasebench.worlds.miniature.settling import Settling
-from erasebench.worlds.miniature.world import MiniatureWorld
+from erasebench.worlds.miniature.world import WEIGHTS
 
 FIRST, SECOND = "a photo of Zane Langridge", "a photo of Bertram Langridge"
 
 
 @pytest.fixture(scope="module")
 def settling() -> Settling:
-    return Settling(MiniatureWorld(), "cpu", batch_size=2)
+    return Settling(WEIGHTS, "cpu", batch_size=2)
 
 
 def test_before_the_first_step_is_the_second_name_and_after_the_last_the_first(settling: Settling) -> None:
-    never = settling.world.sampling.steps
+    never = settling.steps
     first, second = (settling.images([(FIRST, SECOND)], change)[0] for change in (never, 0))
     assert np.array_equal(first, settling.images([(FIRST, FIRST)], 3)[0])
     assert np.array_equal(second, settling.images([(SECOND, FIRST)], never)[0])
-    asked = pd.DataFrame({"concept": ["", ""], "prompt": ["", ""]})
-    seen = settling.world.judge("identity", settling.device).judge([first, second], asked)["predicted"].tolist()
+    seen = settling.measurement.judged("identity", [first, second], ["", ""])["predicted"].tolist()
     assert seen == ["Zane Langridge", "Bertram Langridge"]
 
 
 def test_every_step_counts(settling: Settling) -> None:
-    steps = settling.world.sampling.steps
+    steps = settling.steps
     made = [settling.images([(FIRST, SECOND)], change)[0] for change in range(steps + 1)]
     assert len({image.tobytes() for image in made}) == steps + 1
 
@@ -63,9 +59,3 @@ def test_the_table_counts_whose_face_it_is(settling: Settling, monkeypatch: pyte
     assert rows[2].second > 0.95 and rows[2].first == 0
     assert rows[4].first > 0.95 and rows[4].second == 0
     assert rows[3].neither == pytest.approx(1 - 1 / len(pairs))
-
-
-def test_an_image_that_is_none_ends_it(settling: Settling, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Sampler, "images", lambda self, shots: [None])
-    with pytest.raises(UserError, match="no image"):
-        settling.images([(FIRST, SECOND)], 1)

@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from diffusers import StableDiffusionPipeline
 from tabulate import tabulate
 from torch import Tensor
 
 from erasebench.errors import UserError
-from erasebench.identity import NumericsProfile
-from erasebench.sampling import Sampler, Shot
+from erasebench.sampling import Shot, build_scheduler
 
-from .measure import Images
+from .measure import Images, Measurement
 from .painter import captions
-from .world import WEIGHTS, MiniatureWorld
+from .world import WEIGHTS
 
 SEED = 20_001
 """Of the first image; no suite samples with it."""
@@ -41,47 +39,39 @@ class Change(NamedTuple):
 
 
 class Settling:
-    """The unedited model and its recogniser, each loaded once."""
+    """The unedited model under two names, one after the other, and the recogniser."""
 
-    def __init__(self, world: MiniatureWorld, device: str, batch_size: int = 25) -> None:
-        self.world = world
-        self.device = torch.device(device)
-        self.pipeline = world.pipeline(self.device)
-        profile = NumericsProfile(device_type=self.device.type, dtype="float32", batch_size=batch_size, tf32=False)
-        self.sampler = Sampler(self.pipeline, world.sampling, profile)
+    def __init__(self, folder: Path, device: str, batch_size: int = 25) -> None:
+        self.measurement = Measurement(folder, device, batch_size)
+        self.steps = self.measurement.world.sampling.steps
 
     def pairs(self) -> list[tuple[str, str]]:
         """Names of the validation split, which no suite uses: one to erase and one to keep."""
-        names = self.world.cast.names
+        names = self.measurement.world.cast.names
         return list(zip(names("person", "validation-erase"), names("person", "validation-retain"), strict=True))
 
     def timesteps(self) -> list[int]:
         """One for each step of the sampler, the noisiest first."""
-        self.sampler.scheduler.set_timesteps(self.world.sampling.steps)
-        return [int(timestep) for timestep in self.sampler.scheduler.timesteps]
+        scheduler = build_scheduler(self.measurement.world.sampling.scheduler, self.measurement.pipeline)
+        scheduler.set_timesteps(self.steps)
+        return [int(timestep) for timestep in scheduler.timesteps]
 
     def images(self, prompts: Sequence[tuple[str, str]], change: int) -> Images:
         """One image for each pair of prompts: `change` steps under the first, the others under the second.
 
         Image i starts from the noise of seed SEED + i, whatever `change` is. UserError where the model gives NaN.
         """
-        shots = [Shot(first, SEED + at) for at, (first, _) in enumerate(prompts)]
         with self._changed([second for _, second in prompts], change):
-            made = list(self.sampler.images(shots))
-        whole = [image for image in made if image is not None]
-        if len(whole) < len(made):
-            raise UserError("The model gave numbers that are no image.", "Train it again, or give another --folder.")
-        return whole
+            return self.measurement.sample([Shot(first, SEED + at) for at, (first, _) in enumerate(prompts)])
 
     def table(self) -> list[Change]:
         """One row for each step at which the second name can take over, and one for never."""
         asked = [(pair, template) for pair in self.pairs() for template, _ in captions.PERSON]
         prompts = [(template.format(first), template.format(second)) for (first, second), template in asked]
-        judge = self.world.judge("identity", self.device)
         rows = []
         for change, timestep in enumerate([*self.timesteps(), None]):
-            frame = pd.DataFrame(prompts, columns=["concept", "prompt"])
-            seen = judge.judge(list(self.images(prompts, change)), frame)["predicted"].tolist()
+            images = self.images(prompts, change)
+            seen = self.measurement.judged("identity", images, [second for (_, second), _ in asked])["predicted"]
             first, second = (
                 float(np.mean([name == pair[at] for name, (pair, _) in zip(seen, asked, strict=True)])) for at in (0, 1)
             )
@@ -91,13 +81,13 @@ class Settling:
     @contextmanager
     def _changed(self, prompts: Sequence[str], change: int) -> Iterator[None]:
         """Within the block, from step `change` of each batch on, the U-Net reads these prompts, in order."""
-        steps, batch = self.world.sampling.steps, self.sampler.profile.batch_size
-        states = _states(self.pipeline, [*prompts, *([prompts[-1]] * (-len(prompts) % batch))])
+        pipeline, batch = self.measurement.pipeline, self.measurement.profile.batch_size
+        states = _states(pipeline, [*prompts, *([prompts[-1]] * (-len(prompts) % batch))])
         calls = 0
 
         def swap(_: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             nonlocal calls
-            at, step = divmod(calls, steps)
+            at, step = divmod(calls, self.steps)
             calls += 1
             if step < change:
                 return args, kwargs
@@ -106,7 +96,7 @@ class Settling:
                 "encoder_hidden_states": torch.cat([unconditional, states[at * batch : (at + 1) * batch]])
             }
 
-        hook = self.pipeline.unet.register_forward_pre_hook(swap, with_kwargs=True)
+        hook = pipeline.unet.register_forward_pre_hook(swap, with_kwargs=True)
         try:
             yield
         finally:
@@ -126,7 +116,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     try:
-        rows = Settling(MiniatureWorld(options.folder), options.device).table()
+        rows = Settling(options.folder, options.device).table()
     except UserError as error:
         raise SystemExit(str(error)) from error
     print(
