@@ -22,9 +22,8 @@ from tests.runner.toy import of
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+    with threads(torch.get_num_threads()):
+        yield
 
 
 @pytest.mark.parametrize(("said", "used"), [(1, 1), (None, 2)])

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
 from tabulate import tabulate
-from torch import Tensor
 
+from erasebench.editing.text_states import TextStates
 from erasebench.errors import UserError
 from erasebench.sampling import Shot, build_scheduler
 
@@ -44,6 +43,7 @@ class Settling:
     def __init__(self, folder: Path, device: str, batch_size: int = 25) -> None:
         self.measurement = Measurement(folder, device, batch_size)
         self.steps = self.measurement.world.sampling.steps
+        self.states = TextStates(self.measurement.pipeline)
 
     def pairs(self) -> list[tuple[str, str]]:
         """Names of the validation split, which no suite uses: one to erase and one to keep."""
@@ -82,7 +82,7 @@ class Settling:
     def _changed(self, prompts: Sequence[str], change: int) -> Iterator[None]:
         """Within the block, from step `change` of each batch on, the U-Net reads these prompts, in order."""
         pipeline, batch = self.measurement.pipeline, self.measurement.profile.batch_size
-        states = _states(pipeline, [*prompts, *([prompts[-1]] * (-len(prompts) % batch))])
+        states = self.states.encode([*prompts, *([prompts[-1]] * (-len(prompts) % batch))])
         calls = 0
 
         def swap(_: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -101,12 +101,6 @@ class Settling:
             yield
         finally:
             hook.remove()
-
-
-def _states(pipeline: StableDiffusionPipeline, prompts: Sequence[str]) -> Tensor:
-    with torch.no_grad():
-        states: Tensor = pipeline.encode_prompt(list(prompts), pipeline.device, 1, False)[0]
-    return states
 
 
 def main() -> None:
