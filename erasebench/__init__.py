@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from erasebench.method import Method
     from erasebench.runner.run import Summary

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.tiny_model import write_tiny_model
 
 HERE = Path(__file__).parent
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two processes share the cores: with a thread for each core they would only wait for each other.
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for what the tests start
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from erasebench.cli import main
+from erasebench.cli import app, main
 
 HERE = Path(__file__).parent
 TOY = ["--world", f"{HERE / 'toy_world.py'}:ToyWorld", "--suite", str(HERE / "data" / "toy.yaml")]
@@ -152,3 +155,83 @@ def test_doctor_says_what_works_and_what_mends_the_rest(
     assert "stable-diffusion-v1-4: model" in printed
     assert "To mend:" in printed
     assert "- stable-diffusion-v1-4: judge fid: " in printed
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import version
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"erasebench {version('erasebench')}\n"
+
+
+def test_no_arguments_print_the_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["erasebench"])
+    assert main() == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("Usage: erasebench ")
+    assert printed.err == ""
+
+
+def _commands(command: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that does something, with the words that name it."""
+    import typer
+
+    command = command or typer.main.get_command(app)
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield words, command
+        return
+    for name, each in inner.items():
+        yield from _commands(each, (*words, name))
+
+
+@pytest.mark.parametrize("words", [words for words, _ in _commands()], ids=" ".join)
+def test_every_command_has_help_with_verbose_and_quiet(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert main([*words, "-h"]) == 0
+    printed = capsys.readouterr().out
+    assert "-v, --verbose" in printed
+    assert "-q, --quiet" in printed
+    assert "..." not in printed.split("Options", 1)[0], "the first sentence is cut"
+
+
+def test_every_option_says_what_it_is_and_what_happens_without_it() -> None:
+    """A default is shown by typer; where there is none, the help has to say what happens, or the option is needed."""
+    silent = [
+        (*words, option.opts[0])
+        for words, command in _commands()
+        for option in command.params
+        if option.param_type_name == "option" and not option.help
+    ]
+    assert silent == []
+
+
+def test_quiet_shows_no_messages_and_no_bars(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    arguments = small_run(tmp_path, tiny_model_folder)
+    assert main([*arguments, "-q"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert main([*arguments, "-q"]) == 0
+    assert "already done" not in capsys.readouterr().out
+    assert main(arguments) == 0
+    assert "already done" in capsys.readouterr().out
+
+
+def test_verbose_and_quiet_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "-v", "-q"]) == 2
+    assert capsys.readouterr().err.startswith("-v and -q are given together.\n")
+
+
+def test_the_shell_completes_commands() -> None:
+    words = {"_ERASEBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "erasebench sc", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from erasebench.cli import main; sys.exit(main())"],
+        env={**os.environ, **words},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["score"]

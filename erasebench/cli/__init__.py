@@ -3,45 +3,72 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from erasebench.cli import inspect, make, new_method, prompts, run, score, tune
+from erasebench.cli.commands import Command, Group, reporting
 from erasebench.errors import UserError
 from erasebench.messages import LOGGER, print_messages
 
 # The bases that typer's errors share, whichever of its versions is installed and wherever it keeps click.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
+JOB, PARTS = "The whole job", "Its parts"
+LOOK, EXTEND = "Look at what is there", "Extend"
+
 app = typer.Typer(
     name="erasebench",
+    cls=Group,
     help="Concept erasure for text-to-image models: methods, suites, judges and a leaderboard that can be rerun.",
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("erase")(make.erase)
-app.command("sample")(make.sample)
-app.add_typer(prompts.app, name="prompts")
-app.command("score")(score.score)
-app.command("board")(inspect.board)
-app.command("list")(inspect.list_)
-app.command("doctor")(inspect.doctor)
-app.command("new-method")(new_method.new_method)
-app.command("tune")(tune.tune_)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from erasebench import __version__
+
+        print(f"erasebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def erasebench(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Concept erasure for text-to-image models: methods, suites, judges and a leaderboard that can be rerun."""
+
+
+def _add(name: str, panel: str, command: Callable[..., Any]) -> None:
+    app.command(name, cls=Command, rich_help_panel=panel)(reporting(command))
+
+
+_add("run", JOB, run.run)
+_add("erase", PARTS, make.erase)
+_add("sample", PARTS, make.sample)
+_add("score", PARTS, score.score)
+_add("board", PARTS, inspect.board)
+app.add_typer(prompts.app, name="prompts", cls=Group, rich_help_panel=PARTS)
+_add("list", LOOK, inspect.list_)
+_add("doctor", LOOK, inspect.doctor)
+_add("new-method", EXTEND, new_method.new_method)
+_add("tune", EXTEND, tune.tune_)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0 done, 1 a run failed (the others still ran), 2 bad arguments, 130 interrupted."""
     with _plain_messages():
         try:
-            words = None if arguments is None else list(arguments)
+            words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
             code = app(args=words, prog_name="erasebench", standalone_mode=False)
         except UserError as error:
             print(error, file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from erasebench.cli import options
+from erasebench.cli.commands import Command, Group, reporting
 
 if TYPE_CHECKING:
     from erasebench.prompts.imports import Imported
@@ -16,10 +17,11 @@ app = typer.Typer(
     help="Write the suites' prompt tables; import COCO's captions, I2P, or a table.", no_args_is_help=True
 )
 imports = typer.Typer(help="Check prompts and keep them in the user's data folder.", no_args_is_help=True)
-app.add_typer(imports, name="import")
+app.add_typer(imports, name="import", cls=Group)
 
 
-@app.command("build")
+@app.command("build", cls=Command)
+@reporting
 def build(
     size: Annotated[str | None, typer.Option("--size", help="full (default) or small.")] = None,
     suite: Annotated[
@@ -43,7 +45,8 @@ def build(
         print(what)
 
 
-@imports.command("coco")
+@imports.command("coco", cls=Command)
+@reporting
 def coco(
     annotations: Annotated[Path, typer.Option("--annotations", help="COCO's captions file, captions_val2014.json.")],
     images: Annotated[Path | None, typer.Option("--images", help="Folder of its photographs, for FID.")] = None,
@@ -60,7 +63,8 @@ def coco(
     print(f"Photographs: {len(kept.images):,}. Captions for the prior: {len(kept.captions):,}.")
 
 
-@imports.command("i2p")
+@imports.command("i2p", cls=Command)
+@reporting
 def i2p(table: Annotated[Path, typer.Option("--csv", help="I2P's table, i2p_benchmark.csv.")]) -> None:
     """I2P's prompts, with their own seeds, guidance and sizes, as the explicit suite's."""
     from erasebench.prompts.tables import I2P_ROWS, import_i2p
@@ -71,7 +75,8 @@ def i2p(table: Annotated[Path, typer.Option("--csv", help="I2P's table, i2p_benc
         print(f"The protocol has {I2P_ROWS:,} rows: figures on this table stand apart from published ones.")
 
 
-@imports.command("csv")
+@imports.command("csv", cls=Command)
+@reporting
 def csv(
     table: Annotated[Path, typer.Argument(help="A table in any dialect of prompts_csv/README.md.")],
     name: Annotated[str | None, typer.Option("--name", help="What a suite calls it; default: the file's name.")] = None,
