@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from erasebench.errors import UserError
-from erasebench.prompts import PromptTable, read_csv
+from erasebench.prompts import PromptTable
 from erasebench.prompts.line import Line
+from erasebench.prompts.reading import read_lines
 from erasebench.scoring.folder import Listing, NamedImage
 
 if TYPE_CHECKING:
@@ -52,8 +51,8 @@ def by_table(listing: Listing, path: Path, folder: Path) -> list[Entry]:
     group where there are several), or the one whose name begins with the row's number: its case number where the table
     has them. UserError as `read_csv`, and for a case number that is none.
     """
-    table = read_csv(path, repeats=True)
-    lines = _lines(path, table)
+    read = read_lines(path, repeats=True)
+    table, lines = PromptTable(tuple(own.row for own in read)), [own.line for own in read]
     files = {at: line.record["file"] for at, line in enumerate(lines) if line.record.get("file")}
     numbers = _numbers(table, lines)
     wanted = {(folder / file).resolve(): at for at, file in files.items()}
@@ -78,16 +77,6 @@ def by_table(listing: Listing, path: Path, folder: Path) -> list[Entry]:
         entries.append(Entry(chosen, row.group, row.concept, row.prompt, row.seed, True))
     rest = [entry for entry in by_names(listing) if entry.image is not None and entry.image.file not in used]
     return entries + [entry._replace(has_row=False) for entry in rest]
-
-
-def _lines(path: Path, table: PromptTable) -> list[Line]:
-    """The table's lines as they stand, for the columns that no prompt row keeps."""
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.DictReader(handle)
-        lines = [Line(path, reader.line_num, record) for record in reader]
-    if len(lines) != len(table.rows):
-        raise UserError(f"{path} changed while it was read.", "Try again.")
-    return lines
 
 
 def _numbers(table: PromptTable, lines: list[Line]) -> list[int | None]:
