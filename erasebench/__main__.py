@@ -1,4 +1,4 @@
-"""`python -m erasebench`: the command line, for launchers that start a module (`accelerate launch -m erasebench ...`)."""
+"""`python -m erasebench`: the command line, for launchers that start a module (`accelerate launch -m`)."""
 
 from __future__ import annotations
 
