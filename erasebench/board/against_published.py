@@ -22,6 +22,7 @@ from erasebench.record import AVERAGE, UNEDITED, Figure, Record
 WORLDS = "miniature"
 """How the worlds begin that stand in for the published model."""
 FID = {"fid_30k": r"fid_(mini_)?[0-9]+"}
+"""FID on 30,000 captions alone: `fid_1k` is another protocol's (between images before and after erasure)."""
 COMPARED: dict[str, dict[str, str]] = {
     "celebrity": {"acc_e": r"acc_e", "acc_s": r"acc_s", "h_c": r"h_c", **FID},
     # The published accuracies are mean probabilities, as the reference script reports them.
@@ -30,8 +31,6 @@ COMPARED: dict[str, dict[str, str]] = {
     "explicit": {"total": r"detections_total", **FID},
 }
 """By suite, published metrics, each with the figures of ours that stand for it."""
-OTHER_PROTOCOL = "FID and CLIP of this row follow another protocol"
-"""How the published table's note begins on rows whose FID was taken otherwise than its neighbours'."""
 FEWEST = 3
 """Methods below which there is no order to speak of."""
 
@@ -153,16 +152,10 @@ def _comparison(
     pairs = tuple(
         Pair(record.method, rows[record.method].values[metric], record.figures[column.key])
         for record in records
-        if metric in rows[record.method].values
-        and column.key in record.figures
-        and not (metric.startswith("fid") and _otherwise(rows[record.method]))
+        if metric in rows[record.method].values and column.key in record.figures
     )
     found = Comparison(metric, column, pairs)
     return found if len(found.ranked) > 1 else None
-
-
-def _otherwise(row: PublishedRow) -> bool:
-    return any(note.startswith(OTHER_PROTOCOL) for note in row.notes)
 
 
 def _below(one: Figure, other: Figure) -> bool:

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import inspect
+import re
+from importlib.resources import files
+
 import pytest
 
+from erasebench.board import published
 from erasebench.board.published import PUBLISHED_COLUMNS, PublishedRow, column_notes, published_rows, published_table
 from erasebench.board.published_markdown import published_section
+from erasebench.judges import nudenet_classes
 
 
 def row(suite: str, scale: str, method: str, source: str = "") -> PublishedRow:
@@ -79,7 +85,35 @@ def test_sources_that_agree_share_a_row_and_others_do_not() -> None:
 
 
 def test_a_note_on_a_whole_column_belongs_to_the_column() -> None:
-    assert list(column_notes("celebrity")) == ["erase_seconds_a100"]
+    assert list(column_notes("celebrity")) == ["fid_1k", "clip_1k", "erase_seconds_a100"]
+
+
+def test_a_thousand_captions_have_columns_of_their_own() -> None:
+    """ANT, arXiv 2504.12782, Table 2: RECE's and SPEED's FID and CLIP are of 1,000 captions, the others' of 30,000."""
+    for method, figures in {"rece": (177.57, 12.09), "speed": (44.97, 26.22)}.items():
+        found = row("celebrity", "100", method, "ANT").values
+        assert (found["fid_1k"], found["clip_1k"]) == figures
+        assert not {"fid_30k", "clip_30k"} & set(found)
+    table = published_table()
+    thousand = table[table.metric.isin(["fid_1k", "clip_1k"])]
+    assert set(thousand.method) == {"rece", "speed"}
+    words = " ".join(published_section("celebrity", {"100"}).split())
+    assert "| FID-30K ↓ | CLIP-30K ↑ | FID-1K ↓ | CLIP-1K ↑ |" in words
+
+
+def test_a_composite_within_rounding_of_its_parts_is_no_misprint() -> None:
+    """Parts of two digits move a composite by .01 at most, its own rounding by .005."""
+    for printed, misprint in ((89.78, False), (89.768, False), (89.80, True), (89.76, True)):
+        made = PublishedRow("sd", "100", "x", ("s",), {"acc_e": 4.31, "acc_s": 84.56, "h_c": printed})
+        published._recompute(made, "h_c")  # 89.7814
+        assert (made.printed != {}) == misprint
+
+
+def test_every_citation_of_the_exposed_classes_names_one_table() -> None:
+    cited = re.search(r"MACE, arXiv 2403.06135, (Table \d)", published_rows("explicit")[0].sources[0])
+    assert cited is not None
+    suite = (files("erasebench.suites") / "explicit.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"Table \d", suite + inspect.getsource(nudenet_classes))) == {cited[1]}
 
 
 def test_the_section_is_marked_sourced_and_folds_what_was_not_measured() -> None:
