@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from erasebench.runner.run import Summary
     from erasebench.world import World
 
-__all__ = ["load_method", "load_world", "run"]
+__all__ = ["__version__", "build_board", "load_method", "load_world", "run"]
 
 
 def run(
@@ -74,6 +74,16 @@ def run(
             runs_folder=Path(runs_folder),
         )
     )
+
+
+def build_board(folder: str | Path = "results") -> Path:
+    """Rebuild the pages of the board in `folder` from its records, as `erasebench board`; the path of its README.md.
+
+    erasebench.errors.UserError where the folder holds no record.
+    """
+    from erasebench.board import write_board
+
+    return write_board(Path(folder))
 
 
 def load_world(name: str, model: str | None = None) -> World:

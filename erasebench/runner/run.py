@@ -19,6 +19,8 @@ from erasebench.runner.request import Request
 from erasebench.store import BusyError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from erasebench.runner.session import Session
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,17 @@ class Summary:
     shipped: list[Record] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     board: Path | None = None
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a record and metric, shipped records last; see `erasebench.frames.records_frame` for units."""
+        from erasebench.frames import records_frame
+
+        return records_frame([*self.records, *self.shipped])
+
+    def _repr_html_(self) -> str:
+        from erasebench.frames import as_html
+
+        return as_html(self.to_frame())
 
 
 def run_jobs(request: Request, *, board: bool = True) -> Summary:

@@ -46,6 +46,17 @@ class Report:
 
         return any((rows["outcome"] == SCORED).any() for rows in self.rows.values())
 
+    def to_frame(self) -> pd.DataFrame:
+        """One row a judge, group and metric; see `erasebench.frames.figures_frame` for units."""
+        from erasebench.frames import figures_frame
+
+        return figures_frame(self.figures)
+
+    def _repr_html_(self) -> str:
+        from erasebench.frames import as_html
+
+        return as_html(self.to_frame())
+
     def outcomes(self, judge: str) -> Counter[str]:
         """How many entries had which outcome."""
         return Counter(map(str, self.rows[judge]["outcome"]))
