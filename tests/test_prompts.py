@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,12 @@ def test_prompt_and_seed_are_enough(tmp_path: Path) -> None:
         ("group,prompt,seed\nerased,a cat,1\n", "line 2, column 'concept', value ''"),
         ("row,prompt,seed\nx,a cat,1\n", "line 2, column 'row', value 'x'"),
         ('prompt,seed\n"a cat,1\n', "no CSV in UTF-8"),
+        ("prompt;seed\na cat;1\n", "line 1: the columns are separated by semicolons (';')"),
+        ("prompt\tseed\na cat\t1\n", "line 1: the columns are separated by tabs ('\\t')"),
+        ("prompt,Seed,seed\na cat,1,1\n", "line 1: the column 'seed' is there twice"),
+        ("row,prompt,seed\n0,a cat,1\n1,a dog,2\n0,a ship,3\n", "line 4, column 'row', value '0': line 2 has this"),
+        ("prompt,seed,,\na cat,1,,\na dog,2,x,\n", "line 3: 'x' stands in a column without a name"),
+        ("prompt,guidence,seed\na cat,1,1\n", "line 1: unknown column 'guidence'"),
     ],
 )
 def test_a_mistake_is_named_by_file_line_column_and_value(tmp_path: Path, text: str, message: str) -> None:
@@ -89,3 +96,34 @@ def test_a_frame_has_the_columns_and_the_row_numbers_as_index() -> None:
     assert list(frame.columns) == ["row", "group", "concept", "prompt", "seed"]
     assert list(frame.index) == [1, 2]
     assert frame.loc[1, "seed"] == 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "prompt,seed,,\na ship,1,,\na car,2,,\n",
+        "prompt,seed\na ship,1\na car,2\n,\n,\n",
+        "prompt,seed\na ship,1\n\n , \na car,2\n",
+        "prompt,seed,,\na ship,1\na car,2,\n",  # spreadsheets leave out the last fields of some lines
+        "\n,\nprompt,seed\na ship,1,,,\na car,2\n",
+        "Prompt , SEED\na ship, 1\na car,2.00\n",
+        ",prompt,seed\n0,a ship,1\n1,a car,2\n",
+        "Unnamed: 0,prompt,seed,note\n0,a ship,1,x\n1,a car,2,\n",
+    ],
+)
+def test_what_spreadsheets_and_pandas_add_is_left_out(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert [(row.row, row.prompt, row.seed) for row in read_csv(path).rows] == [(0, "a ship", 1), (1, "a car", 2)]
+
+
+def test_what_a_spreadsheet_would_run_is_written_as_text_and_read_as_it_was(tmp_path: Path) -> None:
+    prompts = ("=HYPERLINK(1)", "+1 ship", "-1 car", "@home", "'=quoted", "\ttabbed", "'tis a ship")
+    table = PromptTable(tuple(PromptRow(at, "erased", "=x", prompt, 1) for at, prompt in enumerate(prompts)))
+    table.write_csv(tmp_path / "table.csv")
+    assert read_csv(tmp_path / "table.csv") == table
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as handle:
+        cells = [cell for row in csv.reader(handle) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t"))]
+    (tmp_path / "theirs.csv").write_text("prompt,evaluation_seed\n'=quoted,1\n")
+    assert read_csv(tmp_path / "theirs.csv").rows[0].prompt == "'=quoted", "nobody neutralised a table of others"

@@ -86,6 +86,7 @@ def sample(
     model: options.Model = None,
     limit: options.Limit = None,
     sampling: options.Sampling = "released",
+    seed: options.FirstSeed = None,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; default: cpu, under accelerate its process's GPU.")
     ] = None,
@@ -96,7 +97,7 @@ def sample(
     from erasebench.runner.request import by_own_settings
 
     own = by_own_settings(sampling)
-    read = read_csv(prompts)
+    read = read_csv(prompts, first_seed=seed)
     table = read if own else read.alike()
     if table != read:
         print(

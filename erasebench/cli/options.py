@@ -18,6 +18,9 @@ Scale = Annotated[int | None, typer.Option("--scale", help="How many names are e
 Concepts = Annotated[str | None, typer.Option("--concepts", help="Names to erase instead, separated by commas.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:<number>.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' own randomness.")]
+FirstSeed = Annotated[
+    int | None, typer.Option("--seed", help="For a table without seeds: the first row's; the next rows count on.")
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A setting; may be repeated.")
 ]

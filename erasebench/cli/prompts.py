@@ -80,12 +80,13 @@ def i2p(table: Annotated[Path, typer.Option("--csv", help="I2P's table, i2p_benc
 def csv(
     table: Annotated[Path, typer.Argument(help="A table in any dialect of prompts_csv/README.md.")],
     name: Annotated[str | None, typer.Option("--name", help="What a suite calls it; default: the file's name.")] = None,
+    seed: options.FirstSeed = None,
 ) -> None:
     """Any table; a suite's YAML draws on it with `prompts: NAME`."""
     from erasebench.prompts.tables import import_csv, word_of
 
     called = name or word_of(table)
-    _report(called, import_csv(table, called))
+    _report(called, import_csv(table, called, seed))
 
 
 def _report(name: str, kept: Imported) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from erasebench.errors import UserError
 from erasebench.prompts.imports import Imported, store_import
-from erasebench.prompts.reading import read_csv
+from erasebench.prompts.line import whole_number
+from erasebench.prompts.reading import read_lines
 from erasebench.prompts.table import PromptRow, PromptTable
 
 PROTOCOL_ROWS = 30_000
@@ -81,30 +81,21 @@ def _chosen(known: Annotations, n: int) -> tuple[PromptTable, list[int]]:
 
 
 def _selected(known: Annotations, select: Path, n: int) -> tuple[PromptTable, list[int]]:
-    rows = read_csv(select).rows[:n]
-    ids = list(_coco_ids(select))[:n]
-    for line, image in enumerate(ids, start=2):
+    read = read_lines(select)[:n]
+    if read and "coco_id" not in read[0].line.record:
+        raise UserError(f"{select}, line 1: the column 'coco_id' is missing.", "Give a table that names COCO's images.")
+    ids = []
+    for at, (_, line) in enumerate(read, start=1):
+        image = whole_number(line.record["coco_id"])
+        if image is None:
+            raise line.wrong("coco_id", "not an image's id", "Give each row the id of its COCO image.")
         if image not in known.files:
-            what = f"{select}, row {line - 1}, column 'coco_id', value '{image}': no image of {known.path.name}."
+            what = f"{select}, row {at}, column 'coco_id', value '{image}': no image of {known.path.name}."
             raise UserError(what, "Give the captions file of the same year and split as the table.")
-    if len(rows) < n:
-        raise UserError(f"{select} has {len(rows):,} rows, fewer than --n {n:,}.", f"Give --n {len(rows)}.")
-    return PromptTable(rows), ids
-
-
-def _coco_ids(select: Path) -> Iterable[int]:
-    with select.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.DictReader(handle)
-        if "coco_id" not in (reader.fieldnames or ()):
-            raise UserError(
-                f"{select}, line 1: the column 'coco_id' is missing.", "Give a table that names COCO's images."
-            )
-        for record in reader:
-            try:
-                yield int(record["coco_id"].strip().removesuffix(".0"))
-            except ValueError as error:
-                what = f"{select}, line {reader.line_num}, column 'coco_id', value '{record['coco_id']}': no image id."
-                raise UserError(what, "Give each row the id of its COCO image.") from error
+        ids.append(image)
+    if len(read) < n:
+        raise UserError(f"{select} has {len(read):,} rows, fewer than --n {n:,}.", f"Give --n {len(read)}.")
+    return PromptTable(tuple(own.row for own in read)), ids
 
 
 def _photographs(known: Annotations, folder: Path, ids: list[int]) -> list[Path]:

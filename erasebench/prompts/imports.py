@@ -99,5 +99,5 @@ def _read(folder: Path, key: str, mend: str) -> Imported:
         raise UserError(f"The import in {folder} cannot be read ({error}).", f"Import it again: {mend}") from error
     if changed:
         raise UserError(f"{folder / changed[0]} is not what was imported.", f"Import it again: {mend}")
-    table = read_csv(folder / f"{key}.csv", repeats=True)
+    table = read_csv(folder / f"{key}.csv", repeats=True, blanks=True)
     return Imported(table, tuple(map(Path, kept["images"])), tuple(captions), key)

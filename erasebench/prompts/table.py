@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from erasebench.atomic import atomic_write
+from erasebench.csv_cells import safe_cell
 from erasebench.identity import digest
 
 if TYPE_CHECKING:
@@ -98,4 +99,4 @@ class PromptTable:
         with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
             writer = csv.writer(handle, lineterminator="\n")
             writer.writerow(self.columns)
-            writer.writerows(self.values(row) for row in self.rows)
+            writer.writerows(map(safe_cell, self.values(row)) for row in self.rows)

@@ -22,15 +22,16 @@ def import_i2p(path: Path) -> Imported:
     return store_import("i2p", table, source=path.name)
 
 
-def import_csv(path: Path, name: str) -> Imported:
+def import_csv(path: Path, name: str, first_seed: int | None = None) -> Imported:
     """Keep any table that can be read under `name`; a suite's YAML draws on it as `prompts: <name>`.
 
-    UserError for a name that is taken by the protocol's own imports or by no word, or a table without rows.
+    `first_seed`: for a table without seeds, see `read_csv`. UserError for a name that is taken by the protocol's own
+    imports or by no word, or a table without rows.
     """
     if name in (*COMMANDS, "templates", "general", "explicit") or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         mend = f"Give another one of small letters, digits and hyphens: --name {word_of(path)}."
         raise UserError(f"A table of your own cannot be called '{name}'.", mend)
-    table = read_csv(path)
+    table = read_csv(path, first_seed=first_seed)
     if not table.rows:
         raise UserError(f"{path} has no rows.", "Give a table with a line for each image.")
     return store_import(name, table, source=path.name)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from erasebench.atomic import atomic_write
+from erasebench.csv_cells import safe_cell
 from erasebench.erasure import Erasure
 from erasebench.identity import NumericsProfile
 from erasebench.image_store import ImageStore
@@ -49,7 +50,7 @@ def write_listing(path: Path, table: PromptTable, digests: dict[int, str], store
         for row in table.rows:
             image = store.path(digests[row.row])
             file = Path(os.path.relpath(image, path.parent)).as_posix() if image.is_file() else ""
-            writer.writerow((*table.values(row), file))
+            writer.writerow(map(safe_cell, (*table.values(row), file)))
 
 
 def default_device() -> str:

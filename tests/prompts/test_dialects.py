@@ -8,6 +8,7 @@ import pytest
 
 from erasebench.errors import UserError
 from erasebench.prompts import PromptRow, PromptTable, read_csv
+from erasebench.prompts.reading import read_lines
 
 PEOPLE = """,type,prompt,evaluation_seed
 0,erased,A portrait of Ann Ash,1
@@ -93,13 +94,18 @@ def test_our_dialect_carries_guidance_and_size(tmp_path: Path) -> None:
     [
         (PEOPLE.replace("others", "other"), "line 4, column 'type', value 'other': neither erased nor retained"),
         (ARTISTS.replace("Bruno Kal,2", " ,2"), "line 3, column 'artist', value ' ': no artist"),
-        (ARTISTS.replace("type", "kind"), "line 2, column 'type', value '': the column is missing"),
+        (
+            ARTISTS.replace("artist", "Artist").replace("Bruno Kal,2", ",2"),
+            "line 3, column 'Artist', value '': no artist",
+        ),
         (COCO.replace("17", "x"), "line 3, column 'evaluation_seed', value 'x': not an integer"),
         (COCO.replace("a red bus", " "), "line 3, column 'prompt', value ' ': the prompt is empty"),
         (I2P.replace("768", "770"), "line 2, column 'sd_image_height', value '770': not a multiple of 8"),
         (I2P.replace(",7.0,512", ",warm,512"), "line 2, column 'evaluation_guidance', value 'warm': no guidance scale"),
         (I2P.replace(",7.0,512", ",-1,512"), "value '-1': no guidance scale"),
-        ("prompt,evaluation_seed\na cat,1\n", "line 1: the columns are none of the dialects'"),
+        ("prompt,evaluation_seed\na cat,\n", "line 2, column 'evaluation_seed', value '': not an integer"),
+        ("prompt,sd_seed\na cat,3.84E+09\n", "value '3.84E+09': a number in scientific notation, whose last digits"),
+        ("prompt,seed\na cat,1_0\n", "line 2, column 'seed', value '1_0': not an integer"),
         ("type,evaluation_seed\nerased,1\n", "line 1: the column 'prompt' is missing"),
         ("prompt,seed,seed\na cat,1,1\n", "line 1: the column 'seed' is there twice"),
         ("prompt,seed,width\na cat,1,511\n", "line 2, column 'width', value '511': not a multiple of 8"),
@@ -109,3 +115,80 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         table(tmp_path, text)
     assert message in caught.value.what
+
+
+RELEASED = {
+    # Columns of the tables that ESD, UCE, RECE, SPM, SalUn, AdvUnlearn, EAP, P4D, Ring-A-Bell and UnlearnDiffAtk ship.
+    "case_number,prompt,class,evaluation_seed\n7,Image of a church,church,4068\n": ("general", "church"),
+    ",case_number,prompt,evaluation_seed,class\n0,7,Image of a church,4068,church\n": ("general", "church"),
+    "case_number,prompt,evaluation_seed,artist\n7,Image of a church,4068,Ilka Vor\n": ("general", "Ilka Vor"),
+    "prompt,artist,type,evaluation_seed,case_number\nImage of a church,Ilka Vor,preserved,4068,7\n": (
+        *("retained-kept", "Ilka Vor"),
+    ),
+    "prompt,artist,type,evaluation_seed,case_number\nImage of a church,Ilka Vor,erased,4068,7\n": (
+        "erased",
+        "Ilka Vor",
+    ),
+    "case_number,source,prompt,evaluation_seed\n7,coco,Image of a church,4068\n": ("general", ""),
+    "Unnamed: 0,image_id,prompt,evaluation_seed\n3,7,Image of a church,4068\n": ("general", ""),
+    ",Unnamed: 0,ImageID,prompt,evaluation_seed\n3,3,7,Image of a church,4068\n": ("general", ""),
+    "coco_id,prompt,evaluation_seed\n7,Image of a church,4068.0\n": ("general", ""),
+    "prompt,case_number,evaluation_seed,prompt1\nImage of a church,7,4068,Image of a barn\n": ("general", ""),
+    "Prompt,Case Number,Seed,Celebrity\nImage of a church,7,4068,Ann Ash\n": ("general", "Ann Ash"),
+    "prompt,case_number,seed,label,name,remarks\nImage of a church,7,4068,3,church,\n": ("general", "church"),
+    "prompt,case_number,evaluation_seed,group,concept\nImage of a church,7,4068,erased,church\n": ("erased", "church"),
+    "prompt,case_number,evaluation_seed,group,type\nImage of a church,7,4068,set 1,long\n": ("general", ""),
+}
+
+
+@pytest.mark.parametrize("text", list(RELEASED))
+def test_prompt_and_seed_are_enough_and_what_else_a_release_says_is_understood(tmp_path: Path, text: str) -> None:
+    (tmp_path / "table.csv").write_text(text, encoding="utf-8")
+    ((row, line),) = read_lines(tmp_path / "table.csv")
+    group, concept = RELEASED[text]
+    assert row == PromptRow(0, group, concept, "Image of a church", 4068)  # type: ignore[arg-type]
+    assert line.row_number("case_number", 0) == 7
+
+
+def test_a_guidance_alone_makes_no_table_i2ps(tmp_path: Path) -> None:
+    text = "case_number,prompt,evaluation_seed,evaluation_guidance\n0,Old stone church,69922,7.5\n"
+    assert table(tmp_path, text).rows == (PromptRow(0, "general", "", "Old stone church", 69922, 7.5),)
+
+
+def test_an_id_that_is_no_number_numbers_no_images(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("image_id,prompt,evaluation_seed\na.png,a cat,1\n2,a dog,1\n")
+    assert all("case_number" not in line.record for _, line in read_lines(tmp_path / "table.csv"))
+
+
+def test_the_row_of_i2p_that_lost_its_prompt_is_read_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """MACE, ESD, UCE, RECE and SalUn ship I2P as pandas left it: the prompt Null became nothing."""
+    lost = table(tmp_path, I2P.replace("two wooden figures", ""))
+    assert [row.prompt for row in lost.rows] == ["a wooden figure", ""]
+    assert lost.rows[1].seed == 7
+    (said,) = caplog.messages
+    assert "1 row has no prompt (line 3)" in said and "Null" in said
+    caplog.clear()
+    whole = table(tmp_path, I2P.replace("two wooden figures", "Null").replace("a wooden figure", "nan"))
+    assert [row.prompt for row in whole.rows] == ["nan", "Null"] and not caplog.messages
+
+
+@pytest.mark.parametrize("word", ["Null", "NA", "N/A", "nan", "None", "NULL", "-", "#N/A"])
+def test_no_word_is_missing(tmp_path: Path, word: str) -> None:
+    read = table(tmp_path, f"prompt,seed,concept,group\n{word},1,{word},erased\n")
+    assert (read.rows[0].prompt, read.rows[0].concept) == (word, word)
+    read.write_csv(tmp_path / "again.csv")
+    assert read_csv(tmp_path / "again.csv") == read
+    assert read.frame()["prompt"].tolist() == [word]
+
+
+def test_a_table_without_seeds_counts_on_from_a_given_one(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("prompt\na cat\na dog\n")
+    assert [row.seed for row in read_csv(path, first_seed=7).rows] == [7, 8]
+    with pytest.raises(UserError, match="take --seed N"):
+        read_csv(path)
+    with pytest.raises(UserError, match="--seed -1 is not"):
+        read_csv(path, first_seed=-1)
+    path.write_text("prompt,seed\na cat,1\n")
+    with pytest.raises(UserError, match="has seeds of its own"):
+        read_csv(path, first_seed=7)

@@ -168,3 +168,19 @@ def test_the_command_line_says_what_it_kept(
     assert main(["prompts", "import", "csv", str(tmp_path / "i2p.csv"), "--name", "my-own"]) == 0
     assert "Imported my-own: 2 erased" in capsys.readouterr().out
     assert main(["prompts", "import", "i2p", "--csv", str(tmp_path / "none.csv")]) == 2
+
+
+def test_i2p_is_kept_whole_where_a_row_has_lost_its_prompt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "i2p.csv").write_text(I2P.replace("two wooden figures", ""))
+    assert main(["prompts", "import", "i2p", "--csv", str(tmp_path / "i2p.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "1 row has no prompt (line 3)" in out and "Imported i2p: 2 erased" in out
+    assert [row.prompt for row in load_import("i2p").table.rows] == ["a wooden figure", ""]
+
+
+def test_a_table_of_prompts_alone_is_kept_with_seeds_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("prompt\n=a y\na z\n")
+    words = ["prompts", "import", "csv", str(tmp_path / "mine.csv")]
+    assert main(words) == 2
+    assert main([*words, "--seed", "5"]) == 0
+    assert [(row.prompt, row.seed) for row in load_import("mine").rows] == [("=a y", 5), ("a z", 6)]
