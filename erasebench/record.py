@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -22,6 +21,8 @@ from erasebench.board.columns import FigureTable
 from erasebench.concepts import Kind
 from erasebench.errors import UserError
 from erasebench.identity import NumericsProfile
+from erasebench.names import LONGEST_NAME, NAME
+from erasebench.record_file import read_object, unreadable
 
 SCHEMA_VERSION = 1
 UNEDITED = "original"
@@ -29,8 +30,16 @@ UNEDITED = "original"
 AVERAGE = "average"
 """The scale of a record that averages runs which each erased one name; published averages carry it too."""
 
+Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
+Concept = Annotated[str, Field(max_length=1_000)]
+"""Any words; whoever shows them makes them fit for the page."""
+Key = Annotated[str, Field(pattern="^[A-Za-z0-9_]+$", max_length=80)]
+
 Unit = Literal["fraction", "points", "distance", "count"]
 Formula = Literal["h_a", "h_c", "h_o", "mean", "mean_of_h_o"]
+
+
+_LONGEST_PART = 40
 
 
 class _Part(BaseModel):
@@ -79,7 +88,18 @@ class Tally(_Part):
     """
 
     fraction: bool
-    by_cluster: str = Field(pattern=r"^(\d+:-?\d+(\.\d+)?/\d+( |$))+$")
+    by_cluster: str = Field(
+        pattern=r"^([0-9]{1,9}:-?[0-9]{1,12}(\.[0-9]{1,6})?/[0-9]{1,9}( |$))+$", max_length=4_000_000
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        cells = [cell.replace("/", ":").split(":") for cell in self.by_cluster.split()]
+        if len({int(number) for number, _, _ in cells}) < len(cells):
+            raise ValueError("a prompt or seed is there twice")
+        if self.fraction and not all(0 <= float(total) <= int(count) for _, total, count in cells):
+            raise ValueError("a share lies outside [0, 1]")
+        return self
 
 
 class Pairing(_Part):
@@ -89,7 +109,7 @@ class Pairing(_Part):
     """
 
     formula: Formula
-    scale: FiniteFloat = 1.0
+    scale: float = Field(default=1.0, ge=-1e6, le=1e6)
     parts: dict[str, Tally]
 
 
@@ -163,20 +183,20 @@ class Record(_Part):
         pattern="^[0-9a-f]{8,64}$",
         description="digest of everything that decided the result, --limit included",
     )
-    world: str
+    world: Name
     world_about: str = Field(
         default="",
         description="what this world is and is not, for the board's reading guide",
     )
-    suite: str
+    suite: Name
     table: FigureTable
-    scale: int | str
+    scale: Annotated[int, Field(ge=0, le=1_000_000)] | Concept
     size: Literal["small", "full"]
-    method: str
+    method: Name
     method_version: str
-    variant: str = "default"
-    concepts: tuple[str, ...]
-    figures: dict[str, Figure]
+    variant: Name = "default"
+    concepts: tuple[Concept, ...]
+    figures: dict[Key, Figure]
     manifest: Manifest
     command: str = Field(description="the command line that makes this record again")
     status: Literal["done", "failed"]
@@ -198,7 +218,8 @@ class Record(_Part):
         """A readable name and 8 hex digits of the identity; the same for every rerun of the same job."""
         parts = [self.world, self.suite, str(self.scale), self.method]
         parts += [self.variant] * (self.variant != "default") + ["partial"] * self.partial
-        stem = "-".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.") for part in parts)
+        # Each part is cut so that the name stays one that every file system takes.
+        stem = "-".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.")[:_LONGEST_PART] for part in parts)
         return f"{stem}-{self.identity[:8]}"
 
     @property
@@ -220,21 +241,13 @@ class Record(_Part):
 
     @classmethod
     def read(cls, path: Path) -> Record:
-        """The record in `path`. Raises UserError where it cannot be read, is no JSON, of another schema or invalid."""
-        try:
-            data: Any = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
+        """The record in `path`. UserError where it cannot be read, is not valid JSON or not a record of this schema."""
+        data = read_object(path)
+        if "schema_version" not in data:
+            raise unreadable(path, "is not an erasebench record: it has no schema_version")
+        if (version := data["schema_version"]) != SCHEMA_VERSION:
             raise UserError(
-                f"{path} cannot be read: {error.strerror}.",
-                "Restore the file, or remove it.",
-            ) from error
-        except (ValueError, RecursionError) as error:
-            raise _unreadable(path, f"is no JSON ({error})") from error
-        if not isinstance(data, dict) or "schema_version" not in data:
-            raise _unreadable(path, "is no erasebench record: it has no schema_version")
-        if data["schema_version"] != SCHEMA_VERSION:
-            raise UserError(
-                f"{path} has schema version {data['schema_version']!r}; this erasebench reads {SCHEMA_VERSION}.",
+                f"{path} has schema version {ascii(version)[:40]}; this erasebench reads {SCHEMA_VERSION}.",
                 "Rebuild the board with the erasebench that wrote it, or run the job again with this one.",
             )
         try:
@@ -242,11 +255,4 @@ class Record(_Part):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the record"
-            raise _unreadable(path, f"is no valid record: {where}: {first['msg']}") from error
-
-
-def _unreadable(path: Path, what: str) -> UserError:
-    return UserError(
-        f"{path} {what}.",
-        "Restore it (for example from version control) or remove it and run again.",
-    )
+            raise unreadable(path, f"is not a valid record: {where}: {first['msg']}") from error

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from erasebench.errors import UserError, did_you_mean
+from erasebench.names import check_name
 
 if TYPE_CHECKING:
     from erasebench.method import Method
@@ -152,6 +153,7 @@ def _load(registry: Registry[type[T]], name: str, base: type) -> type[T]:
     if not issubclass(loaded, base):
         mend = f"Derive the class from {base.__module__}.{base.__name__}."
         raise UserError(f"{name} is not a {base.__name__}.", mend)
+    check_name(registry.noun, str(getattr(loaded, "name", name)))
     return loaded
 
 

@@ -63,8 +63,8 @@ def test_a_failed_record_names_its_error_and_only_a_failed_one_does() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"schema_version": 1, "wor', "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ('{"schema_version": 1, "wor', "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON"),
         ("[1, 2]", "has no schema_version"),
         ('{"model": "x"}', "has no schema_version"),
         ('{"schema_version": 2}', "schema version 2; this erasebench reads 1"),

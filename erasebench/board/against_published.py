@@ -14,6 +14,7 @@ from itertools import combinations
 from erasebench.board.cells import interval_text
 from erasebench.board.columns import Column
 from erasebench.board.groups import Group
+from erasebench.board.markup import Markdown, escaped
 from erasebench.board.published import PUBLISHED_COLUMNS, PublishedRow, published_rows, published_table
 from erasebench.board.tables import markdown_table
 from erasebench.composites import COMPOSITES
@@ -168,7 +169,7 @@ def _table(compared: Sequence[Comparison], methods: Sequence[str]) -> str:
         headers += [f"{PUBLISHED_COLUMNS[each.metric].title} published", f"{each.column.heading} here"]
     body = []
     for method in methods:
-        cells = [f"{method} (unedited)" if method == UNEDITED else method]
+        cells = [f"{method} (unedited)" if method == UNEDITED else escaped(method)]
         for each in compared:
             pair = next((pair for pair in each.pairs if pair.method == method), None)
             decimals = PUBLISHED_COLUMNS[each.metric].decimals
@@ -178,7 +179,8 @@ def _table(compared: Sequence[Comparison], methods: Sequence[str]) -> str:
                 here = "unscored" if pair.ours.value is None else interval_text(pair.ours, each.column)
                 cells += [f"{pair.published:,.{decimals}f}", here]
         body.append(cells)
-    return markdown_table(headers, [cells for cells in body if set(cells[1:]) != {"-"}], left=1)
+    shown = [[Markdown(cell) for cell in cells] for cells in body if set(cells[1:]) != {"-"}]
+    return markdown_table(headers, shown, left=1)
 
 
 def _line(compared: Comparison) -> str:
@@ -196,4 +198,6 @@ def _line(compared: Comparison) -> str:
     told = f"published {turned}, here the other way" if turned else f"none of {pairs} pair{'s' * (pairs != 1)}"
     bare = sum(not pair.ours.has_interval for pair in compared.ranked)
     untold = f" Values without an interval here, which reverse nothing: {bare}." if bare else ""
-    return f"**{compared.column.title}**, {n} methods: {ranks}. Reversed beyond both intervals: {told}.{untold}"
+    return (
+        f"**{escaped(compared.column.title)}**, {n} methods: {ranks}. Reversed beyond both intervals: {told}.{untold}"
+    )

@@ -8,8 +8,11 @@ from pathlib import Path
 from erasebench.atomic import is_temporary, write_text
 from erasebench.board.html import html_page
 from erasebench.board.markdown import page
+from erasebench.board.markup import one_line
+from erasebench.board.pairs import misfit
 from erasebench.errors import UserError
 from erasebench.record import Record
+from erasebench.record_file import MEND
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ def build(out: Path) -> Path:
     """
     records, unreadable = read_records(out / "results")
     for what in unreadable.values():
-        log.warning("%s", what)
+        log.warning("%s", one_line(what))
     sheets = {record.id for record in records if sheet_path(out, record).is_file()}
     readme = out / "README.md"
     markdown = page(records, unreadable, sheets)
@@ -51,6 +54,8 @@ def read_records(folder: Path) -> tuple[list[Record], dict[str, str]]:
             continue
         if path.stem != record.id:
             unreadable[path.name] = f"{path.name} holds the record {record.id}. Rename it to {record.id}.json."
+        elif record.pairing is not None and (wrong := misfit(record.pairing)):
+            unreadable[path.name] = f"{path.name} is not a valid record: pairing: {wrong}. {MEND}"
         else:
             records[record.id] = record
     return list(records.values()), unreadable

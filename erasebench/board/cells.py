@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from erasebench.board.columns import Column
 from erasebench.board.groups import Group
+from erasebench.board.markup import Markdown, escaped, one_line
 from erasebench.record import UNEDITED, Figure
 
 NOT_MEASURED = "not measured"
 
 
-def figure_cell(figure: Figure | None, column: Column) -> str:
-    """'4.0 [1.2, 8.1]', with ', 96 of 100' where images are missing; 'unscored (reason)'; 'not measured'."""
+def figure_cell(figure: Figure | None, column: Column, shown: Callable[[str], str] = one_line) -> str:
+    """'4.0 [1.2, 8.1]', with ', 96 of 100' where images are missing; 'unscored (reason)'; 'not measured'.
+
+    `shown` makes the record's own words fit for where the cell goes.
+    """
     if figure is None:
         return NOT_MEASURED
     if figure.value is None:
-        return f"unscored ({figure.reason})"
+        return f"unscored ({shown(str(figure.reason))})"
     text = interval_text(figure, column)
     if figure.n_scored != figure.n_expected:
         text += f", {figure.n_scored:,} of {figure.n_expected:,}"
@@ -30,8 +34,8 @@ def interval_text(figure: Figure, column: Column) -> str:
     return f"{value} [{', '.join(ends)}]" if ends else value
 
 
-def figure_rows(group: Group, *, bold: bool) -> list[list[str]]:
-    """One list of cells per record, one cell per column; with `bold` the clearly best ones in markdown's bold."""
+def figure_rows(group: Group, *, markdown: bool) -> list[list[str]]:
+    """One list of cells per record, one cell per column; as markdown with the clearly best ones bold, or plain."""
     rows: list[list[str]] = [[] for _ in group.records]
     for column in group.columns:
         figures = [record.figures.get(column.key) for record in group.records]
@@ -39,8 +43,10 @@ def figure_rows(group: Group, *, bold: bool) -> list[list[str]]:
         edited = [None if r.method == UNEDITED else f for r, f in zip(group.records, figures, strict=True)]
         best = clearly_best(edited, column)
         for index, (row, figure) in enumerate(zip(rows, figures, strict=True)):
-            cell = figure_cell(figure, column)
-            row.append(f"**{cell}**" if bold and index == best else cell)
+            cell = figure_cell(figure, column, escaped if markdown else one_line)
+            if markdown:
+                cell = Markdown(f"**{cell}**" if index == best else cell)
+            row.append(cell)
     return rows
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 _COUNT = "{n}"
 
@@ -24,10 +24,10 @@ class Column(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: str = Field(min_length=1)
-    title: str = Field(min_length=1)
+    key: str = Field(pattern=r"^[A-Za-z0-9_]*(\{n\})?[A-Za-z0-9_]*$", min_length=1, max_length=80)
+    title: str = Field(min_length=1, max_length=200)
     direction: Literal["up", "down"] | None = None
-    scale: float = 1.0
+    scale: FiniteFloat = 1.0
     decimals: int = Field(default=1, ge=0, le=6)
     meaning: str = Field(
         min_length=1,
@@ -51,7 +51,7 @@ class Column(BaseModel):
         """This column once for each figure name that it reads, by rising N; empty where there is none."""
         if not self.counted:
             return (self,) if self.key in set(figures) else ()
-        pattern = re.compile(re.escape(self.key).replace(re.escape(_COUNT), "([0-9]+)"))
+        pattern = re.compile(re.escape(self.key).replace(re.escape(_COUNT), "([0-9]{1,12})"))
         counts = {int(found[1]) for found in map(pattern.fullmatch, figures) if found}
         return tuple(
             self.model_copy(
@@ -74,7 +74,7 @@ class FigureTable(BaseModel):
         default="prompt",
         description="what the intervals resample; seed: where the prompts are few and given, and each has many seeds",
     )
-    columns: tuple[Column, ...] = Field(min_length=1)
+    columns: tuple[Column, ...] = Field(min_length=1, max_length=200)
     about: str = Field(
         default="",
         description="what the suite does, in one or two sentences for the reading guide",

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from erasebench.board.cells import NOT_MEASURED, memory_cell, seconds_cell
 from erasebench.board.groups import Group
+from erasebench.board.markup import Markdown, escaped
 from erasebench.record import UNEDITED, Edit, Record
 
 CHANGED, TRIALS = "changed", "trials"
-UNTUNED, NOT_TUNED_HERE = "untuned", "-"
+UNTUNED, NOT_TUNED_HERE = "untuned", Markdown("-")
 _KILO = 1000
 
 
@@ -43,8 +44,8 @@ def how_to_read(tables: Sequence[Group]) -> list[str]:
     splits = sorted({record.tuning.split for record in records if record.tuning})
     if splits:
         lines.append(
-            f"**{TRIALS}**: settings that were tried on {' and '.join(splits)}, for this kind of concept, before the "
-            "method's were chosen, as recorded: the methods' README tells of others. "
+            f"**{TRIALS}**: settings that were tried on {escaped(' and '.join(splits))}, for this kind of concept, "
+            "before the method's were chosen, as recorded: the methods' README tells of others. "
             f"**{UNTUNED}**: none is recorded; a lead over a method with fewer trials may be the "
             "tuning's and not the method's. "
             f"**{NOT_TUNED_HERE}**: settings of other origin (given by hand, another recipe), or an older record."

@@ -21,6 +21,10 @@ code { font-size: .92em; } li, p { max-width: 60rem; } .table + p { color: var(-
 """
 
 
+_POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""A second lock: whatever might still get into the page, a browser runs nothing and loads nothing from elsewhere."""
+
+
 def html_page(markdown: str) -> str:
     """A page of its own, without scripts or anything from elsewhere; images and links stay relative to its folder."""
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -28,6 +32,7 @@ def html_page(markdown: str) -> str:
     body = body.replace("</table>", "</table></div>")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>erasebench leaderboard</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
     )

@@ -8,10 +8,11 @@ from erasebench.board.against_published import against_published
 from erasebench.board.cells import figure_cell, seconds_cell
 from erasebench.board.costs import how_to_read
 from erasebench.board.groups import Group, groups, labels_of, title_of, without_repeats
+from erasebench.board.markup import Markdown, code, escaped
 from erasebench.board.pairs import HOW_TO_READ as PAIRS
 from erasebench.board.pairs import makes_pairs
 from erasebench.board.published_markdown import published_section
-from erasebench.board.tables import escaped, markdown_table, measured_table
+from erasebench.board.tables import markdown_table, measured_table
 from erasebench.identity import digest
 from erasebench.record import UNEDITED, Manifest, Record
 
@@ -42,7 +43,7 @@ def page(records: Sequence[Record], unreadable: Mapping[str, str], sheets: Colle
     """The whole page. unreadable: file name -> what is wrong with it; sheets: ids of records with a contact sheet."""
     blocks = ["# erasebench leaderboard", INTRODUCTION]
     if unreadable:
-        lines = [f"- `{name}`: {escaped(what)}" for name, what in sorted(unreadable.items())]
+        lines = [f"- {code(name)}: {escaped(what)}" for name, what in sorted(unreadable.items())]
         blocks += ["## Warning: records that could not be read", "\n".join(lines)]
     ordered = sorted(without_repeats(records), key=lambda record: record.id)
     for suite in sorted({record.suite for record in records}):
@@ -54,8 +55,8 @@ def _suite(records: Sequence[Record], sheets: Collection[str]) -> list[str]:
     done = [record for record in records if record.status == "done"]
     ranked = groups(record for record in done if not record.partial)
     partial = [record for record in done if record.partial]
-    blocks = [f"## {records[0].suite}"]
-    blocks += [about for about in sorted({record.table.about for record in records}) if about]
+    blocks = [f"## {escaped(records[0].suite)}"]
+    blocks += [escaped(about) for about in sorted({record.table.about for record in records}) if about]
     for group in ranked:
         blocks += _ranked(group, sheets)
     if partial:
@@ -70,9 +71,9 @@ def _suite(records: Sequence[Record], sheets: Collection[str]) -> list[str]:
 
 
 def _ranked(group: Group, sheets: Collection[str]) -> list[str]:
-    title = f"### {group.first.world}: {group.title}"
+    title = "### " + escaped(f"{group.first.world}: {group.title}")
     blocks = [title, measured_table(group), _shipped(group.records), _setting(group.first), _no_intervals(group)]
-    pictured = [(label, r) for label, r in zip(group.labels, group.records, strict=True) if r.id in sheets]
+    pictured = [(escaped(label), r) for label, r in zip(group.labels, group.records, strict=True) if r.id in sheets]
     blocks.append(against_published(group))
     if pictured:
         # The best method's pictures are shown, the others linked, so that the page stays one page.
@@ -91,7 +92,7 @@ def _setting(record: Record) -> str:
     listed = ", ".join(escaped(name) for name in record.concepts[:_CONCEPTS_LISTED]) + f" and {more:,} more" * (
         more > 0
     )
-    return f"Concepts: {listed}.\n\nSetting: {', '.join(how)}."
+    return f"Concepts: {listed}.\n\nSetting: {escaped(', '.join(how))}."
 
 
 def _shipped(records: Sequence[Record]) -> str:
@@ -100,7 +101,7 @@ def _shipped(records: Sequence[Record]) -> str:
     for record in records:
         if record.shipped:
             machines.setdefault(_machine(record.manifest), []).append(record.method)
-    told = "; ".join(f"{', '.join(methods)} ({escaped(machine)})" for machine, methods in machines.items())
+    told = "; ".join(f"{escaped(', '.join(methods))} ({escaped(machine)})" for machine, methods in machines.items())
     return f"Shipped with erasebench, not run here: {told}. Seconds and memory are that machine's." if told else ""
 
 
@@ -121,8 +122,8 @@ def _no_intervals(group: Group) -> str:
             if figure is not None and figure.value is not None and not figure.has_interval:
                 why.setdefault(escaped(str(figure.reason)), []).append(label)
         for reason, labels in why.items():
-            of = "" if len(labels) == valued else f" of {', '.join(labels)}"
-            lines.append(f"- {column.title}{of} has no interval: {reason}")
+            of = "" if len(labels) == valued else f" of {escaped(', '.join(labels))}"
+            lines.append(f"- {escaped(column.title)}{of} has no interval: {reason}")
     return "\n".join(lines)
 
 
@@ -131,8 +132,9 @@ def _partial(records: Sequence[Record]) -> str:
     lines = []
     for label, record in zip(labels_of(records), records, strict=True):
         headline = next(column for column in record.table.columns if column.key == record.table.headline)
-        cell = figure_cell(record.figures.get(headline.key), headline)
-        lines.append(f"- {label} on {record.world}, {title_of(record)}: {headline.heading} {escaped(cell)}")
+        cell = figure_cell(record.figures.get(headline.key), headline, escaped)
+        which = escaped(f"{label} on {record.world}, {title_of(record)}: {headline.heading}")
+        lines.append(f"- {which} {cell}")
     return "\n".join(lines)
 
 
@@ -148,7 +150,7 @@ def _failed(records: Sequence[Record]) -> list[str]:
 
 def _guide(tables: Sequence[Group]) -> str:
     columns = {column.heading: column for group in tables for column in group.columns}
-    lines = [f"**{heading}**: {column.meaning}" for heading, column in columns.items()]
+    lines = [f"**{escaped(heading)}**: {escaped(column.meaning)}" for heading, column in columns.items()]
     about = {group.first.world: group.first.world_about for group in tables if group.first.world_about}
     resampled = [text for kind, text in RESAMPLED.items() if any(g.first.table.resampled == kind for g in tables)]
     lines += [
@@ -156,7 +158,7 @@ def _guide(tables: Sequence[Group]) -> str:
         *([PAIRS] if any(map(makes_pairs, tables)) else []),
         *HOW_TO_READ,
         *how_to_read(tables),
-        *(f"**{world}**: {text}" for world, text in sorted(about.items())),
+        *(f"**{escaped(world)}**: {escaped(text)}" for world, text in sorted(about.items())),
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -170,13 +172,13 @@ def _reruns(records: Sequence[Record]) -> str:
         stages = ", ".join(f"{name} {seconds_cell(stage.seconds)}" for name, stage in manifest.stages.items())
         rows.append(
             [
-                f"[{record.id}](results/{record.id}.json)",
+                Markdown(f"[{record.id}](results/{record.id}.json)"),
                 record.method_version[:8],
                 digest(manifest.config)[:8],
                 manifest.digests.get("model", "unknown")[:8],
                 f"{manifest.device}, {manifest.profile.dtype}",
                 stages,
-                f"`{record.command}`",
+                code(record.command),
             ]
         )
     return markdown_table(headers, rows, left=len(headers))

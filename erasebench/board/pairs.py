@@ -5,6 +5,7 @@ from __future__ import annotations
 from erasebench.board.cells import interval_text
 from erasebench.board.columns import Column
 from erasebench.board.groups import Group
+from erasebench.board.markup import Markdown
 from erasebench.record import UNEDITED, Figure, Pairing, Record
 
 BEST = "best"
@@ -18,17 +19,18 @@ HOW_TO_READ = (
 )
 
 
-def difference_cells(group: Group) -> list[str] | None:
+def difference_cells(group: Group, *, markdown: bool = False) -> list[str] | None:
     """A cell for each record of the group; None where there are not two edited models of which a pair can be compared.
 
-    The best is the first by headline; the unedited model does not compete.
+    The best is the first by headline; the unedited model does not compete. `markdown`: cells for the page.
     """
     if not makes_pairs(group):
         return None
     best, *others = _competing(group)
     column = headline_column(group)
     differences = {record.id: paired_difference(record, best) for record in others}
-    return [_cell(record, best, differences.get(record.id), column) for record in group.records]
+    cells = [_cell(record, best, differences.get(record.id), column) for record in group.records]
+    return [Markdown(cell) for cell in cells] if markdown else cells
 
 
 def makes_pairs(group: Group) -> bool:
@@ -62,6 +64,17 @@ def paired_difference(record: Record, best: Record) -> Figure | None:
     first, second = ({name: Sample.from_tally(part) for name, part in side.parts.items()} for side in (ours, theirs))
     unit = record.figures[record.table.headline].unit
     return difference_figure(first, second, lambda **means: scale * formula(**means), unit=unit)
+
+
+def misfit(pairing: Pairing) -> str | None:
+    """Why the formula of a pairing cannot be computed from its parts; None where it can."""
+    from erasebench.composites import FORMULAS
+
+    try:
+        FORMULAS[pairing.formula](**dict.fromkeys(pairing.parts, 0.5))
+    except (TypeError, LookupError, ValueError):
+        return f"{pairing.formula} is not computed from {', '.join(pairing.parts) or 'no parts'}"
+    return None
 
 
 def _pairs(record: Record, best: Record) -> bool:

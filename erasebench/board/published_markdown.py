@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from string import ascii_lowercase
 
+from erasebench.board.markup import Markdown, escaped
 from erasebench.board.published import PUBLISHED_COLUMNS, PublishedRow, column_notes, published_rows
 from erasebench.board.tables import markdown_table
 from erasebench.composites import COMPOSITES
@@ -63,13 +64,14 @@ def _table(rows: Sequence[PublishedRow], sources: Sequence[str], notes: Sequence
     ]
     body = [
         [
-            row.method + "".join(f" [{ascii_lowercase[notes.index(note)]}]" for note in row.notes if note in notes),
+            escaped(row.method)
+            + "".join(f" [{ascii_lowercase[notes.index(note)]}]" for note in row.notes if note in notes),
             *(_cell(row, metric) for metric in metrics),
             "".join(f"[{number}]" for number, source in enumerate(sources, start=1) if source in row.sources),
         ]
         for row in sorted(rows, key=rank)
     ]
-    return markdown_table(headers, body, left=1)
+    return markdown_table(headers, [[Markdown(cell) for cell in row] for row in body], left=1)
 
 
 def _cell(row: PublishedRow, metric: str) -> str:

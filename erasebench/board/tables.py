@@ -9,17 +9,21 @@ from tabulate import tabulate
 from erasebench.board.cells import figure_rows
 from erasebench.board.costs import cost_columns
 from erasebench.board.groups import Group, groups, without_repeats
+from erasebench.board.markup import Markdown, escaped, one_line
 from erasebench.board.pairs import difference_cells, difference_heading
 from erasebench.record import UNEDITED, Record
 
 
 def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:
-    """A GitHub table whose first `left` columns are aligned left, the others right."""
+    """A GitHub table whose first `left` columns are aligned left, the others right.
+
+    Headings and cells that are not `Markdown` are shown as the text that they are.
+    """
     align = ["left"] * left + ["right"] * (len(headers) - left)
-    cells = [[escaped(cell) for cell in row] for row in rows]
+    headers, *cells = [[_inert(cell) for cell in row] for row in (headers, *rows)]
     return tabulate(
         cells,
-        headers=list(headers),
+        headers=headers,
         tablefmt="pipe",
         colalign=align,
         disable_numparse=True,
@@ -31,7 +35,7 @@ def measured_table(group: Group) -> str:
 
     After the headline stands its difference from the best method's, where pairs of records can be compared.
     """
-    columns = figure_columns(group, bold=True) + cost_columns(group)
+    columns = figure_columns(group, markdown=True) + cost_columns(group)
     headers = ["method", "concepts", *(heading for heading, _ in columns)]
     by_record = zip(*(cells for _, cells in columns), strict=True)
     rows = [
@@ -46,18 +50,18 @@ def terminal_table(records: Iterable[Record]) -> str:
     done = [record for record in without_repeats(records) if record.status == "done"]
     blocks = []
     for group in groups(done):
-        columns = figure_columns(group, bold=False) + cost_columns(group)
-        lines = [[heading, *cells] for heading, cells in columns]
-        title = f"{group.first.suite} on {group.first.world}: {group.title}"
+        columns = figure_columns(group, markdown=False) + cost_columns(group)
+        lines = [[one_line(heading), *cells] for heading, cells in columns]
+        title = one_line(f"{group.first.suite} on {group.first.world}: {group.title}")
         table = tabulate(lines, headers=["", *group.labels], tablefmt="simple", disable_numparse=True)
         blocks.append(f"{title}\n\n{table}")
     return "\n\n".join(blocks)
 
 
-def figure_columns(group: Group, *, bold: bool) -> list[tuple[str, list[str]]]:
+def figure_columns(group: Group, *, markdown: bool) -> list[tuple[str, list[str]]]:
     """A group's columns, a heading and a cell for each record: the suite's figures, the difference from the best."""
-    rows = figure_rows(group, bold=bold)
-    differences = difference_cells(group)
+    rows = figure_rows(group, markdown=markdown)
+    differences = difference_cells(group, markdown=markdown)
     columns: list[tuple[str, list[str]]] = []
     for index, column in enumerate(group.columns):
         columns.append((column.heading, [row[index] for row in rows]))
@@ -66,9 +70,8 @@ def figure_columns(group: Group, *, bold: bool) -> list[tuple[str, list[str]]]:
     return columns
 
 
-def escaped(text: str) -> str:
-    """`text` as it has to stand in a markdown cell: one line, no bar, no tag."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+def _inert(cell: str) -> str:
+    return cell if isinstance(cell, Markdown) else escaped(cell)
 
 
 def _concepts(record: Record) -> str:

@@ -17,6 +17,7 @@ from erasebench.errors import UserError, did_you_mean
 from erasebench.identity import identity_of, source_digest
 from erasebench.judge_settings import JudgeSettings
 from erasebench.method_sources import method_sources
+from erasebench.names import check_name
 from erasebench.record import UNEDITED
 from erasebench.registry import load_method
 from erasebench.world import SizeName
@@ -72,6 +73,7 @@ class Request:
         if self.seed < 0:
             raise UserError(f"--seed {self.seed} is negative.", "Give 0 or more.")
         by_own_settings(self.sampling)
+        check_name("recipe", self.recipe)
         if self.baselines not in get_args(Baselines):
             what = f"There is no choice '{self.baselines}' of baselines."
             raise UserError(what, did_you_mean(self.baselines, get_args(Baselines)))

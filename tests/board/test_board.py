@@ -9,7 +9,8 @@ import pytest
 
 from erasebench.board import write_board
 from erasebench.board.build import read_records, sheet_path
-from erasebench.board.tables import escaped, terminal_table
+from erasebench.board.markup import escaped
+from erasebench.board.tables import terminal_table
 from erasebench.errors import UserError
 from erasebench.record import Record
 from tests.sample_records import figures, fraction, record, unscored
@@ -121,10 +122,10 @@ def test_a_broken_record_is_named_and_neither_lost_nor_in_the_way(out: Path, cap
     with caplog.at_level(logging.WARNING):
         text = write_board(out).read_text()
     warning = text[text.index("## Warning") : text.index("## celebrity")]
-    assert "- `broken.json`: broken.json is no JSON" in warning
+    assert "- `broken.json`: broken.json is not valid JSON" in warning
     assert "schema version 2" in warning
     assert "mace" in text
-    assert "broken.json is no JSON" in caplog.text
+    assert "broken.json is not valid JSON" in caplog.text
     assert broken.read_text() == '{"schema_version": 1, "wor'
 
 

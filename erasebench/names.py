@@ -1,0 +1,20 @@
+"""What methods, worlds, suites and recipes may be called: the names become parts of files, tables and pages."""
+
+from __future__ import annotations
+
+import re
+
+from erasebench.errors import UserError
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$"
+LONGEST_NAME = 80
+
+
+def check_name(noun: str, name: str) -> None:
+    """UserError for the name of a `noun` ('method', 'world', 'recipe') that a record could not hold."""
+    if len(name) > LONGEST_NAME or not re.fullmatch(NAME, name):
+        shown = ascii(name) if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]!a}..."
+        raise UserError(
+            f"The {noun} is called {shown}.",
+            f"Use up to {LONGEST_NAME} letters, digits, blanks and . _ + -, beginning with a letter or digit.",
+        )
