@@ -17,7 +17,8 @@ _ALWAYS = re.compile(r"[\\`*\[\]|~$]")
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _ENTITY = re.compile(r"&(?=[#A-Za-z])")
 _BLOCK_START = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$))|(?=[#>+=-]))")
-_LINK = re.compile(r"://|www\.|mailto:|xmpp:|@[^@]*\.\w", re.IGNORECASE)
+_LINK = re.compile(r"[A-Za-z]*://|www\.|mailto:|xmpp:|@(?=[^@]*\.\w)", re.IGNORECASE)
+_MARKUP = re.compile(r"!\[|\]\(|<[A-Za-z/!?]")
 
 
 class Markdown(str):
@@ -42,16 +43,19 @@ def one_line(text: str) -> str:
 def escaped(text: str) -> Markdown:
     """`text` as markdown that shows it, on one line: no link, image, tag, heading, emphasis or further table cell.
 
-    Words that a reader of markdown would turn into a link by itself are shown as code.
+    What a reader of markdown would turn into a link by itself is interrupted: its 'https://' or '@' stands as code.
     """
     words = one_line(text).split(" ")
     return Markdown(_BLOCK_START.sub(r"\1\\", " ".join(map(_word, words))))
 
 
 def code(text: str) -> Markdown:
-    """`text` as inline code, on one line, also within a table; '' for no text."""
+    """`text` as inline code, on one line, also within a table; what looks like markup is shown as `escaped` does."""
+    text = one_line(text)
+    if _MARKUP.search(text):
+        return escaped(text)
     # No reader of tables agrees with another on a bar inside code, so each bar stands outside of it.
-    return Markdown("\\|".join(_fenced(part) for part in one_line(text).split("|") if part))
+    return Markdown("\\|".join(_fenced(part) for part in text.split("|") if part))
 
 
 def _visible(character: str) -> str:
@@ -61,11 +65,17 @@ def _visible(character: str) -> str:
 
 
 def _word(word: str) -> str:
-    if _LINK.search(word):
-        return code(word)
-    word = _ENTITY.sub("&amp;", word)
-    word = _ALWAYS.sub(r"\\\g<0>", word)
-    return _UNDERSCORE.sub(r"\\_", word).replace("<", "&lt;")
+    plain, links = _LINK.split(word), _LINK.findall(word)
+    shown = [_literal(plain[0])]
+    for link, rest in zip(links, plain[1:], strict=True):
+        shown += [_fenced(link), _literal(rest)]
+    return "".join(shown)
+
+
+def _literal(text: str) -> str:
+    text = _ENTITY.sub("&amp;", text)
+    text = _ALWAYS.sub(r"\\\g<0>", text)
+    return _UNDERSCORE.sub(r"\\_", text).replace("<", "&lt;")
 
 
 def _fenced(text: str) -> str:

@@ -78,6 +78,7 @@ def published_table() -> pd.DataFrame:
     return pd.read_csv(StringIO(text), dtype={"scale": str, "value": float}, keep_default_na=False)
 
 
+@cache
 def published_rows(suite: str) -> list[PublishedRow]:
     """The rows of one suite, in the table's order (maybe none); sources that agree on a method share its row."""
     table = published_table()
