@@ -2,22 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, get_args
+import unicodedata
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Kind = Literal["object", "person", "style", "explicit"]
 EVERY_KIND: frozenset[Kind] = frozenset(get_args(Kind))
+LONGEST_NAME = 150
+"""Characters; CLIP reads 77 tokens of a prompt, and names become parts of file names."""
+
+
+def name_key(name: str) -> str:
+    """What two spellings of one name have in common: 'Dog', 'dog ' and 'DOG' are one, whatever their accents' form."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return " ".join(folded.split())
+
+
+def repeated(names: Iterable[str]) -> tuple[str, str] | None:
+    """The first two of `names` that are one name; None where each stands once."""
+    seen: dict[str, str] = {}
+    for name in names:
+        key = name_key(name)
+        if key in seen:
+            return seen[key], name
+        seen[key] = name
+    return None
+
+
+def twice_said(names: tuple[str, str]) -> str:
+    """What is to say of the two names that `repeated` found."""
+    spelt = "" if names[0] == names[1] else f", once as '{names[0]}'"
+    return f"'{names[1]}' is there twice{spelt}"
+
+
+def checked_name(name: str) -> str:
+    """`name` as it is. ValueError for one that no prompt can hold: blank, of several lines, or without an end."""
+    if not name.strip():
+        raise ValueError("the name is empty")
+    if not all(letter.isprintable() or letter.isspace() for letter in name) or len(name.splitlines()) > 1:
+        raise ValueError(f"the name {name!r} holds a line break or a character that cannot be printed")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"the name '{name[:20]}...' is longer than {LONGEST_NAME} characters")
+    return name
+
+
+Name = Annotated[str, AfterValidator(checked_name)]
+"""The name of a concept in a file that a user writes."""
 
 
 class Concept(BaseModel):
-    """One concept: its name as prompts write it, its kind, and the anchor that it becomes ('a person')."""
+    """One concept: its name as prompts write it, its kind, and the anchor that it becomes ('a person'; '': nothing)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1)
+    name: Name
     kind: Kind
     anchor: str
+
+    @model_validator(mode="after")
+    def _becomes_another(self) -> Self:
+        if name_key(self.name) == name_key(self.anchor):
+            raise ValueError(f"'{self.name}' is its own anchor: nothing would be erased")
+        return self
 
 
 class ErasureTask(BaseModel):
@@ -36,12 +84,13 @@ class ErasureTask(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len(set(self.names)) != len(self.names):
-            raise ValueError("a concept is listed twice")
+        if twice := repeated(self.names):
+            raise ValueError(f"a concept is listed twice: '{twice[0]}' and '{twice[1]}'")
         if len({concept.kind for concept in self.concepts}) != 1:
             raise ValueError("concepts of different kinds in one task")
-        if both := set(self.names) & set(self.keep):
-            raise ValueError(f"names both erased and kept: {sorted(both)}")
+        erased = {name_key(name) for name in self.names}
+        if both := sorted(name for name in self.keep if name_key(name) in erased):
+            raise ValueError(f"names both erased and kept: {both}")
         return self
 
     @property

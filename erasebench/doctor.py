@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import NamedTuple
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.prompts.imports import COMMANDS, load_import
-from erasebench.registry import WORLDS, load_world
+from erasebench.registry import METHODS, SAMPLING_CHANGES, SUITES, WORLDS, load_world
 from erasebench.runner.job import installed_packages
+from erasebench.suite import load_suite
 from erasebench.weights import cache_folder, weights_folder
 from erasebench.world import World
+
+log = logging.getLogger(__name__)
 
 
 class Finding(NamedTuple):
@@ -28,9 +32,36 @@ def examine(world: str | None = None, model: str | None = None) -> list[Finding]
     """Packages, devices, disk, and each world's model, segmenter and judges, which are really loaded."""
     findings = [*_packages(), *_machine()]
     findings += _imports()
+    findings += _plug_ins()
     for name in [world] if world else WORLDS.names():
-        findings += _world(name, model if name == world else None)
+        if world or WORLDS.is_own(name) or WORLDS.trouble(name) is None:
+            findings += _world(name, model if name == world else None)
     return findings
+
+
+def _plug_ins() -> Iterator[Finding]:
+    """What other packages bring, each really loaded."""
+    for registry in (METHODS, WORLDS, SUITES, SAMPLING_CHANGES):
+        for name in registry.names():
+            if registry.is_own(name):
+                continue
+            trouble = registry.trouble(name)
+            if trouble is None and registry is SUITES:
+                trouble = _broken_suite(name)
+            subject = f"{registry.noun} {name}"
+            yield (
+                Finding(subject, registry.origin(name))
+                if trouble is None
+                else Finding(subject, trouble.what, trouble.mend)
+            )
+
+
+def _broken_suite(name: str) -> UserError | None:
+    try:
+        load_suite(name)
+    except UserError as error:
+        return error
+    return None
 
 
 def _packages() -> Iterator[Finding]:
@@ -61,10 +92,16 @@ def _imports() -> Iterator[Finding]:
 
 def _world(name: str, model: str | None) -> Iterator[Finding]:
     try:
-        world = load_world(name, model)
+        yield from _parts(name, load_world(name, model))
     except UserError as error:
         yield Finding(f"{name}: model", error.what, error.mend)
-        return
+    except Exception as error:  # a world of somebody else's: whatever it raises is said, and the next one looked at
+        log.debug("The traceback:", exc_info=error)
+        yield Finding(name, f"{type(error).__name__}: {error}", "Report it to the package that brings this world.")
+
+
+def _parts(name: str, world: World) -> Iterator[Finding]:
+    """Model, segmenter and judges of a world."""
     try:
         # Asked first, so that looking downloads nothing; segmenter and judges are looked at without a model too.
         if (absent := world.missing("model")) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from erasebench.errors import UserError
 
 Role = Literal["identity", "runtime"]
+FILE_MODULE = "erasebench_file_"
+"""How the module of a file given by path begins; 8 hex digits of the path and the file's name follow."""
 
 
 def digest(content: Any) -> str:
@@ -41,7 +44,8 @@ def file_digest(path: Path) -> str:
 def source_digest(modules: Iterable[str | ModuleType]) -> str:
     """SHA-256 over the source of the given modules; a package counts with every .py file below it.
 
-    Modules given by name are found, not imported, so no heavy library is loaded. UserError for one that does not exist.
+    Modules given by name are found, not imported, so no heavy library is loaded. A file given by path counts by its
+    name and content, wherever it lies. UserError for a module that does not exist.
     """
     parts: dict[str, str] = {}
     for module in modules:
@@ -53,7 +57,7 @@ def source_digest(modules: Iterable[str | ModuleType]) -> str:
             for folder in spec.submodule_search_locations:
                 parts |= folder_sources(Path(folder), name)
         elif spec.origin is not None:
-            parts[name] = file_digest(Path(spec.origin))
+            parts[re.sub(f"^({FILE_MODULE})[0-9a-f]{{8}}_", r"\1", name)] = file_digest(Path(spec.origin))
     return digest(parts)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class MethodConfig(BaseModel):
     """Base of every method's configuration: each field is an `identity_field` or a `runtime_field`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

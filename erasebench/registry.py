@@ -8,16 +8,17 @@ A package that brings a method declares it in its own pyproject.toml, exactly as
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import sys
-import traceback
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from erasebench.class_file import class_in_file
+from erasebench.entry_points import entry_points
 from erasebench.errors import UserError, did_you_mean
 from erasebench.names import check_name
 
@@ -27,74 +28,135 @@ if TYPE_CHECKING:
     from erasebench.world import SizeName, World
 
 T = TypeVar("T")
+U = TypeVar("U")
 
-_IN_A_FILE = (
-    *(SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError, LookupError),
-    *(ArithmeticError, AssertionError, OSError, RuntimeError),
-)
-"""What the code at the top of a user's file or package can raise by a mistake in it."""
+log = logging.getLogger(__name__)
+
+OWN = "erasebench"
+"""The distribution whose names nobody else can take."""
 
 
 class Registry(Generic[T]):
-    """Names of one noun and what they stand for; nothing is imported before `load`."""
+    """Names of one noun and what they stand for; nothing is imported before `load`.
+
+    A package whose entry is broken spoils nothing else: only asking for that name is an error.
+    """
 
     def __init__(self, noun: str, group: str, loader: Callable[[EntryPoint], T]) -> None:
         self.noun = noun
         self.group = group
         self._loader = loader
+        self._warned: set[str] = set()
 
     @cached_property
     def _entries(self) -> dict[str, EntryPoint]:
-        entries: dict[str, EntryPoint] = {}
+        return {name: claims[0] for name, claims in self._claims.items()}
+
+    @cached_property
+    def _claims(self) -> dict[str, list[EntryPoint]]:
+        """By name, every package's entry that claims it; erasebench's own counts alone."""
+        claims: dict[str, list[EntryPoint]] = {}
         for entry in sorted(entry_points(group=self.group), key=lambda entry: (entry.name, entry.value)):
-            other = entries.setdefault(entry.name, entry)
-            if other.value != entry.value:
-                raise UserError(
-                    f"Two packages register the {self.noun} '{entry.name}': {_describe(other)} and {_describe(entry)}.",
-                    "Uninstall one of them, or use the one you want by its path.",
-                )
-        return entries
+            claimed = claims.setdefault(entry.name, [])
+            if entry.value not in [other.value for other in claimed]:
+                claimed.append(entry)
+        for name, claimed in claims.items():
+            own = [entry for entry in claimed if _distribution(entry)[0] == OWN]
+            if own and len(claimed) > 1:
+                others = ", ".join(_describe(entry) for entry in claimed if entry not in own)
+                self._warn(f"The {self.noun} '{name}' is erasebench's own: {others} is not used under this name.")
+                claims[name] = own[:1]
+        return claims
 
     def names(self) -> list[str]:
         """All registered names, sorted."""
         return list(self._entries)
 
     def aliases(self) -> dict[str, tuple[str, ...]]:
-        """Each registered thing once, by its own name, and the other names that it goes by; loads nothing with one."""
+        """Each registered thing once, by its own name, and the other names that it goes by; loads nothing with one.
+
+        One that has several names and does not load counts once for each name.
+        """
         by_value: dict[str, list[str]] = {}
         for name, entry in self._entries.items():
             by_value.setdefault(entry.value, []).append(name)
         found: dict[str, tuple[str, ...]] = {}
         for names in by_value.values():
-            own = getattr(self.load(names[0]), "name", None) if len(names) > 1 else None
+            try:
+                own = getattr(self.load(names[0]), "name", None) if len(names) > 1 else None
+            except UserError as error:
+                self._warn(f"The {self.noun} '{names[0]}' is broken: {' '.join(str(error).split())}")
+                found |= dict.fromkeys(names, ())
+                continue
             chosen = own if own in names else names[0]
             found[chosen] = tuple(name for name in names if name != chosen)
         return dict(sorted(found.items()))
 
     def load(self, name: str) -> T:
-        """What is registered under `name`; UserError with the nearest name where nothing is."""
-        return self._loader(self._entry(name))
+        """What is registered under `name`. UserError with the nearest name where nothing is, where two packages claim
+        the name, and where the package does not hold what it says."""
+        entry = self._entry(name)
+        if len(claimed := self._claims.get(name, [])) > 1:
+            raise UserError(
+                f"Two packages register the {self.noun} '{name}': {' and '.join(map(_describe, claimed))}.",
+                "Uninstall one of them, or use the one you want by its path.",
+            )
+        return self._loader(entry)
+
+    def trouble(self, name: str) -> UserError | None:
+        """Why `load` fails for a name; None where it does not."""
+        try:
+            self.load(name)
+        except UserError as error:
+            return error
+        return None
+
+    def each(self, load: Callable[[str], U]) -> dict[str, U]:
+        """`load(name)` of every name; one that is broken is named in a warning, once, and left out."""
+        found: dict[str, U] = {}
+        for name in self.names():
+            try:
+                found[name] = load(name)
+            except UserError as error:
+                self._warn(f"The {self.noun} '{name}' is left out: {' '.join(str(error).split())}")
+        return found
 
     def origin(self, name: str) -> str:
         """'module:object (distribution version)' of a registered name."""
         return _describe(self._entry(name))
+
+    def is_own(self, name: str) -> bool:
+        """Whether erasebench itself registers the name."""
+        return self._entry(name).value.startswith(f"{OWN}.") and _distribution(self._entry(name))[0] in (OWN, "")
 
     def _entry(self, name: str) -> EntryPoint:
         if name not in self._entries:
             raise UserError(f"There is no {self.noun} '{name}'.", did_you_mean(name, self._entries))
         return self._entries[name]
 
+    def _warn(self, what: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            log.warning("%s", what)
+
 
 def _describe(entry: EntryPoint) -> str:
-    return f"{entry.value} ({entry.dist.name} {entry.dist.version})" if entry.dist else entry.value
+    return f"{entry.value} ({' '.join(_distribution(entry))})" if entry.dist else entry.value
+
+
+def _distribution(entry: EntryPoint) -> tuple[str, str]:
+    """Name and version of the package that registers an entry; of one whose metadata is gone, what is known of it."""
+    if entry.dist is None:
+        return "", ""
+    try:
+        return entry.dist.name, entry.dist.version
+    except (TypeError, KeyError, OSError, UnicodeDecodeError):
+        return str(getattr(entry.dist, "_path", "a package")), "without readable metadata"
 
 
 def _load_class(entry: EntryPoint) -> type:
-    try:
+    with _ending_no_program(f"{_describe(entry)} cannot be loaded"):
         loaded = entry.load()
-    except _IN_A_FILE as error:
-        what = f"{_describe(entry)} cannot be loaded: {type(error).__name__}: {error}."
-        raise UserError(what, "Mend or uninstall that package; doctor says what is installed.") from error
     if not isinstance(loaded, type):
         raise UserError(f"{_describe(entry)} is not a class.", "The entry point has to name a class: 'module:Class'.")
     return loaded
@@ -102,11 +164,29 @@ def _load_class(entry: EntryPoint) -> type:
 
 def _suite_path(entry: EntryPoint) -> Path:
     """'package:name' stands for the file name.yaml in that package."""
-    spec = importlib.util.find_spec(entry.module)
+    with _ending_no_program(f"{_describe(entry)} cannot be found"):
+        spec = importlib.util.find_spec(entry.module)
+        attribute = entry.attr
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        if (path := Path(folder) / f"{entry.attr}.yaml").is_file():
+        if (path := Path(folder) / f"{attribute}.yaml").is_file():
             return path
-    raise UserError(f"{_describe(entry)} has no file {entry.attr}.yaml.", "Install that package again.")
+    raise UserError(f"{_describe(entry)} has no file {attribute}.yaml.", "Install that package again.")
+
+
+@contextmanager
+def _ending_no_program(what: str) -> Iterator[None]:
+    """Whatever a package's code raises as it is imported is a UserError; only the user's own interruption goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        mend = "Correct or uninstall that package; erasebench doctor says what is installed."
+        raise UserError(f"{what}: {_named(error)}.", mend) from error
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 METHODS: Registry[type[Method]] = Registry("method", "erasebench.methods", _load_class)
@@ -144,48 +224,14 @@ def world_of_size(size: SizeName) -> str:
 
 def own_worlds() -> dict[str, type[World]]:
     """Erasebench's own worlds by name: what somebody installs is loaded only where it is asked for."""
-    return {name: WORLDS.load(name) for name in WORLDS.names() if WORLDS.origin(name).startswith("erasebench.")}
+    return {name: WORLDS.load(name) for name in WORLDS.names() if WORLDS.is_own(name)}
 
 
 def _load(registry: Registry[type[T]], name: str, base: type) -> type[T]:
     path, _, attribute = name.rpartition(":")
-    loaded: Any = _class_in_file(Path(path), attribute) if path.endswith(".py") else registry.load(name)
+    loaded: Any = class_in_file(Path(path), attribute) if path.endswith(".py") else registry.load(name)
     if not issubclass(loaded, base):
         mend = f"Derive the class from {base.__module__}.{base.__name__}."
         raise UserError(f"{name} is not a {base.__name__}.", mend)
     check_name(registry.noun, str(getattr(loaded, "name", name)))
-    return loaded
-
-
-def _line(error: BaseException, path: Path) -> int:
-    """The line of the file that the error came from: the last of its own in the traceback, or of a syntax error."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return error.lineno or 1
-    own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return (own[-1] if own else None) or 1
-
-
-def _class_in_file(path: Path, attribute: str) -> type:
-    if not path.is_file():
-        raise UserError(f"There is no file {path}.", "Give the class as path/to/file.py:Class.")
-    module_name = f"erasebench_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{path} is not a Python file.", "Give the class as path/to/file.py:Class.")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses and pydantic look their own module up by name while the class body runs.
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except _IN_A_FILE as error:
-        del sys.modules[module_name]
-        what = error.msg if isinstance(error, SyntaxError) else error
-        raise UserError(
-            f"{path}, line {_line(error, path)}: {type(error).__name__}: {what}.",
-            "Mend that line; python FILE shows the whole traceback.",
-        ) from error
-    loaded = getattr(module, attribute, None)
-    if not isinstance(loaded, type):
-        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
-        raise UserError(f"{path} has no class {attribute}.", did_you_mean(attribute, classes))
     return loaded

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from erasebench.board.columns import FigureTable
-from erasebench.concepts import Kind
+from erasebench.concepts import Kind, Name, name_key, repeated, twice_said
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.prompts.table import Group
 from erasebench.registry import SUITES
 from erasebench.selection import Selection, select, selections
 from erasebench.world import SizeName, World
-from erasebench.yaml_file import as_model, read_yaml
+from erasebench.yaml_file import read_yaml
 
 __all__ = ["Selection", "Size", "Suite", "load_suite", "select", "selections"]
 
@@ -23,16 +32,28 @@ FROM_TEMPLATES = "templates"
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class NamedSet(_Frozen):
     """One scale of one world whose names are no prefix of the erase list, with an anchor of its own."""
 
-    world: str
-    scale: int
-    names: tuple[str, ...]
+    world: str = Field(min_length=1)
+    scale: int = Field(ge=1)
+    names: tuple[Name, ...] = Field(min_length=1)
     anchor: str
+
+    @field_validator("names")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        _check_names(names)
+        return names
+
+    @field_validator("anchor")
+    @classmethod
+    def _another(cls, anchor: str, info: ValidationInfo) -> str:
+        _check_not_own_anchor(dict.fromkeys(info.data.get("names", ()), anchor))
+        return anchor
 
 
 class Size(_Frozen):
@@ -42,14 +63,20 @@ class Size(_Frozen):
     erased, each in a run of its own, where a suite erases one at a time (none: all).
     """
 
-    erased_seeds: dict[int, int] = Field(default_factory=dict)
+    erased_seeds: dict[PositiveInt, PositiveInt] = Field(default_factory=dict)
     synonym_seeds: int = Field(default=0, ge=0)
     retained_kept: int = Field(default=0, ge=0)
     retained_unseen: int = Field(default=0, ge=0)
     retained_seeds: int = Field(default=1, gt=0)
     general: int = Field(default=0, ge=0)
     explicit: int = Field(default=0, ge=0)
-    concepts: tuple[str, ...] = ()
+    concepts: tuple[Name, ...] = ()
+
+    @field_validator("concepts")
+    @classmethod
+    def _each_once(cls, concepts: tuple[str, ...]) -> tuple[str, ...]:
+        _check_names(concepts)
+        return concepts
 
     def seeds_for(self, n_erased: int) -> int:
         """Seeds per erased prompt: the entry of the largest number of names up to `n_erased`, or the first."""
@@ -70,7 +97,13 @@ class GroupJudges(_Frozen):
 
     judges: tuple[str, ...]
     where_available: tuple[str, ...] = ()
-    prompts: str | None = None
+    prompts: str | None = Field(default=None, min_length=1)
+
+    @field_validator("judges", "where_available")
+    @classmethod
+    def _each_once(cls, judges: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        _check_once((*info.data.get("judges", ()), *judges))
+        return judges
 
 
 class Suite(_Frozen):
@@ -81,16 +114,16 @@ class Suite(_Frozen):
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str
+    title: str = Field(min_length=1)
     kind: Kind
     one_at_a_time: bool = False
-    scales: tuple[int, ...] = ()
+    scales: tuple[PositiveInt, ...] = ()
     default_scale: int | None = None
     anchor: str
-    anchors: dict[str, dict[str, str]] = Field(default_factory=dict)
+    anchors: dict[str, dict[Name, str]] = Field(default_factory=dict)
     sets: tuple[NamedSet, ...] = ()
     templates: tuple[str, ...] = ()
-    shown: dict[str, int] = Field(default_factory=lambda: {"default": 0})
+    shown: dict[str, NonNegativeInt] = Field(default_factory=lambda: {"default": 0})
     sizes: dict[SizeName, Size]
     groups: dict[Group, GroupJudges]
     table: FigureTable
@@ -102,7 +135,27 @@ class Suite(_Frozen):
         for template in templates:
             if template.count("{name}") != 1:
                 raise ValueError(f"the template '{template}' has to hold {{name}} once")
+        _check_once(templates)
         return templates
+
+    @field_validator("scales")
+    @classmethod
+    def _each_scale_once(cls, scales: tuple[int, ...]) -> tuple[int, ...]:
+        _check_once(scales)
+        return scales
+
+    @field_validator("anchors")
+    @classmethod
+    def _become_another(cls, anchors: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        for of_world in anchors.values():
+            _check_not_own_anchor(of_world)
+        return anchors
+
+    @field_validator("sets")
+    @classmethod
+    def _one_set_each(cls, sets: tuple[NamedSet, ...]) -> tuple[NamedSet, ...]:
+        _check_once(tuple(f"{each.world}, scale {each.scale}" for each in sets))
+        return sets
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -112,6 +165,8 @@ class Suite(_Frozen):
             raise ValueError(f"default_scale {self.default_scale} is none of the scales {list(self.scales)}")
         if missing := {"small", "full"} - set(self.sizes):
             raise ValueError(f"sizes lack {sorted(missing)}")
+        if apart := [each.scale for each in self.sets if each.scale not in self.scales]:
+            raise ValueError(f"sets has the scale {apart[0]}, which is none of the scales {list(self.scales)}")
         if "erased" not in self.groups:
             raise ValueError("groups lack erased")
         from_templates = set(self.groups) - set(self.prompt_sets)
@@ -160,5 +215,27 @@ def load_suite(name: str) -> Suite:
     unreadable = "Give the path of a suite's YAML file."
     if not path.exists():
         raise UserError(f"There is no suite file {path}.", unreadable)
-    content = read_yaml(path, named=f"{path}", unreadable=unreadable)
-    return as_model(content, Suite, path, "Compare with suites/celebrity.yaml.")
+    return read_yaml(path, named=f"{path}", unreadable=unreadable).as_model(
+        Suite, "Compare with suites/celebrity.yaml."
+    )
+
+
+def installed_suites() -> dict[str, Suite]:
+    """Every installed suite by name; one that cannot be read is named in a warning, once, and left out."""
+    return SUITES.each(load_suite)
+
+
+def _check_once(values: tuple[Any, ...]) -> None:
+    if twice := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"'{twice[0]}' is there twice")
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    if twice := repeated(names):
+        raise ValueError(twice_said(twice))
+
+
+def _check_not_own_anchor(anchors: dict[str, str]) -> None:
+    for name, anchor in anchors.items():
+        if name_key(name) == name_key(anchor):
+            raise ValueError(f"'{name}' is its own anchor: nothing would be erased")

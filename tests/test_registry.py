@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from erasebench import registry
+from erasebench.class_file import module_name
 from erasebench.errors import UserError
 from erasebench.registry import METHODS, SUITES, WORLDS, Registry, load_method, load_world, world_of_size
 
@@ -125,7 +126,7 @@ def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path, text: str, m
     (tmp_path / "mine.py").write_text(text)
     with pytest.raises(UserError, match=message):
         load_method(f"{tmp_path / 'mine.py'}:Mine")
-    assert "erasebench_file_mine" not in sys.modules
+    assert module_name(tmp_path / "mine.py") not in sys.modules
 
 
 def test_a_world_is_found_by_its_usual_size_but_no_split_of_one(monkeypatch: pytest.MonkeyPatch) -> None:

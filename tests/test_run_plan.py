@@ -71,7 +71,7 @@ def test_a_plan_names_each_run_once_and_the_unedited_model_first(tmp_path: Path,
     [
         ("runs: [{methods: [uce]}]", "runs.0.suites: Field required"),
         ("runs: [{methods: [uce], suites: [style], scales: 10}]", "runs.0.scales: Extra inputs"),
-        ("runs: [", "is no YAML"),
+        ("runs: [", "is not valid YAML"),
         ("runs: []", "runs: "),
         ("runs: [{methods: [uce], suites: []}]", "runs.0.suites: "),
         ("runs: [{methods: [uce], suites: [style], settings: {uec.ridge: 1}}]", "method 'uec' is not part of this run"),

@@ -120,7 +120,7 @@ def test_a_wrong_choice_is_named(suite: Suite, real: World, choice: dict[str, ob
         ('"A portrait of {name}"', '"A portrait of nobody"', "hold {name} once"),
         ("title:", "titel:", "title"),
         ("headline: h_c", "headline: h_x", "h_x"),
-        ("name: toy", "name: 'toy", "no YAML"),
+        ("name: toy", "name: 'toy", "not valid YAML"),
         ("shown: {default: 3}", "shown: {toy: 3}", "lacks its default"),
     ],
 )

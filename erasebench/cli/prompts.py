@@ -34,11 +34,12 @@ def build(
 ) -> None:
     """Write a table for every suite and scale from names, templates and seeds, byte for byte the same every time."""
     from erasebench.prompts.write import write_tables
-    from erasebench.registry import SUITES, load_world, world_of_size
+    from erasebench.registry import load_world, world_of_size
+    from erasebench.suite import installed_suites
 
     chosen = options.size(size) or "full"
     opened = load_world(world or world_of_size(chosen))
-    written = write_tables(opened, suite or SUITES.names(), chosen, out)
+    written = write_tables(opened, suite or installed_suites(), chosen, out)
     for path, rows in written.tables.items():
         print(f"{path}: {rows:,} rows")
     for what in written.left_out:

@@ -174,10 +174,9 @@ def _name_in(prompt: str) -> str | None:
 @cache
 def _templates() -> tuple[re.Pattern[str], ...]:
     # The suites know the prompts' columns, so they are asked late.
-    from erasebench.registry import SUITES
-    from erasebench.suite import load_suite
+    from erasebench.suite import installed_suites
 
-    templates = [template for name in SUITES.names() for template in load_suite(name).templates]
+    templates = [template for suite in installed_suites().values() for template in suite.templates]
     # The longest fixed text first: '{name} in an official photo' must not take 'A sketch of {name}' for a name.
     ordered = sorted(dict.fromkeys(templates), key=len, reverse=True)
     return tuple(re.compile(re.escape(t).replace(re.escape("{name}"), "(.+)")) for t in ordered)

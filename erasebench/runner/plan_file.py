@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from erasebench.concepts import Name, repeated, twice_said
 from erasebench.record import UNEDITED
 from erasebench.registry import load_method
 from erasebench.runner.request import Request, as_typed, check_settings
-from erasebench.yaml_file import as_model, read_yaml
+from erasebench.yaml_file import read_yaml
 
 
 class Entry(BaseModel):
@@ -19,12 +20,26 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    methods: tuple[str, ...] = Field(min_length=1)
-    suites: tuple[str, ...] = Field(min_length=1)
-    scale: int | None = None
-    concepts: tuple[str, ...] | None = None
-    recipe: str = "default"
+    methods: tuple[Name, ...] = Field(min_length=1)
+    suites: tuple[Name, ...] = Field(min_length=1)
+    scale: int | None = Field(default=None, ge=1)
+    concepts: tuple[Name, ...] | None = Field(default=None, min_length=1)
+    recipe: str = Field(default="default", min_length=1)
     settings: dict[str, str | float | int | bool] = {}
+
+    @field_validator("methods", "suites")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"'{twice[0]}' is there twice")
+        return names
+
+    @field_validator("concepts")
+    @classmethod
+    def _each_name_once(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if twice := repeated(names or ()):
+            raise ValueError(twice_said(twice))
+        return names
 
 
 class Plan(BaseModel):
@@ -40,9 +55,8 @@ def read_plan(path: Path, common: Request) -> list[Request]:
 
     UserError for a missing file, broken YAML, an entry that is missing, unknown or wrong, or a setting of no method.
     """
-    content = read_yaml(path, named=f"The plan {path}", unreadable="Give a YAML file.")
-    mend = "Write runs: [{methods: [mace], suites: [celebrity], scale: 10}]."
-    plan = as_model(content, Plan, path, mend)
+    file = read_yaml(path, named=f"The plan {path}", unreadable="Give a YAML file.")
+    plan = file.as_model(Plan, "Write runs: [{methods: [mace], suites: [celebrity], scale: 10}].")
     return list(_single(plan, common))
 
 

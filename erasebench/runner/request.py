@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import yaml
 from pydantic import ValidationError
 
 from erasebench.concepts import Kind
@@ -21,7 +20,7 @@ from erasebench.names import check_name
 from erasebench.record import UNEDITED
 from erasebench.registry import load_method
 from erasebench.world import SizeName
-from erasebench.yaml_file import number_or_same
+from erasebench.yaml_file import yaml_value
 
 if TYPE_CHECKING:
     from erasebench.method import Method, MethodConfig
@@ -183,10 +182,10 @@ def _settings_of(method: type[Method], name: str, request: Request) -> dict[str,
                 f"{method.name} has no setting '{field_name}'.", did_you_mean(field_name, method.Config.model_fields)
             )
         try:
-            changes[field_name] = number_or_same(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            mend = "Write a number, true, false, a word or a list."
-            raise UserError(f"--set {key}={text} is no value.", mend) from error
+            changes[field_name] = yaml_value(text)
+        except ValueError as error:
+            mend = "Write a number, true, false, a word or a list; other text in quotes."
+            raise UserError(f"--set {key}={text} is not a value: {error}.", mend) from error
     return changes
 
 

@@ -12,8 +12,7 @@ from erasebench.concepts import Kind
 from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.identity import role_of
-from erasebench.registry import SUITES
-from erasebench.suite import load_suite
+from erasebench.suite import installed_suites
 from erasebench.testing.candidate import NAMES, Candidate, shots_of, task_of
 from erasebench.testing.fingerprint import difference, fingerprint
 from erasebench.testing.workspace import painted_with
@@ -95,7 +94,7 @@ def is_deterministic_by_seed(candidate: Candidate) -> None:
 
 def never_sees_evaluation_prompts(candidate: Candidate) -> None:
     """No text that the method reads or paints is a prompt that a suite of the kind evaluates it with."""
-    suites = [load_suite(name) for name in SUITES.names()]
+    suites = installed_suites().values()
     for kind in candidate.kinds:
         seen, names = candidate.erased(kind), [*NAMES[kind], *task_of(kind).keep]
         templates = {template for suite in suites if suite.kind == kind for template in suite.templates}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from erasebench.concepts import Kind
 from erasebench.tuning.record import shipped_trials
-from erasebench.yaml_file import number_or_same
+from erasebench.yaml_file import yaml_value
 
 
 def chosen_settings(method: str, kind: Kind) -> dict[str, Any]:
@@ -22,4 +20,4 @@ def chosen_settings(method: str, kind: Kind) -> dict[str, Any]:
     if not rows or rows[0].settings == "recipe":
         return {}
     pairs = (pair.partition("=") for pair in rows[0].settings.split())
-    return {field: number_or_same(yaml.safe_load(text)) for field, _, text in pairs}
+    return {field: yaml_value(text) for field, _, text in pairs}

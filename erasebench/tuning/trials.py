@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from erasebench.concepts import Kind
-from erasebench.errors import UserError, did_you_mean
-from erasebench.yaml_file import number_or_same, read_yaml
+from erasebench.errors import did_you_mean
+from erasebench.yaml_file import YamlFile, read_yaml
 
 Settings = Mapping[str, Any]
 
@@ -16,20 +16,26 @@ Settings = Mapping[str, Any]
 def read_settings(path: Path) -> dict[tuple[Kind, str], list[Settings]]:
     """By kind and method, the settings of each trial, in order.
 
-    The file: `kind: {method: [{field: value}, ...]}`. UserError for a missing file, broken YAML, an unknown kind or
-    anything but a list of settings.
+    The file: `kind: {method: [{field: value}, ...]}`. UserError, by file, line and field, for a missing file, broken
+    YAML, an unknown kind, anything but a list of settings, an empty list, or a trial that is there twice.
     """
-    content = read_yaml(path, named=f"The trials {path}", unreadable="Give a YAML file.")
+    file = read_yaml(path, named=f"The trials {path}", unreadable="Give a YAML file.")
     found: dict[tuple[Kind, str], list[Settings]] = {}
-    for kind, methods in _mapping(content, f"{path}"):
+    for kind, methods in _mapping(file, file.content):
         if kind not in get_args(Kind):
-            raise UserError(f"{path}: there is no kind '{kind}'.", did_you_mean(kind, get_args(Kind)))
-        for method, trials in _mapping(methods, f"{path}: {kind}"):
-            if not isinstance(trials, list) or not all(isinstance(trial, dict) for trial in trials):
-                raise UserError(
-                    f"{path}: {kind}: {method} is no list of settings.", "Write - {learning_rate: 1.0e-3, steps: 60}."
-                )
-            found[kind, method] = [{field: number_or_same(value) for field, value in trial.items()} for trial in trials]  # type: ignore[index]
+            raise file.wrong([kind], f"there is no kind '{kind}'", did_you_mean(str(kind), get_args(Kind)))
+        for method, trials in _mapping(file, methods, kind):
+            place = [kind, str(method)]
+            if not isinstance(trials, list) or not trials or not all(isinstance(trial, dict) for trial in trials):
+                problem = f"{method} has no trials" if trials in (None, []) else f"{method} is not a list of settings"
+                raise file.wrong(place, problem, "Write - {learning_rate: 1.0e-3, steps: 60}.")
+            for at, trial in enumerate(trials):
+                if trial in trials[:at]:
+                    problem = f"the same settings as those of trial {trials.index(trial) + 1}"
+                    raise file.wrong([*place, at], problem, "Give each settings once.")
+                if wrong := [field for field, value in trial.items() if value is None or not isinstance(field, str)]:
+                    raise file.wrong([*place, at, str(wrong[0])], "the setting has no value", "Give one.")
+            found[kind, str(method)] = trials  # type: ignore[index]
     return found
 
 
@@ -38,7 +44,8 @@ def settings_text(settings: Settings) -> str:
     return " ".join(f"{field}={value}" for field, value in settings.items()) or "recipe"
 
 
-def _mapping(content: Any, where: str) -> Iterable[tuple[str, Any]]:
-    if not isinstance(content, dict):
-        raise UserError(f"{where} is no mapping.", "Write kind: {method: [{field: value}]}.")
+def _mapping(file: YamlFile, content: Any, *place: str) -> Iterable[tuple[str, Any]]:
+    if not isinstance(content, dict) or not content:
+        problem = "it is empty" if content in (None, {}) else "it is not a mapping"
+        raise file.wrong(place, problem, "Write kind: {method: [{field: value}]}.")
     return content.items()

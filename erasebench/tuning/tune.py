@@ -94,11 +94,14 @@ def requests_of(
         further = job.world.cast.names(kind, "erase")[n_erased : 2 * n_erased]
         sets += [replace(base, scale=None, concepts=further)] if len(further) == n_erased else []
     requests = []
-    for settings in trials:
+    for number, settings in enumerate(trials, start=1):
         given = {f"{method}.{field}": as_typed(value) for field, value in settings.items()}
         requests.append(tuple(replace(request, settings=given) for request in sets))
-        for request in requests[-1]:
-            plan(request)
+        try:
+            for request in requests[-1]:
+                plan(request)
+        except UserError as error:
+            raise UserError(f"Trial {number} of {kind}: {method}: {error.what}", error.mend) from error
     return requests
 
 

@@ -28,10 +28,19 @@ def test_reads_settings_by_kind_and_method(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("persons: {uce: [{}]}", "no kind 'persons'"),
-        ("person: [uce]", "person is no mapping"),
-        ("person: {uce: {ridge: 1}}", "uce is no list of settings"),
-        ("person: {uce: [ridge]}", "uce is no list of settings"),
-        ("person: {uce: [", "is no YAML"),
+        ("person: [uce]", "line 1, person: it is not a mapping"),
+        ("person: {uce: {ridge: 1}}", "person.uce: uce is not a list of settings"),
+        ("person: {uce: [ridge]}", "person.uce: uce is not a list of settings"),
+        ("person: {uce: [", "is not valid YAML"),
+        ("person:\n  uce: []", "line 2, person.uce: uce has no trials"),
+        ("person:\n", "line 1, person: it is empty"),
+        ("", "line 1, the file: it is empty"),
+        ("person:\n  uce: [{}]\n  uce: [{}]", "line 3: .* 'uce' is there twice"),
+        (
+            "person:\n  uce:\n    - {ridge: 1}\n    - {ridge: 1}",
+            "line 4, person.uce.1: the same settings as those of trial 1",
+        ),
+        ("person:\n  uce:\n    - {ridge: }", "line 3, person.uce.0.ridge: the setting has no value"),
     ],
 )
 def test_a_wrong_file_says_where(tmp_path: Path, content: str, message: str) -> None:
