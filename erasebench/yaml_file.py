@@ -92,7 +92,11 @@ def _message(error: Any) -> str:
     if error["type"] == "too_short" and not error["input"]:
         return "the list is empty"
     value = error["input"]
-    shown = error["type"] != "missing" and isinstance(value, str | int | float | None) and len(repr(value)) < 60
+    shown = (
+        error["type"] not in ("missing", "extra_forbidden")
+        and isinstance(value, str | int | float | None)
+        and len(repr(value)) < 60
+    )
     return f"{error['msg']}, not {value!r}" if shown else str(error["msg"])
 
 

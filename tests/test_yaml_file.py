@@ -83,7 +83,7 @@ class Whole(BaseModel):
         ("title: a\nparts:\n- names: []\n", "mine.yaml, line 3, parts.0.names: the list is empty."),
         ("title:\n", "mine.yaml, line 1, title: .* not None"),
         ("title: 1984\n", "mine.yaml, line 1, title: .* not 1984"),
-        ("title: a\ntitel: b\n", "(?s)mine.yaml, line 2, titel: Extra inputs .* Did you mean 'title'"),
+        ("title: a\ntitel: b\n", "(?s)mine.yaml, line 2, titel: Extra inputs .*Did you mean 'title'"),
         ("title: a\nparts: []\ntitle: b\n", "mine.yaml, line 3: .* 'title' is there twice"),
         ("- a\n", "mine.yaml, line 1, the file: "),
         ("", "mine.yaml, line 1, the file: "),
