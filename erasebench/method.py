@@ -132,6 +132,11 @@ class Method(ABC):
         """
         return False
 
+    @property
+    def label(self) -> str | None:
+        """What the board calls the row in place of the method's name; it decides no result. None: the name."""
+        return None
+
     @abstractmethod
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The edit that erases `task.concepts`; leaves `pipeline` bit for bit as it was found."""

@@ -34,6 +34,8 @@ Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
 Concept = Annotated[str, Field(max_length=1_000)]
 """Any words; whoever shows them makes them fit for the page."""
 Key = Annotated[str, Field(pattern="^[A-Za-z0-9_]+$", max_length=80)]
+LABEL = re.compile(r"^[^\W_][\w .+-]{0,47}$")
+"""What a row of the board may be called in place of its method's name: safe in a table and in a file's name."""
 
 Unit = Literal["fraction", "points", "distance", "count"]
 Formula = Literal["h_a", "h_c", "h_o", "mean", "mean_of_h_o"]
@@ -195,6 +197,7 @@ class Record(_Part):
     method: Name
     method_version: str
     variant: Name = "default"
+    label: str | None = Field(default=None, pattern=LABEL.pattern, description="what the user calls this row")
     concepts: tuple[Concept, ...]
     figures: dict[Key, Figure]
     manifest: Manifest

@@ -68,7 +68,8 @@ def groups(records: Iterable[Record]) -> list[Group]:
 
 
 def labels_of(records: Sequence[Record]) -> tuple[str, ...]:
-    """The method's name for each record, with its variant where it has one, and its identity where two would agree."""
+    """What each record is called: the user's label or the method's name, its variant where it has one, and its
+    identity where two would agree."""
     plain = [_label(record) for record in records]
     counts = Counter(plain)
     return tuple(
@@ -100,8 +101,10 @@ def title_of(record: Record) -> str:
 def _label(record: Record) -> str:
     if record.method == UNEDITED:
         return f"{UNEDITED} (unedited)"
-    notes = [record.variant] * (record.variant != "default") + ["shipped"] * record.shipped
-    return f"{record.method} ({', '.join(notes)})" if notes else record.method
+    notes = [record.method] * (record.label is not None)
+    notes += [record.variant] * (record.variant != "default") + ["shipped"] * record.shipped
+    name = record.label or record.method
+    return f"{name} ({', '.join(notes)})" if notes else name
 
 
 def _rank(record: Record) -> tuple[Any, ...]:

@@ -50,7 +50,8 @@ class Average:
     def record(self, records: Sequence[Record]) -> Record:
         """The record over the runs' records, in the order of `jobs`; made once and then read."""
         identity = digest([AVERAGE, *(record.identity for record in records)])
-        if (kept := record_in(self.file)) is not None and kept.identity == identity:
+        kept = record_in(self.file)
+        if kept is not None and (kept.identity, kept.label) == (identity, records[0].label):
             return kept
         runs = self._judged()
         figures = self._figures(records, runs)

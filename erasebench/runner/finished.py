@@ -14,6 +14,7 @@ from erasebench.errors import UserError
 from erasebench.identity import file_digest
 from erasebench.image_store import ImageStore
 from erasebench.record import Record
+from erasebench.runner.command import command_of
 from erasebench.runner.job import Job
 
 if TYPE_CHECKING:
@@ -56,7 +57,16 @@ def finished(job: Job) -> Record | None:
     images = job.image_digests(kept.erasure).values()
     if store.missing(images) or store.corrupted(images, whole_at=job.finished_file.stat().st_mtime):
         return None
-    return kept.record
+    return _relabelled(kept.record, job)
+
+
+def _relabelled(record: Record, job: Job) -> Record:
+    """The record under the label that is asked for now: a label decides no result, so that nothing is made anew."""
+    if record.label == job.chosen.label:
+        return record
+    config = {**record.manifest.config, "method": job.chosen.config.model_dump(mode="json")}
+    manifest = record.manifest.model_copy(update={"config": config})
+    return record.model_copy(update={"label": job.chosen.label, "manifest": manifest, "command": command_of(job)})
 
 
 def _read(path: Path) -> Kept:

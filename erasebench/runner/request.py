@@ -123,6 +123,11 @@ class Chosen:
         return self.method.name
 
     @property
+    def label(self) -> str | None:
+        """What the user calls the row of the board; None: the method's name."""
+        return self.method(self.config).label
+
+    @property
     def version(self) -> str:
         """Digest of the method's own source and of the shared modules, so that nobody has to remember to bump it."""
         return version_of(self.method)
@@ -191,7 +196,7 @@ def _settings_of(method: type[Method], name: str, request: Request) -> dict[str,
 
 def as_typed(value: Any) -> str:
     """A setting as the command line would have it: None is null, a tuple is a list, a path its text."""
-    return str(value) if isinstance(value, str | Path) else json.dumps(value)
+    return str(value) if isinstance(value, str | Path) else json.dumps(value, default=str)
 
 
 def _help(method: type[Method], error: Any) -> str:

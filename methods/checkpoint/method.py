@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from pydantic import model_validator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.errors import UserError
-from erasebench.identity import identity_field, runtime_field
 from erasebench.method import Method, MethodConfig, Workspace
 
+from .config import CheckpointConfig
 from .source import ACCEPTED, Source, find_source
 
 if TYPE_CHECKING:
@@ -20,29 +19,7 @@ if TYPE_CHECKING:
 
     from erasebench.erasure import Erasure
 
-
-class CheckpointConfig(MethodConfig):
-    """Which model; its files' digest, not its path, is its identity."""
-
-    path: Path | None = runtime_field(None, f"The erased model. {ACCEPTED}")
-    digest: str | None = identity_field(
-        None, "SHA-256 over the model's files: filled in from them; given, they have to match it"
-    )
-    lora_scale: float = identity_field(1.0, "Strength of a LoRA; of no meaning for anything else", source="ours")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _digested(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or values.get("path") is None:
-            return values
-        path = Path(values["path"]).expanduser()
-        digest = find_source(path).digest
-        if values.get("digest") not in (None, digest):
-            raise UserError(
-                f"{path} has the digest {digest}, not {values['digest']}.",
-                "It is another model, or was changed: give the right one, or leave checkpoint.digest out.",
-            )
-        return {**values, "path": path, "digest": digest}
+    from .gated import Membrane
 
 
 class Checkpoint(Method):
@@ -53,10 +30,20 @@ class Checkpoint(Method):
     Config: ClassVar[type[MethodConfig]] = CheckpointConfig
 
     def __init__(self, config: MethodConfig) -> None:
-        """UserError where no model is named."""
+        """UserError where no model is named, or strengths or gates do not belong to its files."""
         super().__init__(config)
         if self.config.path is None:
             raise UserError("checkpoint.path names no model.", f"--set checkpoint.path=PATH. {ACCEPTED}")
+        count, gates = len(self.config.path), self.config.gates
+        self.config.scales()
+        if gates is not None and len(gates) != count:
+            what = f"checkpoint.gates gives {len(gates)} for {count} files."
+            raise UserError(what, "Give one for each file, in their order: --set checkpoint.gates='[a cat, open]'.")
+
+    @property
+    def label(self) -> str | None:
+        """What the user calls this model on the board."""
+        return self.config.label
 
     def touches(self, parameter: str) -> bool:
         """Anything: somebody else decided."""
@@ -65,43 +52,102 @@ class Checkpoint(Method):
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The tensors that differ from the pipeline's, whatever the task: it was erased elsewhere.
 
-        UserError for a file that cannot be read, a key or shape that the pipeline does not have, a pickle with more
-        than tensors in it, or a LoRA that diffusers' loader cannot convert.
+        Several LoRAs are each folded into the pipeline's own weights, and what each changes is added up; SPMs become
+        the change of sampling that `spm` makes. UserError for a file that cannot be read, a tensor that is not used,
+        has another shape or is not finite, or a pickle with more than tensors in it.
         """
         from erasebench.erasure import Erasure
 
-        from .tensors import changed, parameters_of
+        from .config import named
+        from .gated import gated
+        from .tensors import changed, check_values, parameters_of
 
         config: CheckpointConfig = self.config
         assert config.path is not None
-        source = find_source(config.path)
-        form, tensors = read(source, pipeline, config.lora_scale)
-        edited = changed(tensors, parameters_of(pipeline))
-        record = {"model": source.path.name, "format": form, "digest": config.digest, "changed": len(edited)}
-        return Erasure(edited, record)
+        known = parameters_of(pipeline)
+        gates = config.gates or (None,) * len(config.path)
+        parts = [
+            read(find_source(path), pipeline, scale, gate)
+            for path, scale, gate in zip(config.path, config.scales(), gates, strict=True)
+        ]
+        if len(parts) > 1 and (whole := [at for at, part in enumerate(parts) if part.form.startswith("tensors")]):
+            what = f"{config.path[whole[0]]} holds weights, and {len(parts)} paths are given."
+            raise UserError(what, "Give one model, or several LoRAs or SPMs.")
+        edited = changed(added([part.tensors for part in parts], known), known)
+        for name, value in edited.items():
+            check_values(name, value, config.path[0])
+        membranes = [part.membrane for part in parts if part.membrane is not None]
+        record = {
+            "model": named(config.path),
+            "format": ", ".join(part.form for part in parts),
+            "digest": config.digest,
+            "changed": len(edited),
+        }
+        if membranes:
+            record["gates"] = [membrane.concept for membrane in membranes]
+        return Erasure(edited, record, gated(pipeline.unet, membranes) if membranes else None)
 
 
-def read(source: Source, pipeline: StableDiffusionPipeline, lora_scale: float) -> tuple[str, dict[str, Tensor]]:
-    """The format, and the model's tensors by the parameters of `pipeline` that they replace."""
-    from .lora import folded, folded_peft, is_lora
-    from .tensors import check_autoencoder, parameters_of, placed, read_tensors, whole
+@dataclass(frozen=True)
+class Part:
+    """What one file or folder is: its format, its new values by parameter, or its gated adapters."""
+
+    form: str
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    membrane: Membrane | None = None
+
+
+def added(parts: list[Mapping[str, Tensor]], known: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The parameters with every part's change of them; of one part its own values, bit for bit."""
+    filled = [part for part in parts if part]
+    if len(filled) <= 1:
+        return dict(filled[0]) if filled else {}
+    total: dict[str, Tensor] = {}
+    for part in filled:
+        for name, value in part.items():
+            own = known[name].double()
+            total[name] = total.get(name, own) + (value.double() - own)
+    return {name: value.to(known[name].dtype) for name, value in total.items()}
+
+
+def read(source: Source, pipeline: StableDiffusionPipeline, scale: float, gate: str | None = None) -> Part:
+    """The model's format, and its tensors by the parameters of `pipeline` that they replace or its gated adapters."""
+    from .components import check_components
+    from .compvis import as_diffusers, is_compvis
+    from .gated import gate_of, membrane
+    from .lora import folded, folded_peft
+    from .lora_keys import is_lora
+    from .tensors import parameters_of, placed, read_tensors, whole
 
     known = parameters_of(pipeline)
-    if source.form in ("pipeline", "unet"):
+    if source.form == "folder":
+        _check_unused(source, scale, gate)
+        check_components(pipeline, source)
         found: dict[str, Tensor] = {}
         for part in ("unet", "text_encoder"):
-            if part not in source.files:
-                continue
-            tensors = {key: value for file in source.files[part] for key, value in read_tensors(file).items()}
-            found |= placed(tensors, known, source.path, part)
-            whole(found, known, part, source.path)
-        if "vae" in source.files:
-            check_autoencoder(pipeline, source.path)
-        return source.form, found
+            if part in source.files:
+                tensors = {key: value for file in source.files[part] for key, value in read_tensors(file).items()}
+                found |= placed(tensors, known, source.path, part)
+                whole(found, known, part, source.path)
+        return Part("pipeline" if (source.path / "unet").is_dir() else next(iter(source.files)), found)
     (file,) = source.files[""]
     tensors = read_tensors(file)
     if source.form == "peft":
-        return "lora (peft)", folded_peft(pipeline, source.path, tensors, lora_scale)
+        return Part("lora (peft)", folded_peft(pipeline, source.path, tensors, scale))
     if is_lora(tensors):
-        return "lora", folded(pipeline, file, tensors, lora_scale)
-    return "tensors", placed(tensors, known, file)
+        concept = gate_of(file, tensors, gate)
+        if concept is not None:
+            return Part("spm, gated", membrane=membrane(pipeline.unet, file, tensors, concept, scale))
+        return Part("lora", folded(pipeline, file, tensors, scale))
+    _check_unused(source, scale, gate)
+    if is_compvis(tensors):
+        return Part("tensors (CompVis)", placed(as_diffusers(tensors, pipeline, file), known, file))
+    return Part("tensors", placed(tensors, known, file))
+
+
+def _check_unused(source: Source, scale: float, gate: str | None) -> None:
+    """UserError where a strength or a gate is given for whole weights: it would do nothing."""
+    if scale != 1 or gate is not None:
+        name = "lora_scale" if scale != 1 else "gates"
+        what = f"{source.path} holds whole weights, so that checkpoint.{name} has no meaning for it."
+        raise UserError(what, f"Leave checkpoint.{name} out.")

@@ -1,43 +1,59 @@
-"""From a file's keys to the pipeline's parameters: every tensor finds its place, or the file is refused."""
+"""From a file's keys to the pipeline's parameters: every tensor finds its place, or the file is refused by its name."""
 
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from erasebench.errors import UserError
 
+from .contents import SAFETENSORS
+
 OTHER_MODEL = "It was made for another model: give the model that it was made from, or another file."
-# Of a text encoder saved by transformers below 5: a constant, and one more level of names.
+# Of a text encoder saved by transformers below 5: positions 0, 1, 2 ...
 CONSTANT = "position_ids"
-OLD_LEVEL = "text_model."
-COMPVIS = "model.diffusion_model."
-# What trainers put their weights under.
-WRAPPERS = ("state_dict.", "module.")
+# What trainers, CompVis's code and older transformers put weights under, and which part of the pipeline each says.
+WRAPPERS: Mapping[str, str] = {
+    **dict.fromkeys(("state_dict", "delta_state_dict", "module", "model", "transformer", "_orig_mod"), ""),
+    **dict.fromkeys(("unet", "diffusion_model"), "unet"),
+    **dict.fromkeys(("text_encoder", "cond_stage_model", "text_model"), "text_encoder"),
+}
+# A training's state beside the model's.
+TRAINING = ("optimizer", "optimizer_states", "optimizer_state_dict", "lr_scheduler", "lr_schedulers", "callbacks")
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of an error without terminal codes and at most 200 characters; its class where it says nothing."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(error)).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, by key; nested dictionaries are joined by dots, and what is no tensor is left out.
+    """The tensors of a file, by key; those in dictionaries and lists by all their keys, joined by dots.
 
-    Pickles are read through torch's weights-only loader, which runs no code. UserError where a file cannot be read.
+    What is not a tensor, and a training's optimiser, is left out. Pickles are read through torch's weights-only loader,
+    which runs no code. UserError where a file cannot be read.
     """
     try:
-        content = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        mend = "Get it again; a pickle that holds more than tensors has to be converted to .safetensors by its maker."
-        raise UserError(f"{path} cannot be read ({reason}).", mend) from error
+        content = load_file(path) if path.suffix == SAFETENSORS else _unpickled(path)
+    except pickle.UnpicklingError as error:
+        # Its message advises to load without that protection.
+        what = f"{path} holds more than tensors, so it was not opened."
+        raise UserError(what, "Have its maker save state_dict() as .safetensors.") from error
+    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{path} cannot be read ({reason_of(error)}).", "It is damaged: get the file again.") from error
     tensors = dict(_flat(content))
     if not tensors:
-        raise UserError(f"{path} holds no tensors.", "Give a file of changed weights or of a LoRA.")
+        raise UserError(f"{path} holds no tensors.", "Give a file of weights, of a LoRA or of an SPM.")
     return tensors
 
 
@@ -50,7 +66,11 @@ def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         yield prefix.removesuffix("."), content.detach()
     elif isinstance(content, Mapping):
         for key, value in content.items():
-            yield from _flat(value, f"{prefix}{key}.")
+            if prefix or key not in TRAINING:
+                yield from _flat(value, f"{prefix}{key}.")
+    elif isinstance(content, list | tuple):
+        for at, value in enumerate(content):
+            yield from _flat(value, f"{prefix}{at}.")
 
 
 def parameters_of(pipeline: StableDiffusionPipeline) -> dict[str, Tensor]:
@@ -62,41 +82,63 @@ def parameters_of(pipeline: StableDiffusionPipeline) -> dict[str, Tensor]:
     }
 
 
-def placed(tensors: Mapping[str, Tensor], known: Mapping[str, Tensor], path: Path, part: str = "") -> dict[str, Tensor]:
-    """`tensors` by the parameters that they replace; `part`: the only component that keys without prefix mean.
+def unwrapped(key: str) -> tuple[str, str]:
+    """A key without the levels that WRAPPERS names, and the part of the pipeline that they say ('' for none)."""
+    part = ""
+    while (first := key.partition("."))[2] and first[0] in WRAPPERS:
+        part, key = WRAPPERS[first[0]] or part, first[2]
+    return key, part
 
-    UserError for a key that is no parameter of the pipeline, is one twice, or has another shape.
+
+def placed(tensors: Mapping[str, Tensor], known: Mapping[str, Tensor], path: Path, part: str = "") -> dict[str, Tensor]:
+    """`tensors` by the parameters that they replace; `part`: the only component that the keys may mean.
+
+    A parameter may be there twice with equal values. UserError for a key that is no parameter of the pipeline, is one
+    with other values too, has another shape, or holds what is not a finite number.
     """
     found: dict[str, Tensor] = {}
+    key_of: dict[str, str] = {}
     unknown: list[str] = []
     for key, value in tensors.items():
         if key.endswith(CONSTANT):
             continue
-        name = next((name for name in _meanings(key, part) if name in known), None)
+        name = _meaning(key, known, part)
         if name is None:
             unknown.append(key)
             continue
-        if name in found:
-            raise UserError(f"{path} holds {name} twice, once as '{key}'.", "Leave one of the two in the file.")
+        check_values(key, value, path)
         if value.shape != known[name].shape:
             shapes = f"{list(value.shape)} in the file, {list(known[name].shape)} in the pipeline"
             raise UserError(f"{path}: {key} has the wrong shape: {shapes}.", OTHER_MODEL)
-        found[name] = value
-    if any(COMPVIS in key for key in unknown):
-        raise UserError(
-            f"{path} is in CompVis's format ('{unknown[0]}').",
-            "Convert it with diffusers' scripts/convert_original_stable_diffusion_to_diffusers.py and give the folder.",
-        )
+        if name in found and not torch.equal(found[name], value):
+            what = f"{path} holds {name} twice with different values, as '{key_of[name]}' and as '{key}'."
+            raise UserError(what, "Leave the one that you mean in the file.")
+        found[name], key_of[name] = value, key
     if unknown:
         raise UserError(f"{path}: the pipeline has no parameter '{unknown[0]}'{_others(unknown)}.", OTHER_MODEL)
     return found
 
 
-def _meanings(key: str, part: str) -> Iterator[str]:
-    for wrapper in WRAPPERS:
-        key = key.removeprefix(wrapper)
-    for name in (key, key.replace(OLD_LEVEL, "", 1)):
-        yield from (f"{part}.{name}",) if part else (name, f"unet.{name}", f"text_encoder.{name}")
+def _meaning(key: str, known: Mapping[str, Tensor], part: str) -> str | None:
+    name, said = unwrapped(key)
+    parts = [each for each in (part or said,) if each] or ["unet", "text_encoder"]
+    # A folder of one part may still wrap its keys in the other's name: then they are not its own.
+    if part and said and part != said:
+        return None
+    return next((f"{each}.{name}" for each in parts if f"{each}.{name}" in known), None)
+
+
+def check_values(key: str, value: Tensor, path: Path) -> None:
+    """UserError for a tensor of whole numbers (quantised) or with values that are not finite: it says how many."""
+    if not value.is_floating_point():
+        what = f"{path}: {key} is {str(value.dtype).removeprefix('torch.')}: quantised weights are not read."
+        raise UserError(what, "Give the weights in float32, float16 or bfloat16.")
+    # Not every small float type can be asked.
+    wide = value if value.element_size() > 1 else value.float()
+    if wrong := int((~torch.isfinite(wide)).sum()):
+        nan = int(torch.isnan(wide).sum())
+        what = f"{path}: {key} has {nan} NaN and {wrong - nan} infinite values of {value.numel()}."
+        raise UserError(what, "The training that made it diverged, or the file is damaged: give an earlier checkpoint.")
 
 
 def _others(names: Sequence[str]) -> str:
@@ -115,24 +157,5 @@ def changed(tensors: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> dict[
     return {
         name: value.to("cpu", torch.float32).contiguous()
         for name, value in tensors.items()
-        if not torch.equal(known[name].to("cpu", value.dtype), value.to("cpu"))
+        if not torch.equal(known[name].to("cpu", value.dtype).float(), value.to("cpu").float())
     }
-
-
-def check_autoencoder(pipeline: StableDiffusionPipeline, folder: Path) -> None:
-    """UserError where the folder's autoencoder is not the base model's: an erasure carries none."""
-    try:
-        other = AutoencoderKL.from_pretrained(folder / "vae").state_dict()
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise UserError(f"{folder / 'vae'} cannot be loaded ({error}).", "Get the model again.") from error
-    own = pipeline.vae.state_dict()
-    # Half precision, in which many folders are saved, rounds to three digits.
-    same = own.keys() == other.keys() and all(
-        own[name].shape == value.shape and torch.allclose(own[name].cpu().float(), value.float(), rtol=1e-2, atol=1e-3)
-        for name, value in other.items()
-    )
-    if not same:
-        raise UserError(
-            f"{folder} brings another autoencoder than the world's model.",
-            f"To judge its U-Net alone, give {folder / 'unet'}; to judge all of it, --model {folder}.",
-        )

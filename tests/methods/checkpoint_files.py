@@ -19,9 +19,10 @@ CONV = "down_blocks.0.resnets.0.conv1.weight"
 TEXT = "encoder.layers.0.self_attn.q_proj.weight"
 
 
-def read(path: Path, pipeline: StableDiffusionPipeline, **settings: Any) -> Erasure:
-    workspace = TestWorkspace(pipeline, path.parent / "scratch")
-    return Checkpoint(CheckpointConfig(path=path, **settings)).erase(pipeline, task_of(), workspace)
+def read(path: Path | str | list[Path], pipeline: StableDiffusionPipeline, **settings: Any) -> Erasure:
+    config = CheckpointConfig(path=path, **settings)
+    workspace = TestWorkspace(pipeline, config.path[0].parent / "scratch")
+    return Checkpoint(config).erase(pipeline, task_of(), workspace)
 
 
 def parameter(pipeline: StableDiffusionPipeline, name: str) -> Tensor:
