@@ -14,6 +14,7 @@ from urllib.request import getproxies
 
 from erasebench.atomic import write_json
 from erasebench.errors import UserError
+from erasebench.file_names import readable
 from erasebench.identity import digest, file_digest
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -66,7 +67,7 @@ def file_digests(files: Iterable[Path]) -> dict[Path, str]:
     contents: dict[Path, str] = {}
     for path in sorted(files):
         status = path.stat()
-        key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{status.st_ino}"
+        key = f"{readable(str(path.resolve()))}|{status.st_size}|{status.st_mtime_ns}|{status.st_ino}"
         known = remembered.get(key)
         contents[path] = known or fresh.get(key) or fresh.setdefault(key, file_digest(path))
     if fresh:

@@ -107,7 +107,7 @@ def sample(
         )
     opened = load_world(world, model)
     from erasebench.runner.share import sample_table
-    from erasebench.scoring.matching import LISTING
+    from erasebench.scoring.listing import LISTING
 
     with _failing_as("sample", UserError):
         listed = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device)

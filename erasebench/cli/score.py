@@ -11,6 +11,7 @@ import typer
 from erasebench.cli import options
 
 if TYPE_CHECKING:
+    from erasebench.scoring.folder import Listing
     from erasebench.scoring.report import Report
 
 
@@ -110,7 +111,8 @@ def _lines(report: Report) -> Iterator[str]:
     for judge in report.rows:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes(judge).most_common())
         yield f"{judge}: {counts}"
-    yield f"Files: {report.images} images" + _foreign(report.foreign)
+    yield f"Files: {len(report.listing.images)} images" + "".join(_beside(report.listing))
+    yield from report.notes
     if any("kid" in name or name.startswith("kd_") for *_, name, _, _, _ in rows):
         yield "Below 2,048 images the Frechet distance is biased upwards: the kernel distance beside it is not."
     converted = next(iter(report.rows.values()))["converted"].dropna()
@@ -119,11 +121,19 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"Converted to RGB: {kinds}"
 
 
-def _foreign(files: tuple[str, ...]) -> str:
-    if not files:
-        return ""
-    first = ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
-    return f", {len(files)} other files left alone ({first})"
+def _beside(listing: Listing) -> Iterator[str]:
+    """What else lies in the folder: formats that are not read, what is left out by kind, other files."""
+    if unread := listing.unread:
+        yield f", {len(unread)} of them in formats that are not read ({_some(unread)})"
+    for outcome in dict.fromkeys(left.outcome for left in listing.left_out):
+        files = tuple(left.image.file for left in listing.left_out if left.outcome == outcome)
+        yield f", {len(files)} {outcome} left out ({_some(files)})"
+    if listing.foreign:
+        yield f", {len(listing.foreign)} other files left alone ({_some(listing.foreign)})"
+
+
+def _some(files: tuple[str, ...]) -> str:
+    return ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
 
 
 def _cells(figure: object) -> tuple[str, str, str]:

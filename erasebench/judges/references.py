@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -12,18 +13,23 @@ from PIL import Image
 
 from erasebench.atomic import atomic_write
 from erasebench.errors import UserError
+from erasebench.file_names import readable
 from erasebench.identity import digest
 from erasebench.judges.base import Pixels
+from erasebench.judges.image_files import HIDDEN, IMAGE_SUFFIXES, UNREAD_SUFFIXES, Files, files_below
 from erasebench.weights import file_digests
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+log = logging.getLogger(__name__)
+
+_BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 class ReferenceImage(NamedTuple):
-    """One image: a digest that stands for its pixels, and how to get them."""
+    """One image: a digest that stands for its pixels, how to get them, and the file that it is, '' for none."""
 
     digest: str
     load: Callable[[], Pixels]
+    file: str = ""
 
 
 class References(Protocol):
@@ -40,8 +46,8 @@ class References(Protocol):
 
 
 def distinct(images: Iterable[ReferenceImage]) -> list[ReferenceImage]:
-    """Each of the images once, in order."""
-    return list({image.digest: image for image in images}.values())
+    """Each of the images once, in order: two files that are equal are two images, as clean-fid counts them."""
+    return list({(image.digest, image.file): image for image in images}.values())
 
 
 class PairedReferences:
@@ -75,17 +81,35 @@ def _keys(rows: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 class FolderReferences:
-    """All images of a folder, whatever the rows: the usual FID against a data set. UserError for one without any."""
+    """All images of a folder, whatever the rows: the usual FID against a data set. UserError for one without any.
+
+    Every file counts, in linked folders too and with its copies, as clean-fid counts; pictures that are left out
+    (hidden, in formats that are not read) are named in a warning.
+    """
 
     def __init__(self, folder: Path) -> None:
-        found = folder.rglob("*") if folder.is_dir() else ()
-        self.files = sorted(path for path in found if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES)
+        found = files_below(folder) if folder.is_dir() else Files((), ())
+        self.files = [path for path in found.files if path.suffix.lower() in IMAGE_SUFFIXES]
         if len(self.files) < 2:
             raise UserError(
-                f"{folder} holds {len(self.files)} images, FID needs at least two to compare with.",
+                f"{readable(str(folder))} holds {len(self.files)} images, FID needs at least two to compare with.",
                 f"Give a folder with images ({', '.join(IMAGE_SUFFIXES)}).",
             )
         self.folder = folder
+        left = [path for path, _ in found.left_out if path.suffix.lower() in (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)]
+        left += [path for path, outcome in found.left_out if outcome != HIDDEN and path not in left]
+        left += [path for path in found.files if path.suffix.lower() in UNREAD_SUFFIXES]
+        if left:
+            named = _some(left, folder)
+            log.warning("%d pictures or folders in %s are no part of the reference: %s.", len(left), folder, named)
+
+    def check(self) -> None:
+        """UserError that names the images that cannot be opened, read off the beginning of every file."""
+        broken = {path: why for path in self.files if (why := _trouble(path)) is not None}
+        if broken:
+            first = next(iter(broken))
+            what = f"{len(broken)} of {len(self.files)} reference images cannot be read: {_some(broken, self.folder)}"
+            raise UserError(f"{what} ({broken[first]}).", "Remove them from the folder, or save them anew.")
 
     def identity(self) -> dict[str, Any]:
         digests = sorted(file_digests(self.files).values())
@@ -96,7 +120,21 @@ class FolderReferences:
 
     def images(self, rows: pd.DataFrame) -> list[ReferenceImage]:
         digests = file_digests(self.files)
-        return distinct(photograph(path, digests[path]) for path in self.files)
+        return [photograph(path, digests[path]) for path in self.files]
+
+
+def _some(paths: Iterable[Path], folder: Path) -> str:
+    names = [readable(path.relative_to(folder).as_posix()) for path in paths]
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _trouble(path: Path) -> str | None:
+    """Why an image file cannot be opened; None where it can."""
+    try:
+        with Image.open(path):
+            return None
+    except _BROKEN as error:
+        return readable(str(error))
 
 
 def photograph(path: Path, content: str) -> ReferenceImage:
@@ -109,12 +147,11 @@ def photograph(path: Path, content: str) -> ReferenceImage:
         try:
             with Image.open(path) as image:
                 return np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise UserError(
-                f"The reference image {path} cannot be read: {error}.", "Get or remove that file."
-            ) from error
+        except _BROKEN as error:
+            what = f"The reference image {readable(str(path))} cannot be read: {readable(str(error))}."
+            raise UserError(what, "Get that file anew, or remove it.") from error
 
-    return ReferenceImage(content, load)
+    return ReferenceImage(content, load, str(path))
 
 
 class FeatureCache:
@@ -133,7 +170,7 @@ class FeatureCache:
             return np.zeros((0, 0), dtype=np.float32)
         place = self.folder / extractor[:16]
         known = dict(_stored(place))
-        todo = [image for image in distinct(images) if image.digest not in known]
+        todo = list({image.digest: image for image in images if image.digest not in known}.values())
         for start in range(0, len(todo), self._CHUNK):
             chunk = todo[start : start + self._CHUNK]
             found = extract([image.load() for image in chunk]).astype(np.float32)

@@ -15,7 +15,7 @@ from erasebench.prompts import PromptTable
 from erasebench.runner.job import image_digests, numerics_of
 from erasebench.runner.paint import paint, wanted
 from erasebench.runner.session import Session
-from erasebench.scoring.matching import LISTING
+from erasebench.scoring.listing import LISTING
 from erasebench.world import World
 
 

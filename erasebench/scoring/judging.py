@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from erasebench.cost import Cost
-from erasebench.identity import digest
+from erasebench.identity import digest, source_digest
 from erasebench.judgement_store import JudgementStore, row_keys
 from erasebench.judges.base import MISSING, SCORED
 from erasebench.progress import progress_bar
-from erasebench.scoring.folder import Read, read_image
-from erasebench.scoring.matching import NO_ROW, Entry, frame_of
+from erasebench.scoring import pixels
+from erasebench.scoring.matching import NOT_UTF8, Entry, frame_of
+from erasebench.scoring.pixels import Read, read_image
 from erasebench.weights import cache_folder, file_digests
 
 if TYPE_CHECKING:
@@ -26,16 +27,14 @@ NEEDS_PROMPT = frozenset(("clip-score",))
 CHUNK = 64
 
 
-def judged(
-    judge: Judge, entries: Sequence[Entry], concepts: Sequence[str], *, table: bool, convert: bool
-) -> pd.DataFrame:
+def judged(judge: Judge, entries: Sequence[Entry], concepts: Sequence[str], *, convert: bool) -> pd.DataFrame:
     """One row per entry: the entry's columns, `converted` (what an image was before), `outcome`, the judge's columns.
 
-    `concepts`: what each entry is about. `table`: the prompts come from a table, so an image without a row is named
-    and left alone. An image that cannot be looked at has its own outcome and never reaches the judge.
+    `concepts`: what each entry is about. An image that is left alone or cannot be looked at has its own outcome and
+    never reaches the judge.
     """
     rows = frame_of(list(entries)).assign(concept=list(concepts))
-    outcomes = [_known_outcome(judge, entry, table) for entry in entries]
+    outcomes = [_known_outcome(judge, entry) for entry in entries]
     todo = [at for at, outcome in enumerate(outcomes) if outcome is None]
     found, reads = _looked_at(judge, entries, rows, todo, convert)
     parts = [found.get(at) for at in range(len(entries))]
@@ -45,12 +44,12 @@ def judged(
     return rows.assign(**{name: column.infer_objects() for name, column in columns.items()})
 
 
-def _known_outcome(judge: Judge, entry: Entry, table: bool) -> str | None:
+def _known_outcome(judge: Judge, entry: Entry) -> str | None:
     if entry.image is None:
         return MISSING
-    if table and not entry.has_row:
-        return NO_ROW
-    return NO_PROMPT if judge.name in NEEDS_PROMPT and not entry.prompt else None
+    if entry.fault or judge.name not in NEEDS_PROMPT or entry.prompt:
+        return entry.fault or None
+    return NO_PROMPT if entry.image.utf8 else NOT_UTF8
 
 
 def _outcome(found: pd.Series | None, read: Read | None) -> str:
@@ -69,7 +68,8 @@ def _looked_at(
     """The judge's row of every entry of `todo` whose image can be read, and how reading each image went."""
     paths = {at: image.path for at in todo if (image := entries[at].image) is not None}
     contents = file_digests(set(paths.values()))
-    store = JudgementStore(cache_folder() / "scores" / f"{judge.name}-{digest(judge.identity())[:16]}")
+    identity = digest([judge.identity(), _reader()])
+    store = JudgementStore(cache_folder() / "scores" / f"{judge.name}-{identity[:16]}")
     parts = [
         [contents[path], convert, *map(str, rows.loc[at, ["concept", "prompt", "seed"]])] for at, path in paths.items()
     ]
@@ -93,18 +93,6 @@ def _looked_at(
     return ({} if known is None else {at: known.loc[[keys[at]]].iloc[0] for at in readable}), reads
 
 
-def concepts_of(entries: Sequence[Entry], names: Mapping[str, str], *, table: bool) -> list[str]:
-    """What each entry is about: the table's word for it, or the longest of `names` that its prompt holds as a whole.
-
-    `names` maps a spelling to the name that counts; '' for a prompt that holds none of them.
-    """
-    if table or not names:
-        return [entry.concept for entry in entries]
-    longest_first = sorted(names, key=len, reverse=True)
-    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
-    by_case = {spelling.casefold(): name for spelling, name in names.items()}
-    known = {}
-    for prompt in {entry.prompt for entry in entries}:
-        hits = [hit.group().casefold() for hit in pattern.finditer(prompt)]
-        known[prompt] = by_case[max(hits, key=len)] if hits else ""
-    return [known[entry.prompt] for entry in entries]
+def _reader() -> list[str]:
+    """What decides the pixels that are read from a file: scores by another reader are not these scores."""
+    return [source_digest([pixels.__name__]), version("pillow")]

@@ -2,104 +2,194 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from erasebench.prompts import PromptTable
-from erasebench.prompts.line import Line
-from erasebench.prompts.reading import read_lines
+from erasebench.prompts import PromptRow
+from erasebench.prompts.reading import ReadLine, read_lines
 from erasebench.scoring.folder import Listing, NamedImage
+from erasebench.scoring.listing import Listed, listed
+from erasebench.scoring.names import Exactness, Names, Reading
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ALL = "all"
 """The group of images that lie in no folder of their own."""
-NO_ROW = "no-prompt-row"
-LISTING = "images.csv"
-"""What `erasebench sample` writes beside its images: their prompt table, with each row's file."""
+NO_ROW, AMBIGUOUS, TAKEN, NOT_UTF8 = "no-prompt-row", "ambiguous-name", "row-has-image", "name-not-utf-8"
+"""Outcomes of images that belong to no row: no row fits; several do, or several images fit one row; a row fits that
+another image fits by a more exact name; the name cannot be read and no row fits."""
 CASE = "case_number"
 """The column of the reference's tables that its samplers name images by."""
 FOLDERS = {"erased": ("erased", "0"), "retained-kept": ("others", "1"), "retained-unseen": ("others", "1")}
 """The reference sampler's folder for each group."""
+SHOWN = 3
+"""Images whose doubt is spelled out."""
 
 
 class Entry(NamedTuple):
-    """One row of the report: an image with its prompt, an image without (`has_row` false), or a row without image."""
+    """One row of the report: an image with its prompt, a row without image, or an image or file that is left alone.
+
+    `fault`: the outcome that says why an image is left alone; such an entry counts in no group.
+    """
 
     image: NamedImage | None
     group: str
     concept: str
     prompt: str
     seed: int
-    has_row: bool
+    fault: str = ""
+
+
+class Matched(NamedTuple):
+    """The entries of a report, and lines about what could not be matched for certain."""
+
+    entries: list[Entry]
+    notes: list[str]
 
 
 def by_names(listing: Listing) -> list[Entry]:
     """Each image under its folder's name as group, with prompt and seed where it is named `{prompt}_{seed}.png`."""
-    return [
-        Entry(image, image.folder or ALL, "", image.prompt or "", image.seed or 0, image.prompt is not None)
-        for image in listing.images
-    ]
+    return [*map(_by_name, listing.images), *_left_out(listing)]
 
 
-def by_table(listing: Listing, path: Path, folder: Path) -> list[Entry]:
-    """Each row of the table with its image, then the images that belong to no row.
+def _by_name(image: NamedImage) -> Entry:
+    return Entry(image, image.folder or ALL, "", image.prompt or "", image.seed or 0)
 
-    A row's image is the one that the column `file` names, or the one named by its prompt and seed (in the folder of its
-    group where there are several), or the one whose name begins with the row's number: its case number where the table
-    has them. UserError as `read_csv`, and for a case number that is none.
+
+def _left_out(listing: Listing) -> list[Entry]:
+    return [_by_name(image)._replace(fault=outcome) for image, outcome in listing.left_out]
+
+
+def by_table(listing: Listing, path: Path, folder: Path) -> Matched:
+    """Each row of the table with its images, then the images that belong to no row.
+
+    Each image has one row or none, and each row one image (or one for each `{number}_{n}`), by the most exact name:
+    `Exactness` lists them. What fits in more than one way is left alone and counted, never decided by taking the first.
+    UserError as `read_csv`, and for a case number that is none.
     """
-    read = read_lines(path, repeats=True)
-    table, lines = PromptTable(tuple(own.row for own in read)), [own.line for own in read]
-    files = {at: line.record["file"] for at, line in enumerate(lines) if line.record.get("file")}
-    numbers = _numbers(table, lines)
-    wanted = {(folder / file).resolve(): at for at, file in files.items()}
-    listed = {wanted[place]: image for image in listing.images if (place := image.path.resolve()) in wanted}
-    told: dict[tuple[str, int], list[NamedImage]] = defaultdict(list)
-    numbered: dict[int | None, list[NamedImage]] = defaultdict(list)
-    for image in listing.images:
-        if image.prompt is not None and image.seed is not None:
-            told[_key(image.prompt), image.seed].append(image)
-        if image.number is not None:
-            numbered[image.number].append(image)
-    asked = {(_key(row.prompt), row.seed) for row in table.rows}
-    # "2 dogs play_9.png" is the picture of its own row before it is number 2 of the table.
-    owned = {image.file for key, images in told.items() if key in asked for image in images}
-    entries, used = [], set()
-    for at, row in enumerate(table.rows):
-        by_number = [image for image in numbered.get(numbers[at], []) if image.file not in owned]
-        candidates = [listed[at]] if at in listed else told.get((_key(row.prompt), row.seed)) or by_number
-        chosen = _in_own_folder(candidates, row.group) if at in listed or at not in files else None
-        if chosen is not None:
-            used.add(chosen.file)
-        entries.append(Entry(chosen, row.group, row.concept, row.prompt, row.seed, True))
-    rest = [entry for entry in by_names(listing) if entry.image is not None and entry.image.file not in used]
-    return entries + [entry._replace(has_row=False) for entry in rest]
+    table = read_lines(path, repeats=True)
+    rows = [read.row for read in table]
+    of_listing = listed(listing, table, path, folder)
+    readings = _readings(listing, rows, table, of_listing)
+    settled = _Settled(listing, rows, [read.line.number for read in table])
+    claims: dict[int, list[int]] = defaultdict(list)
+    for at, reading in readings.items():
+        for row in settled.rows_of(at, reading, of_listing.spoken_for):
+            claims[row].append(at)
+    won = {row: settled.winners(row, images, readings) for row, images in claims.items()}
+    entries: list[Entry] = []
+    for at, asked in enumerate(rows):
+        own = Entry(None, asked.group, asked.concept, asked.prompt, asked.seed)
+        entries += [own._replace(image=listing.images[image]) for image in won.get(at, ())] or [own]
+    placed = {image for images in won.values() for image in images}
+    for at, image in enumerate(listing.images):
+        if at not in placed:
+            fault = settled.faults.get(at) or (NO_ROW if image.utf8 else NOT_UTF8)
+            entries.append(_by_name(image)._replace(fault=fault))
+    unused = [f"{own} lists no files as erasebench sample does: it is not used." for own in of_listing.unused]
+    return Matched(entries + _left_out(listing), settled.notes() + unused)
 
 
-def _numbers(table: PromptTable, lines: list[Line]) -> list[int | None]:
-    """What images of each row are numbered by: a case number stays with its row when a table is sorted or filtered.
+def _readings(
+    listing: Listing, rows: Sequence[PromptRow], table: Sequence[ReadLine], of_listing: Listed
+) -> dict[int, Reading]:
+    """The most exact reading of every image that any row fits."""
+    numbers, declared = _numbers(table)
+    names = Names(rows, numbers, declared=declared)
+    found = {at: Reading(Exactness.LISTED, list(own)) for at, own in of_listing.rows.items()}
+    rest = [at for at in range(len(listing.images)) if at not in of_listing.named]
+    found |= {at: reading for at in rest if (reading := names.by_prompt(listing.images[at])) is not None}
+    numbered = [at for at in rest if at not in found and listing.images[at].number is not None]
+    seen = {number for at in numbered if (number := listing.images[at].number) is not None}
+    by_number = {at: names.by_number(listing.images[at], seen) for at in numbered}
+    return found | {at: reading for at, reading in by_number.items() if reading is not None}
 
-    None for a case number that several rows have: it tells them not apart.
+
+def _numbers(table: Sequence[ReadLine]) -> tuple[list[int], bool]:
+    """What images of each row are numbered by, and whether the table gives the numbers.
+
+    A case number stays with its row when a table is sorted or filtered; else the row's number, or its place.
     """
-    if not any(CASE in line.record for line in lines):
-        return [row.row for row in table.rows]
-    numbers = [line.row_number(CASE, row.row) for line, row in zip(lines, table.rows, strict=True)]
-    rows_of = Counter(numbers)
-    return [number if rows_of[number] == 1 else None for number in numbers]
+    cases = any(CASE in read.line.record for read in table)
+    numbers = [read.line.row_number(CASE, read.row.row) if cases else read.row.row for read in table]
+    return numbers, numbers != list(range(len(table)))
 
 
-def _in_own_folder(candidates: list[NamedImage], group: str) -> NamedImage | None:
-    names = (group, *FOLDERS.get(group, ()))
-    own = [image for image in candidates if image.folder.rpartition("/")[2] in names]
-    return next(iter(own or candidates), None)
+class _Settled:
+    """Which image has which row, and why the others have none."""
 
+    def __init__(self, listing: Listing, rows: Sequence[PromptRow], lines: Sequence[int]) -> None:
+        self.images = listing.images
+        self.rows = rows
+        self.lines = lines
+        self.faults: dict[int, str] = {}
+        self.doubts: dict[int, str] = {}
 
-def _key(prompt: str) -> str:
-    """What is left of a prompt in a file's name, whatever the sampler made of slashes and quotes."""
-    return "".join(character for character in prompt.casefold() if character.isalnum())
+    def rows_of(self, at: int, reading: Reading, spoken_for: frozenset[int]) -> list[int]:
+        """The rows that the image `at` claims: one, or none; several only where a listing gives it to equal ones."""
+        if reading.level is Exactness.LISTED:
+            if len({(self.rows[row].prompt, self.rows[row].seed) for row in reading.rows}) > 1:
+                return self._doubt(at, f"is listed for lines {self._spoken(reading.rows)}")
+            return reading.rows
+        rows = [row for row in reading.rows if row not in spoken_for]
+        if not rows:
+            self.faults[at] = TAKEN
+            return []
+        own = [row for row in rows if self._in_own_folder(at, row)]
+        if reading.doubt:
+            return self._doubt(at, f"line {self._spoken(rows)}? {reading.doubt}")
+        if len(rows) > 1 and len(own) != 1:
+            return self._doubt(at, f"fits lines {self._spoken(rows)}")
+        return rows if len(rows) == 1 else own
+
+    def winners(self, row: int, images: Sequence[int], readings: Mapping[int, Reading]) -> list[int]:
+        """Of the images that claim a row, those that have it: the one of the most exact name, or one for each n."""
+        best = min(readings[at].level for at in images)
+        self.faults |= {at: TAKEN for at in images if readings[at].level != best}
+        of_repeat: dict[str, list[int]] = defaultdict(list)
+        for at in images:
+            if readings[at].level == best:
+                of_repeat[self._repeat(at) if best is Exactness.NUMBERED else ""].append(at)
+        won = []
+        for rivals in of_repeat.values():
+            own = [at for at in rivals if self._in_own_folder(at, row)]
+            chosen = rivals if len(rivals) == 1 else own
+            if len(chosen) == 1:
+                won += chosen
+                self.faults |= {at: TAKEN for at in rivals if at not in chosen}
+            else:
+                files = " and ".join(self.images[at].file for at in rivals[:2])
+                for at in rivals:
+                    self._doubt(at, f"{len(rivals)} images for line {self.lines[row]}: {files}")
+        return won
+
+    def notes(self) -> list[str]:
+        """A line about the images that are in doubt, with some of them; none where none is."""
+        if not self.doubts:
+            return []
+        some = "; ".join(f"{self.images[at].file} ({why})" for at, why in list(self.doubts.items())[:SHOWN])
+        more = "; ..." if len(self.doubts) > SHOWN else ""
+        what = f"{len(self.doubts)} images fit the table in more than one way and are not scored: {some}{more}."
+        return [f"{what} A column 'file' in the table says which image is whose."]
+
+    def _doubt(self, at: int, why: str) -> list[int]:
+        self.faults[at], self.doubts[at] = AMBIGUOUS, why
+        return []
+
+    def _spoken(self, rows: Sequence[int]) -> str:
+        lines = [str(self.lines[row]) for row in rows]
+        return " and ".join(lines[:SHOWN]) + (" and more" if len(lines) > SHOWN else "")
+
+    def _repeat(self, at: int) -> str:
+        rest = self.images[at].rest or ""
+        return str(int(rest)) if rest.isdecimal() else rest
+
+    def _in_own_folder(self, at: int, row: int) -> bool:
+        group = self.rows[row].group
+        return self.images[at].folder.rpartition("/")[2] in (group, *FOLDERS.get(group, ()))
 
 
 def frame_of(entries: list[Entry]) -> pd.DataFrame:

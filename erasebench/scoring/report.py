@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from erasebench.atomic import atomic_write, write_json
+from erasebench.csv_cells import safe_cell
 from erasebench.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from erasebench.judges.base import Judge
     from erasebench.record import Figure
+    from erasebench.scoring.folder import Listing
+    from erasebench.scoring.matching import Entry
     from erasebench.world import World
 
 JUDGES = {
@@ -31,13 +34,16 @@ FORMATS = (".csv", ".json", ".parquet")
 
 @dataclass(frozen=True)
 class Report:
-    """What a folder's images were worth. `figures` by judge, group and name; `rows` by judge, one for each entry."""
+    """What a folder's images were worth. `figures` by judge, group and name; `rows` by judge, one for each entry.
 
-    images: int
-    foreign: tuple[str, ...]
+    `notes`: lines about what could not be matched or named for certain.
+    """
+
+    listing: Listing
     figures: Mapping[str, Mapping[str, Mapping[str, Figure]]]
     rows: Mapping[str, pd.DataFrame]
     identities: Mapping[str, Mapping[str, Any]]
+    notes: tuple[str, ...] = ()
 
     @property
     def scored(self) -> bool:
@@ -74,14 +80,20 @@ class Report:
         return pd.concat(parts, axis=1)
 
     def write(self, path: Path) -> None:
-        """As .csv or .parquet: a row per image; as .json: figures, judges' identities and images. Features: parquet."""
+        """As .csv or .parquet: a row per image; as .json: figures, judges' identities and images. Features: parquet.
+
+        In .csv, text that a spreadsheet would run as a formula has an apostrophe in front (erasebench.csv_cells).
+        """
         frame = self.per_image(features=path.suffix == ".parquet")
         if path.suffix == ".json":
             images = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
             write_json(path, {"figures": self._plain_figures(), "judges": self.identities, "images": images})
             return
         with atomic_write(path) as temporary:
-            frame.to_parquet(temporary) if path.suffix == ".parquet" else frame.to_csv(temporary, index=False)
+            if path.suffix == ".parquet":
+                frame.to_parquet(temporary)
+            else:
+                frame.map(safe_cell).to_csv(temporary, index=False)
 
     def _plain_figures(self) -> dict[str, Any]:
         return {
@@ -121,44 +133,43 @@ def score_folder(
         if (trouble := world.missing(JUDGES[name])) is not None:
             raise trouble
     from erasebench.scoring.folder import list_images
-    from erasebench.scoring.matching import LISTING, by_names, by_table
+    from erasebench.scoring.listing import LISTING
+    from erasebench.scoring.matching import Matched, by_names, by_table
 
     listing = list_images(folder)
     if prompts is None and (folder / LISTING).is_file():
         prompts = folder / LISTING
-    entries = by_names(listing) if prompts is None else by_table(listing, prompts, folder)
+    matched = Matched(by_names(listing), []) if prompts is None else by_table(listing, prompts, folder)
     from erasebench.judges.unknown_names import warn_of_unknown
+    from erasebench.scoring.concepts import concepts_of
     from erasebench.scoring.figures import figures_of
-    from erasebench.scoring.judging import concepts_of, judged
+    from erasebench.scoring.judging import judged
 
-    rows, figures, identities = {}, {}, {}
-    for name in dict.fromkeys(judges):
-        judge = world.judge(JUDGES[name], device)
-        table = prompts is not None
-        concepts = concepts_of(entries, _names_for(judge, world), table=table)
-        warn_of_unknown(judge, concepts, name)
-        own = judged(judge, entries, concepts, table=table, convert=convert)
-        rows[name], identities[name] = own, judge.identity()
-        figures[name] = {str(group): figures_of(judge, part) for group, part in _groups(own)}
-    return Report(len(listing.images), listing.foreign, figures, rows, identities)
+    opened = {name: world.judge(JUDGES[name], device) for name in dict.fromkeys(judges)}
+    for judge in opened.values():
+        _check_references(judge)
+    rows, figures, notes = {}, {}, list(matched.notes)
+    for name, judge in opened.items():
+        about = concepts_of(judge, matched.entries, world)
+        warn_of_unknown(judge, about.concepts, name)
+        if about.without:
+            notes.append(f"{name}: {about.without} images name nobody or nothing that it judges: in no accuracy.")
+        rows[name] = judged(judge, matched.entries, about.concepts, convert=convert)
+        figures[name] = {str(group): figures_of(judge, part) for group, part in _groups(rows[name], matched.entries)}
+    identities = {name: judge.identity() for name, judge in opened.items()}
+    return Report(listing, figures, rows, identities, tuple(notes))
 
 
-def _groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each group; an image that belongs to no prompt row is in none."""
-    from erasebench.scoring.matching import NO_ROW
+def _check_references(judge: Judge) -> None:
+    """UserError for reference images that cannot be read, before anything is judged."""
+    from erasebench.judges.fid import FidJudge
+    from erasebench.judges.references import FolderReferences
 
-    placed = rows[rows["outcome"] != NO_ROW]
+    if isinstance(judge, FidJudge) and isinstance(judge.references, FolderReferences):
+        judge.references.check()
+
+
+def _groups(rows: pd.DataFrame, entries: Sequence[Entry]) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each group; an image that is left alone is in none."""
+    placed = rows[[not entry.fault for entry in entries]]
     return [(str(group), placed[placed["group"] == group]) for group in dict.fromkeys(placed["group"])]
-
-
-def _names_for(judge: Judge, world: World) -> dict[str, str]:
-    """Spellings that a prompt may hold, and the concept that each one means to this judge."""
-    from erasebench.judges.clip import ClipAccuracyJudge
-    from erasebench.judges.recogniser import IdentityJudge
-
-    if isinstance(judge, IdentityJudge):
-        names = (*judge.recogniser.names, *world.cast.all_names("person"))
-        return dict(zip(names, names, strict=True))
-    if isinstance(judge, ClipAccuracyJudge):
-        return {**judge.synonyms, **dict(zip(judge.classes, judge.classes, strict=True))}
-    return {}

@@ -26,18 +26,17 @@ def _folder(tmp_path: Path, *names: str) -> Path:
 
 
 def _matched(folder: Path, table: Path) -> list[tuple[str, str, str, int, bool]]:
-    entries = by_table(list_images(folder), table, folder)
     return [
-        ("" if entry.image is None else entry.image.file, entry.group, entry.concept, entry.seed, entry.has_row)
-        for entry in entries
+        ("" if entry.image is None else entry.image.file, entry.group, entry.concept, entry.seed, not entry.fault)
+        for entry in by_table(list_images(folder), table, folder).entries
     ]
 
 
 def test_without_a_table_the_folder_is_the_group_and_the_name_the_prompt(tmp_path: Path) -> None:
     folder = _folder(tmp_path, "erased/A sketch of Amy Adams_3.png", "12_4.png")
     first, second = sorted(by_names(list_images(folder)), key=lambda entry: entry.group, reverse=True)
-    assert first[1:] == ("erased", "", "A sketch of Amy Adams", 3, True)
-    assert second[1:] == ("all", "", "", 0, False)
+    assert first[1:] == ("erased", "", "A sketch of Amy Adams", 3, "")
+    assert second[1:] == ("all", "", "", 0, "")
 
 
 def test_the_reference_samplers_layout_matches_the_reference_table(tmp_path: Path) -> None:
@@ -58,7 +57,7 @@ def test_the_reference_samplers_layout_matches_the_reference_table(tmp_path: Pat
 def test_a_row_without_an_image_stays_in_the_report(tmp_path: Path) -> None:
     folder = _folder(tmp_path, "erased/A sketch of Adam Driver_2.png")
     (tmp_path / "table.csv").write_text(REFERENCE)
-    entries = by_table(list_images(folder), tmp_path / "table.csv", folder)
+    entries = by_table(list_images(folder), tmp_path / "table.csv", folder).entries
     assert [entry.image is None for entry in entries] == [True, False, True]
 
 
@@ -98,7 +97,7 @@ def test_our_own_listing_names_the_files(tmp_path: Path) -> None:
     assert [entry[0] for entry in _matched(folder, folder / "images.csv")] == ["ffee.png", "", "0a1b.png"]
 
 
-@pytest.mark.parametrize("entry", [Entry(None, "erased", "Amy", "a", 1, True)])
+@pytest.mark.parametrize("entry", [Entry(None, "erased", "Amy", "a", 1)])
 def test_a_frame_keeps_one_row_for_each_entry(entry: Entry) -> None:
     from erasebench.scoring.matching import frame_of
 

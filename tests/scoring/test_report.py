@@ -54,7 +54,7 @@ def test_protocol_rule_and_strict_rule_stand_side_by_side(folder: Path) -> None:
     assert erased["no_face"].value == pytest.approx(1 / 4)
     assert (others["accuracy"].value, others["accuracy"].n_scored, others["accuracy"].n_expected) == (1.0, 1, 3)
     assert report.outcomes("gcd") == {SCORED: 4, NO_FACE: 1, "not-an-image": 1, "rgba": 1}
-    assert (report.images, report.foreign) == (7, ("notes.txt",))
+    assert (len(report.listing.images), report.listing.foreign) == (7, ("notes.txt",))
 
 
 def test_converting_is_asked_for_and_told(folder: Path) -> None:

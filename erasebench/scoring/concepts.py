@@ -1,0 +1,98 @@
+"""What each image is about: by its table, or by its prompt where no table says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from erasebench.scoring.matching import Entry
+from erasebench.scoring.spelling import composed, letters
+
+if TYPE_CHECKING:
+    from erasebench.judges.base import Judge
+    from erasebench.world import World
+
+TEMPLATES_OF = "celebrity"
+"""The suite whose templates say whom a prompt names."""
+_NO_NAME = re.compile(r"(a|an|the|this|that|some|one|two|three|my|his|her|their|our|your)\s")
+
+
+class About(NamedTuple):
+    """The concept of each entry ('' for none), and how many prompts were read for a concept and gave none."""
+
+    concepts: list[str]
+    without: int = 0
+
+
+def concepts_of(judge: Judge, entries: Sequence[Entry], world: World) -> About:
+    """The table's word for what an image is about; where it has none for any row, what the prompt names.
+
+    A person's name is what a template of the celebrity suite leaves of a prompt, the whole of it ('a prince' and
+    'Prince Harry' are not Prince), or the whole prompt where the recogniser knows it. A class is the one class whose
+    name or synonym the prompt holds as a word; a prompt that holds two names neither.
+    """
+    from erasebench.judges.clip import ClipAccuracyJudge
+    from erasebench.judges.recogniser import IdentityJudge
+
+    given = [entry.concept for entry in entries]
+    if isinstance(judge, IdentityJudge):
+        # A recogniser's name counts however it is spelt: Beyonce is Beyoncé.
+        known = _spellings((*world.cast.all_names("person"), *judge.recogniser.names), judge.recogniser.names)
+        if any(given):
+            return About([known.get(letters(name), name) for name in given])
+        return _read(entries, lambda prompt: person_in(prompt, known))
+    if isinstance(judge, ClipAccuracyJudge) and not any(given):
+        classes = {**judge.synonyms, **dict(zip(judge.classes, judge.classes, strict=True))}
+        return _read(entries, lambda prompt: class_in(prompt, classes))
+    return About(given)
+
+
+def _spellings(names: Iterable[str], judged: Iterable[str]) -> dict[str, str]:
+    """Names by their letters, as the judge spells them where it knows them."""
+    return {letters(name): name for name in (*names, *judged)}
+
+
+def _read(entries: Sequence[Entry], concept_in: Callable[[str], str]) -> About:
+    known = {prompt: concept_in(prompt) for prompt in {entry.prompt for entry in entries}}
+    concepts = [known[entry.prompt] for entry in entries]
+    placed = (concept for entry, concept in zip(entries, concepts, strict=True) if entry.image and not entry.fault)
+    return About(concepts, sum(not concept for concept in placed))
+
+
+def person_in(prompt: str, known: Mapping[str, str]) -> str:
+    """The person whom a prompt names, '' for nobody; `known` are names by their letters.
+
+    A name that nobody knows is a name all the same; what begins with an article is not.
+    """
+    text = " ".join(composed(prompt).replace("_", " ").split())
+    if (whole := known.get(letters(text))) is not None:
+        return whole
+    for template in _templates():
+        if found := template.fullmatch(text):
+            name = found[1].strip()
+            return known.get(letters(name)) or ("" if _NO_NAME.match(name) else name)
+    return ""
+
+
+@cache
+def _templates() -> tuple[re.Pattern[str], ...]:
+    # The suites know the prompts' columns, so they are asked late.
+    from erasebench.suite import load_suite
+
+    # The longest fixed text first: '{name} in an official photo' must not take 'A sketch of {name}' for a name.
+    ordered = sorted(load_suite(TEMPLATES_OF).templates, key=len, reverse=True)
+    return tuple(re.compile(re.escape(t).replace(re.escape("{name}"), "(.+)"), re.IGNORECASE) for t in ordered)
+
+
+def class_in(prompt: str, classes: Mapping[str, str]) -> str:
+    """The class that a prompt names, '' for none or more than one; `classes` maps each spelling to its class.
+
+    A longer spelling takes its words before a shorter one: 'a police car' is no 'car' where 'police car' is a class.
+    """
+    longest_first = sorted(classes, key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
+    by_case = {spelling.casefold(): name for spelling, name in classes.items()}
+    found = {by_case[hit.group().casefold()] for hit in pattern.finditer(composed(prompt).replace("_", " "))}
+    return found.pop() if len(found) == 1 else ""
