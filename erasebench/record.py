@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -53,7 +54,8 @@ class Figure(_Part):
 
     `value` is None where nothing could be scored; `low` and `high` are None where no interval could be given; in both
     cases `reason` says why. `n_scored` of `n_expected` images entered (of a composite: summed over its parts). Units:
-    fraction (of images), points (100 x cosine), distance (FID and its kin), count.
+    fraction (of images), points (100 x cosine), distance (FID and its kin), count. `spread`: where the method erased
+    several times, the standard deviation over its seeds; `value` is then their mean and the interval holds both.
     """
 
     value: FiniteFloat | None
@@ -63,6 +65,7 @@ class Figure(_Part):
     n_expected: int = Field(ge=0)
     unit: Unit
     reason: str | None = None
+    spread: FiniteFloat | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -82,6 +85,14 @@ class Figure(_Part):
         return self.low is not None
 
 
+class TallyCell(NamedTuple):
+    """One prompt or seed: its number, the sum over its scored images, and how many those are."""
+
+    cluster: int
+    total: float
+    count: int
+
+
 class Tally(_Part):
     """One part of the headline, added up for each prompt or seed, whichever the suite resamples.
 
@@ -96,12 +107,23 @@ class Tally(_Part):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        cells = [cell.replace("/", ":").split(":") for cell in self.by_cluster.split()]
-        if len({int(number) for number, _, _ in cells}) < len(cells):
+        cells = self.cells()
+        if len({cell.cluster for cell in cells}) < len(cells):
             raise ValueError("a prompt or seed is there twice")
-        if self.fraction and not all(0 <= float(total) <= int(count) for _, total, count in cells):
+        if self.fraction and not all(0 <= cell.total <= cell.count for cell in cells):
             raise ValueError("a share lies outside [0, 1]")
         return self
+
+    @classmethod
+    def of(cls, cells: Iterable[TallyCell], *, fraction: bool) -> Self:
+        """The tally of these cells, by rising number; sums to six decimals."""
+        texts = (f"{n}:{f'{total:.6f}'.rstrip('0').rstrip('.')}/{count}" for n, total, count in sorted(cells))
+        return cls(fraction=fraction, by_cluster=" ".join(texts))
+
+    def cells(self) -> list[TallyCell]:
+        """What `by_cluster` says."""
+        parts = [cell.replace("/", ":").split(":") for cell in self.by_cluster.split()]
+        return [TallyCell(int(number), float(total), int(count)) for number, total, count in parts]
 
 
 class Pairing(_Part):

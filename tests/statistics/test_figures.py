@@ -49,17 +49,16 @@ def test_seeds_of_one_prompt_do_not_count_as_evidence_of_their_own() -> None:
     once = mean_figure(Sample([1.0, 0.0] * 10, labels(20, 1), fraction=True), unit="fraction")
     copied = mean_figure(Sample(np.repeat([1.0, 0.0] * 10, 50), labels(20, 50), fraction=True), unit="fraction")
     assert copied.value == once.value == 0.5
-    assert bounds(copied) == pytest.approx(bounds(once))
+    # Copies are worth nothing; what remains is that single images are known to be independent, and these are not.
+    assert bounds(copied) == pytest.approx(bounds(once), abs=0.02)
+    assert width(copied) >= width(once)
 
 
-def test_the_same_values_and_seed_give_the_same_figure_in_any_order() -> None:
+def test_the_same_values_give_the_same_figure_in_any_order() -> None:
     values, prompts = alike(np.random.default_rng(1), 30, 3), np.array(labels(30, 3))
     first = mean_figure(Sample(values, prompts, fraction=True), unit="fraction")
     shuffled = np.random.default_rng(2).permutation(90)
     assert mean_figure(Sample(values[shuffled], prompts[shuffled], fraction=True), unit="fraction") == first
-    other = mean_figure(Sample(values, prompts, fraction=True), unit="fraction", seed=1)
-    assert other != first
-    assert bounds(other) == pytest.approx(bounds(first), abs=0.02)
 
 
 def test_a_plain_mean_has_the_interval_of_theory() -> None:
