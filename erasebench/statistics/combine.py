@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from erasebench.statistics.intervals import Limits
+from erasebench.statistics.intervals import Limits, doubt
 from erasebench.statistics.sample import Array
 
 
@@ -47,12 +47,16 @@ def combined_limits(
     return Limits(value, ends[0], ends[1])
 
 
-def correlation(first: tuple[Array, Array], second: tuple[Array, Array]) -> Array:
-    """Of two means, each given as its sums and counts on the same prompts, [..., prompts]; 0 where one cannot vary."""
+def correlation(first: tuple[Array, Array], second: tuple[Array, Array], *, fractions: bool) -> Array:
+    """Of two means, each given as its sums and counts on the same prompts, [..., prompts]; 0 where one cannot vary.
+
+    `fractions`: both are. Where few prompts hold all hits of one, the two agree by chance: that much is taken off.
+    """
     ours, theirs = (_deviations(sums, counts) for sums, counts in (first, second))
     scale = np.sqrt((ours**2).sum(-1) * (theirs**2).sum(-1))
     together = (ours * theirs).sum(-1)
-    return np.asarray(np.divide(together, scale, out=np.zeros_like(scale), where=scale > 0))
+    found = np.asarray(np.divide(together, scale, out=np.zeros_like(scale), where=scale > 0))
+    return found * (1.0 - np.maximum(doubt(*first), doubt(*second)) ** 2) if fractions else found
 
 
 def _deviations(sums: Array, counts: Array) -> Array:

@@ -79,7 +79,8 @@ def _correlation(first: Sample, second: Sample) -> float:
     if not set(first.labels) & set(second.labels):
         return 0.0
     labels = list(dict.fromkeys([*first.labels, *second.labels]))
-    return float(correlation(_on(first, labels), _on(second, labels)))
+    fractions = first.fraction and second.fraction
+    return float(correlation(_on(first, labels), _on(second, labels), fractions=fractions))
 
 
 def _on(sample: Sample, labels: list[Any]) -> tuple[Array, Array]:

@@ -64,8 +64,15 @@ def _effective_images(sums: Array, counts: Array, mean: Array, variance: Array) 
         effect = np.nan_to_num(variance * (images - 1) / spread)
     effect = np.maximum(effect, np.where(binary, FEWEST_DESIGN_EFFECT, np.finfo(float).tiny))
     alike = (counts**2).sum(-1) / images
-    doubt = np.exp(-DOUBT * np.minimum(_prompts_holding(sums), _prompts_holding(counts - sums)))
-    return np.asarray(images / np.minimum(effect * alike**doubt, np.maximum(effect, alike)))
+    return np.asarray(images / np.minimum(effect * alike ** doubt(sums, counts), np.maximum(effect, alike)))
+
+
+def doubt(sums: Array, counts: Array) -> Array:
+    """How little is known, from 0 to 1, of how hits spread over prompts: little where few prompts hold them all.
+
+    Of hits or of misses, whichever fewer prompts hold.
+    """
+    return np.asarray(np.exp(-DOUBT * np.minimum(_prompts_holding(sums), _prompts_holding(counts - sums))))
 
 
 def _prompts_holding(sums: Array) -> Array:

@@ -6,6 +6,7 @@ its images is a hit with that chance. `python -m tests.statistics.coverage` prin
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
@@ -100,7 +101,7 @@ class Setting(NamedTuple):
 
         def together(one: str, other: str) -> Array | float:
             shared = one.split()[-1] == other.split()[-1]
-            return correlation((parts[one], counts), (parts[other], counts)) if shared else 0.0
+            return correlation((parts[one], counts), (parts[other], counts), fractions=True) if shared else 0.0
 
         return combined_limits(lambda **means: formula(*means.values()), limits, together)
 
@@ -145,19 +146,31 @@ def _h_c_difference(e1: Any, s1: Any, e2: Any, s2: Any) -> Any:
     return _h_c(e1, s1) - _h_c(e2, s2)
 
 
-def failing(found: list[Cell], slack: float = 0.0) -> list[Cell]:
-    """Cells under 93%, or over 97% where there is a ceiling; `slack`: what the number of trials leaves open."""
+FLOOR = 0.93
+CEILINGS = {"rate": 0.97, "H_c": 0.985, "difference": 0.985, "H_c difference": 0.995}
+"""From 25 prompts and rates of 10% on. What is computed from several parts adds up their caution: at 25 prompts with
+correlations of .3 and more it covers 97 to 99%; everywhere else it keeps to 97% too."""
+
+
+def failing(found: list[Cell], trials: int) -> list[Cell]:
+    """Cells outside floor and ceiling by more than two standard errors of that many trials: what chance leaves open."""
+    slack = {limit: 2.0 * float(np.sqrt(limit * (1.0 - limit) / trials)) for limit in (FLOOR, *CEILINGS.values())}
     return [
-        cell for cell in found if cell.coverage < 0.93 - slack or (cell.has_ceiling and cell.coverage > 0.97 + slack)
+        cell
+        for cell in found
+        if cell.coverage < FLOOR - slack[FLOOR]
+        or (cell.has_ceiling and cell.coverage > CEILINGS[cell.what] + slack[CEILINGS[cell.what]])
     ]
 
 
-if __name__ == "__main__":
-    import sys
-
-    everything = list(cells(int(sys.argv[1]) if len(sys.argv) > 1 else TRIALS))
+def main(trials: int) -> None:
+    """Print every cell as a row of a markdown table, then those that fail."""
+    everything = list(cells(trials))
     print("| figure | prompts x images | rho | rates | coverage, % | mean width, points |\n|---|---|---|---|---|---|")
-    for each in everything:
-        print(each)
-    for each in failing(everything):
-        print("outside 93 to 97:", each)
+    print("\n".join(map(str, everything)))
+    for each in failing(everything, trials):
+        print("fails:", each)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else TRIALS)
