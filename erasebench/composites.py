@@ -1,7 +1,7 @@
 """The composite figures of the protocol, as pure functions of their parts: for measured and for published values.
 
 Source: MACE (arXiv 2403.06135), section 4. Fractions lie in [0, 1], CLIP scores are 100 x cosine; every function takes
-floats or arrays of one shape (the replicates of a bootstrap) and returns the same.
+floats or arrays of one shape and returns the same.
 """
 
 from __future__ import annotations

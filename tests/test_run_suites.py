@@ -54,7 +54,7 @@ def test_each_name_is_a_run_and_the_runs_are_averaged(words: dict[str, Any]) -> 
     board = (words["out"] / "README.md").read_text()
     assert "average over 2 runs, small size" in board
     assert board.index("average over 2 runs") < board.index("apple, small size")
-    assert "resampled by seed" in board
+    assert "95% interval by seed" in board
 
 
 def test_a_method_is_told_its_name_and_anchor_and_not_the_synonym(words: dict[str, Any]) -> None:

@@ -25,10 +25,11 @@ _CONCEPTS_LISTED = 12
 
 RESAMPLED = {
     "prompt": (
-        "**[low, high]**: 95% interval, resampled by prompt, because images of one prompt are alike: a bootstrap, for "
-        "Frechet and kernel distances (FID, KID and their mini forms) a jackknife. A count of zero has none."
+        "**[low, high]**: 95% interval by prompt, because images of one prompt are alike: from the design effect and "
+        "Student's t, for Frechet and kernel distances (FID, KID and their mini forms) a jackknife. A count of zero "
+        "has none. What an interval holds and how often: docs/statistics.md."
     ),
-    "seed": "**[low, high]**: 95% bootstrap interval, resampled by seed: one given prompt to a class or synonym.",
+    "seed": "**[low, high]**: 95% interval by seed: one given prompt to a class or synonym. See docs/statistics.md.",
 }
 HOW_TO_READ = (
     (

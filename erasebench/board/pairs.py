@@ -13,7 +13,7 @@ NOT_TOLD_APART = "≈"
 NOT_PAIRED = "not paired"
 HOW_TO_READ = (
     f"**less the best's**: the headline minus that of the best method ({BEST}) on the same prompts and seeds, with the "
-    "95% interval of a bootstrap in pairs: it tells methods apart whose own intervals overlap. "
+    "95% interval of a comparison in pairs: it tells methods apart whose own intervals overlap. "
     f"**{NOT_TOLD_APART}**: the interval holds 0, so this method is not told apart from the best. "
     f"**{NOT_PAIRED}**: a record does not keep what that takes. No correction is made for comparing several methods."
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from erasebench.statistics.intervals import Limits, doubt
+from erasebench.statistics.intervals import Limits, doubt, images_of_a_prompt
 from erasebench.statistics.sample import Array
 
 
@@ -50,13 +50,18 @@ def combined_limits(
 def correlation(first: tuple[Array, Array], second: tuple[Array, Array], *, fractions: bool) -> Array:
     """Of two means, each given as its sums and counts on the same prompts, [..., prompts]; 0 where one cannot vary.
 
-    `fractions`: both are. Where few prompts hold all hits of one, the two agree by chance: that much is taken off.
+    `fractions`: both are. Where few prompts, of several images each, hold all hits of one, that the two agree may be
+    chance: that much is taken off.
     """
     ours, theirs = (_deviations(sums, counts) for sums, counts in (first, second))
     scale = np.sqrt((ours**2).sum(-1) * (theirs**2).sum(-1))
     together = (ours * theirs).sum(-1)
     found = np.asarray(np.divide(together, scale, out=np.zeros_like(scale), where=scale > 0))
-    return found * (1.0 - np.maximum(doubt(*first), doubt(*second)) ** 2) if fractions else found
+    return found * (1.0 - np.maximum(_chance(*first), _chance(*second))) if fractions else found
+
+
+def _chance(sums: Array, counts: Array) -> Array:
+    return np.asarray(doubt(sums, counts) ** 2 * (1.0 - 1.0 / images_of_a_prompt(counts)))
 
 
 def _deviations(sums: Array, counts: Array) -> Array:

@@ -63,7 +63,7 @@ def _effective_images(sums: Array, counts: Array, mean: Array, variance: Array) 
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = np.nan_to_num(variance * (images - 1) / spread)
     effect = np.maximum(effect, np.where(binary, FEWEST_DESIGN_EFFECT, np.finfo(float).tiny))
-    alike = (counts**2).sum(-1) / images
+    alike = images_of_a_prompt(counts)
     return np.asarray(images / np.minimum(effect * alike ** doubt(sums, counts), np.maximum(effect, alike)))
 
 
@@ -73,6 +73,11 @@ def doubt(sums: Array, counts: Array) -> Array:
     Of hits or of misses, whichever fewer prompts hold.
     """
     return np.asarray(np.exp(-DOUBT * np.minimum(_prompts_holding(sums), _prompts_holding(counts - sums))))
+
+
+def images_of_a_prompt(counts: Array) -> Array:
+    """How many images the prompt of an image has, on average over the images."""
+    return np.asarray((counts**2).sum(-1) / counts.sum(-1))
 
 
 def _prompts_holding(sums: Array) -> Array:

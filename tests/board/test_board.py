@@ -76,7 +76,7 @@ def test_the_guide_explains_every_column_and_the_world(out: Path) -> None:
     for heading in table_after(text, "### miniature: 3 concepts, small size")[0][2:8]:
         assert f"- **{heading}**: " in guide
     assert "- **miniature**: a small model of invented people" in guide
-    assert "resampled by prompt" in guide
+    assert "95% interval by prompt" in guide
     assert "distances (FID, KID and their mini forms) a jackknife" in guide
 
 

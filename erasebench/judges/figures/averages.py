@@ -21,7 +21,7 @@ def average_figures(runs: Mapping[str, pd.DataFrame]) -> Figures:
     convention (no ending: mean probability; _top1).
 
     Each frame joins a run's prompt table with its clip-accuracy rows. Every run counts alike, whatever its number of
-    images. Images of one seed are resampled together, over all runs, since they grow from the same noise.
+    images. Images of one seed are taken together, over all runs, since they grow from the same noise.
     """
     found: Figures = {}
     parts = {name: dict(parts_of(clustered(rows, "seed"))) for name, rows in runs.items()}

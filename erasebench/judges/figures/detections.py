@@ -41,7 +41,7 @@ def count_figure(rows: pd.DataFrame, counts: pd.Series) -> Figure:
     """The counts of all images added up, with an interval by prompt.
 
     Images that could not be judged count as the mean of the others, or a model that paints no images would win. Zero
-    has no interval: resampling nothing gives nothing.
+    has no interval: nothing varies.
     """
     sample = Sample(counts.where(rows["outcome"] == SCORED), rows["cluster"], fraction=False)
     total = composite_figure({"mean": sample}, lambda mean: mean * sample.n_expected, unit="count")

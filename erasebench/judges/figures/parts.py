@@ -1,4 +1,4 @@
-"""What the figures share: the parts of a table, and what their intervals resample."""
+"""What the figures share: the parts of a table, and what their intervals take as one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parts_of(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def clustered(rows: pd.DataFrame, resampled: Literal["prompt", "seed"]) -> pd.DataFrame:
-    """The rows with a column `cluster`: rows that share one are resampled together.
+    """The rows with a column `cluster`: rows that share one are not independent.
 
     Images of one prompt are alike; under a few given prompts, images of one seed are, since they grow from one noise: a
     class and its synonym under the same seed can be the same picture.
