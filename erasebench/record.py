@@ -90,7 +90,7 @@ class TallyCell(NamedTuple):
 
     cluster: int
     total: float
-    count: int
+    images: int
 
 
 class Tally(_Part):
@@ -110,20 +110,20 @@ class Tally(_Part):
         cells = self.cells()
         if len({cell.cluster for cell in cells}) < len(cells):
             raise ValueError("a prompt or seed is there twice")
-        if self.fraction and not all(0 <= cell.total <= cell.count for cell in cells):
+        if self.fraction and not all(0 <= cell.total <= cell.images for cell in cells):
             raise ValueError("a share lies outside [0, 1]")
         return self
 
     @classmethod
     def of(cls, cells: Iterable[TallyCell], *, fraction: bool) -> Self:
         """The tally of these cells, by rising number; sums to six decimals."""
-        texts = (f"{n}:{f'{total:.6f}'.rstrip('0').rstrip('.')}/{count}" for n, total, count in sorted(cells))
+        texts = (f"{n}:{f'{total:.6f}'.rstrip('0').rstrip('.')}/{images}" for n, total, images in sorted(cells))
         return cls(fraction=fraction, by_cluster=" ".join(texts))
 
     def cells(self) -> list[TallyCell]:
         """What `by_cluster` says."""
         parts = [cell.replace("/", ":").split(":") for cell in self.by_cluster.split()]
-        return [TallyCell(int(number), float(total), int(count)) for number, total, count in parts]
+        return [TallyCell(int(number), float(total), int(images)) for number, total, images in parts]
 
 
 class Pairing(_Part):

@@ -47,7 +47,7 @@ def composite_figure(parts: Mapping[str, Sample], formula: Callable[..., Any], *
     `formula` takes the parts' means by name, and rises or falls with each throughout. Parts that share prompts err
     together, as far as their sums by prompt do; parts that share none independently. Counts are summed.
     """
-    counts = {
+    counts: dict[str, Any] = {
         "n_scored": sum(part.n_scored for part in parts.values()),
         "n_expected": sum(part.n_expected for part in parts.values()),
     }

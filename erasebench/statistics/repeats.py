@@ -89,7 +89,7 @@ def _combined(reach: float, luck: Sequence[tuple[float, int]]) -> float:
 def _added(tallies: Sequence[Tally]) -> Tally:
     columns = zip(*(tally.cells() for tally in tallies), strict=True)
     cells = (
-        TallyCell(cells[0].cluster, sum(cell.total for cell in cells), sum(cell.count for cell in cells))
+        TallyCell(cells[0].cluster, sum(cell.total for cell in cells), sum(cell.images for cell in cells))
         for cells in columns
     )
     return Tally.of(cells, fraction=tallies[0].fraction)

@@ -53,7 +53,7 @@ class Sample:
         cells = tally.cells()
         sample.labels = [cell.cluster for cell in cells]
         sample.sums = np.array([cell.total for cell in cells])
-        sample.counts = np.array([float(cell.count) for cell in cells])
+        sample.counts = np.array([float(cell.images) for cell in cells])
         sample.n_scored = sample.n_expected = int(sample.counts.sum())
         return sample
 
