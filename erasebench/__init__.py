@@ -40,7 +40,7 @@ def run(
     baselines: Literal["shipped", "run", "none"] = "shipped",
     device: str = "cpu",
     seed: int | None = None,
-    out: str | Path = "leaderboard",
+    out: str | Path = "results",
     runs_folder: str | Path = "runs",
 ) -> Summary:
     """What `erasebench run` does, with the same words; `settings` is --set: {'mace.steps': 20}.

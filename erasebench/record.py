@@ -197,6 +197,11 @@ class Manifest(_Part):
     cpu: str | None = None
     profile: NumericsProfile
     stages: dict[str, Stage]
+    sampling_ratio: FiniteFloat | None = Field(
+        default=None,
+        gt=0,
+        description="seconds of a batch with the edit over those without; None: unedited or not measured",
+    )
 
 
 class Record(_Part):

@@ -162,6 +162,9 @@ def test_several_methods_are_compared_in_pairs_in_one_table(
     places = [word for option, key in names.items() for word in (option, str(words[key]))]
     assert main(["run", "--method", words["method"], "--method", "uce", *places, "--size", "full"]) == 0
     printed = capsys.readouterr().out
-    (line,) = [line for line in printed.splitlines() if line.startswith("H_c less the best's, %")]
-    assert line.count("best") == 2 and "does not compete" in line
+    rows = [line for line in printed.splitlines() if "[" in line]
+    assert [row.split("  ")[0] for row in rows] == ["shift (yours)", "uce (yours)", "original (unedited)"]
+    assert max(map(len, rows)) <= 80
     assert printed.splitlines()[-1].startswith("Board: ")
+    page = (words["out"] / "README.md").read_text()
+    assert "H_c less the best's, %" in page and "does not compete |" in page

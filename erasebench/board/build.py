@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 from erasebench.atomic import is_temporary, write_text
 from erasebench.board.html import html_page
 from erasebench.board.markdown import page
 from erasebench.board.markup import one_line
+from erasebench.board.newest import written_at
 from erasebench.board.pairs import misfit
 from erasebench.errors import UserError
 from erasebench.record import Record
@@ -17,10 +19,11 @@ from erasebench.record_file import MEND
 log = logging.getLogger(__name__)
 
 
-def build(out: Path) -> Path:
+def build(out: Path, yours: Collection[str] = ()) -> Path:
     """Write `out`/README.md from `out`/results/*.json and return its path; the same records give the same bytes.
 
-    `out`/index.html shows the same in a browser.
+    `out`/index.html shows the same in a browser. yours: ids of the records of the run that has just ended: they come
+    first and are marked so.
 
     Contact sheets lie beside as `out`/sheets/<record id>.png and are linked where there is one. A record that cannot be
     read is named on the page and in the log, and its file left alone. UserError where there is no record file at all.
@@ -30,7 +33,8 @@ def build(out: Path) -> Path:
         log.warning("%s", one_line(what))
     sheets = {record.id for record in records if sheet_path(out, record).is_file()}
     readme = out / "README.md"
-    markdown = page(records, unreadable, sheets)
+    written = written_at(out / "results", records)
+    markdown = page(records, unreadable, sheets, written=written, yours=yours)
     write_text(readme, markdown)
     write_text(out / "index.html", html_page(markdown))
     return readme

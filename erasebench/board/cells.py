@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from erasebench.board.columns import Column
 from erasebench.board.groups import Group
-from erasebench.board.markup import Markdown, escaped, one_line
+from erasebench.board.markup import Markdown, escaped
 from erasebench.record import UNEDITED, Figure
 
 NOT_MEASURED = "not measured"
 
 
-def figure_cell(figure: Figure | None, column: Column, shown: Callable[[str], str] = one_line) -> str:
-    """'4.0 [1.2, 8.1]', with ', 96 of 100' where images are missing; 'unscored (reason)'; 'not measured'.
-
-    `shown` makes the record's own words fit for where the cell goes.
-    """
+def figure_cell(figure: Figure | None, column: Column) -> Markdown:
+    """'4.0 [1.2, 8.1]', with ', 96 of 100' where images are missing; 'unscored (reason)'; 'not measured'."""
     if figure is None:
-        return NOT_MEASURED
+        return Markdown(NOT_MEASURED)
     if figure.value is None:
-        return f"unscored ({shown(str(figure.reason))})"
+        return Markdown(f"unscored ({escaped(str(figure.reason))})")
     text = interval_text(figure, column)
     if figure.n_scored != figure.n_expected:
         text += f", {figure.n_scored:,} of {figure.n_expected:,}"
-    return text
+    return Markdown(text)
 
 
 def interval_text(figure: Figure, column: Column) -> str:
@@ -34,7 +31,7 @@ def interval_text(figure: Figure, column: Column) -> str:
     return f"{value} [{', '.join(ends)}]" if ends else value
 
 
-def figure_rows(group: Group, *, markdown: bool) -> list[list[str]]:
+def figure_rows(group: Group) -> list[list[str]]:
     """One list of cells per record, one cell per column; as markdown with the clearly best ones bold, or plain."""
     rows: list[list[str]] = [[] for _ in group.records]
     for column in group.columns:
@@ -43,10 +40,8 @@ def figure_rows(group: Group, *, markdown: bool) -> list[list[str]]:
         edited = [None if r.method == UNEDITED else f for r, f in zip(group.records, figures, strict=True)]
         best = clearly_best(edited, column)
         for index, (row, figure) in enumerate(zip(rows, figures, strict=True)):
-            cell = figure_cell(figure, column, escaped if markdown else one_line)
-            if markdown:
-                cell = Markdown(f"**{cell}**" if index == best else cell)
-            row.append(cell)
+            cell = figure_cell(figure, column)
+            row.append(Markdown(f"**{cell}**" if index == best else cell))
     return rows
 
 

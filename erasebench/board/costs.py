@@ -1,4 +1,4 @@
-"""What a method cost, beside its figures: time and memory, how much of the model it changed, how long it was tuned."""
+"""What a method cost, beside its figures: time, memory, how much of the model it changed, how long it was tuned."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown, escaped
 from erasebench.record import UNEDITED, Edit, Record
 
+ERASING, SAMPLING = "erase, seconds", "sampling, times"
 CHANGED, TRIALS = "changed", "trials"
 UNTUNED, NOT_TUNED_HERE = "untuned", Markdown("-")
 _KILO = 1000
 
 
-def cost_columns(group: Group) -> list[tuple[str, list[str]]]:
+def cost_columns(group: Group) -> list[tuple[str, Sequence[str]]]:
     """Headings, each with a cell for every record; what no record of the group tells has no column."""
     records = group.records
-    columns = [
-        ("seconds", [seconds_cell(record.seconds) for record in records]),
+    columns: list[tuple[str, Sequence[str]]] = [
+        (ERASING, [_erasing_cell(record) for record in records]),
+        (SAMPLING, [_sampling_cell(record) for record in records]),
         ("peak memory, GB", [memory_cell(record.peak_memory_bytes) for record in records]),
     ]
     if any(record.edit for record in records):
@@ -32,8 +34,10 @@ def how_to_read(tables: Sequence[Group]) -> list[str]:
     """Lines of the reading guide for those columns that the tables have."""
     records = [record for group in tables for record in group.records]
     lines = [
-        "**seconds**, **peak memory**: all stages on the machine that the record names; compare them on one machine "
-        "only."
+        f"**{ERASING}**: the erasing alone, on the machine that the record names, as is **peak memory**, that of all "
+        "stages; compare both on one machine only.",
+        f"**{SAMPLING}**: what painting a batch with the edit takes, as a multiple of what it takes without, both "
+        "measured in turn by the same run; - where a run did not measure it.",
     ]
     if any(record.edit for record in records):
         lines.append(
@@ -72,6 +76,18 @@ def trials_cell(record: Record) -> str:
     if record.tuning is None:
         return NOT_TUNED_HERE
     return f"{record.tuning.trials:,}" if record.tuning.trials else UNTUNED
+
+
+def _erasing_cell(record: Record) -> str:
+    stage = record.manifest.stages.get("erase")
+    return NOT_MEASURED if stage is None else seconds_cell(stage.seconds)
+
+
+def _sampling_cell(record: Record) -> Markdown:
+    ratio = record.manifest.sampling_ratio
+    if record.method == UNEDITED:
+        return Markdown("1")
+    return Markdown("-" if ratio is None else f"{ratio:.2f}")
 
 
 def _weights(edit: Edit) -> str:

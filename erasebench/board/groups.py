@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,20 +57,23 @@ def without_repeats(records: Iterable[Record]) -> list[Record]:
     return [record for record in listed if not (record.shipped and standing(record) in own)]
 
 
-def groups(records: Iterable[Record]) -> list[Group]:
-    """The records sorted into tables, the tables by suite, world, size and scale. Same records, same order."""
+def groups(records: Iterable[Record], yours: Collection[str] = ()) -> list[Group]:
+    """The records sorted into tables, the tables by suite, world, size and scale. Same records, same order.
+
+    yours: ids of records whose label says that they are of this run.
+    """
     tables: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.id):
         tables.setdefault(digest(comparable(record)), []).append(record)
     ordered = sorted(tables.values(), key=lambda table: (_place(table[0]), table[0].id))
     titles = _titles([table[0] for table in ordered])
-    return [_group(table, title) for table, title in zip(ordered, titles, strict=True)]
+    return [_group(table, title, yours) for table, title in zip(ordered, titles, strict=True)]
 
 
-def labels_of(records: Sequence[Record]) -> tuple[str, ...]:
+def labels_of(records: Sequence[Record], yours: Collection[str] = ()) -> tuple[str, ...]:
     """What each record is called: the user's label or the method's name, its variant where it has one, and its
     identity where two would agree."""
-    plain = [_label(record) for record in records]
+    plain = [_label(record, record.id in yours) for record in records]
     counts = Counter(plain)
     return tuple(
         f"{label} [{record.identity[:8]}]" if counts[label] > 1 else label
@@ -78,9 +81,9 @@ def labels_of(records: Sequence[Record]) -> tuple[str, ...]:
     )
 
 
-def _group(table: list[Record], title: str) -> Group:
+def _group(table: list[Record], title: str, yours: Collection[str]) -> Group:
     ranked = tuple(sorted(table, key=_rank))
-    return Group(ranked, labels_of(ranked), columns_of(ranked), title)
+    return Group(ranked, labels_of(ranked, yours), columns_of(ranked), title)
 
 
 def columns_of(records: Sequence[Record]) -> tuple[Column, ...]:
@@ -98,10 +101,9 @@ def title_of(record: Record) -> str:
     return f"{scale}, {record.size} size" + ", partial run" * record.partial
 
 
-def _label(record: Record) -> str:
-    if record.method == UNEDITED:
-        return f"{UNEDITED} (unedited)"
-    notes = [record.method] * (record.label is not None)
+def _label(record: Record, yours: bool = False) -> str:
+    notes = ["yours"] * yours + [record.method] * (record.label is not None)
+    notes += ["unedited"] * (record.method == UNEDITED)
     notes += [record.variant] * (record.variant != "default") + ["shipped"] * record.shipped
     name = record.label or record.method
     return f"{name} ({', '.join(notes)})" if notes else name

@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from erasebench.board.against_published import against_published
 from erasebench.board.cells import figure_cell, seconds_cell
 from erasebench.board.costs import how_to_read
-from erasebench.board.groups import Group, groups, labels_of, title_of, without_repeats
+from erasebench.board.groups import Group, groups, labels_of, title_of
 from erasebench.board.markup import Markdown, code, escaped
+from erasebench.board.newest import shown, superseded
 from erasebench.board.pairs import HOW_TO_READ as PAIRS
 from erasebench.board.pairs import makes_pairs
 from erasebench.board.published_markdown import published_section
+from erasebench.board.short import short_section
 from erasebench.board.tables import markdown_table, measured_table
 from erasebench.identity import digest
 from erasebench.record import UNEDITED, Manifest, Record
@@ -40,21 +42,53 @@ HOW_TO_READ = (
 )
 
 
-def page(records: Sequence[Record], unreadable: Mapping[str, str], sheets: Collection[str]) -> str:
-    """The whole page. unreadable: file name -> what is wrong with it; sheets: ids of records with a contact sheet."""
+def page(
+    records: Sequence[Record],
+    unreadable: Mapping[str, str],
+    sheets: Collection[str],
+    *,
+    written: Mapping[str, float] | None = None,
+    yours: Collection[str] = (),
+) -> str:
+    """The whole page. unreadable: file name -> what is wrong with it; sheets: ids of records with a contact sheet.
+
+    written: when each record was written, by id, so that of one job the newest is shown; yours: ids of what was run
+    just now, which comes first.
+    """
     blocks = ["# erasebench leaderboard", INTRODUCTION]
     if unreadable:
         lines = [f"- {code(name)}: {escaped(what)}" for name, what in sorted(unreadable.items())]
         blocks += ["## Warning: records that could not be read", "\n".join(lines)]
-    ordered = sorted(without_repeats(records), key=lambda record: record.id)
-    for suite in sorted({record.suite for record in records}):
-        blocks += _suite([record for record in ordered if record.suite == suite], sheets)
+    ordered = sorted(shown(records, written, yours), key=lambda record: record.id)
+    older = len(superseded(records, written, yours))
+    if older:
+        blocks.append(
+            f"Not shown: {older:,} older record{'s' * (older != 1)} of jobs that were run again since "
+            "(`erasebench clean` removes them)."
+        )
+    blocks += _this_run(ordered, yours)
+    by_suite: dict[str, list[Record]] = {}
+    for record in ordered:
+        by_suite.setdefault(record.suite, []).append(record)
+    for _, own in sorted(by_suite.items()):
+        blocks += _suite(own, sheets, yours)
     return "\n\n".join(blocks) + "\n"
 
 
-def _suite(records: Sequence[Record], sheets: Collection[str]) -> list[str]:
+def _this_run(records: Sequence[Record], yours: Collection[str]) -> list[str]:
+    """What was run just now, in short tables with those that it can be compared with."""
     done = [record for record in records if record.status == "done"]
-    ranked = groups(record for record in done if not record.partial)
+    tables = [group for group in groups(done, yours) if any(record.id in yours for record in group.records)]
+    blocks = ["## This run"] if tables else []
+    for group in tables:
+        title = escaped(f"{group.first.suite} on {group.first.world}: {group.title}")
+        blocks += [f"### Yours: {title}", short_section(group, yours)]
+    return [*blocks, "All figures, and how to read them, are in the tables below."] if blocks else []
+
+
+def _suite(records: Sequence[Record], sheets: Collection[str], yours: Collection[str]) -> list[str]:
+    done = [record for record in records if record.status == "done"]
+    ranked = groups((record for record in done if not record.partial), yours)
     partial = [record for record in done if record.partial]
     blocks = [f"## {escaped(records[0].suite)}"]
     blocks += [escaped(about) for about in sorted({record.table.about for record in records}) if about]
@@ -78,8 +112,8 @@ def _ranked(group: Group, sheets: Collection[str]) -> list[str]:
     blocks.append(against_published(group))
     if pictured:
         # The best method's pictures are shown, the others linked, so that the page stays one page.
-        shown = next(((label, r) for label, r in pictured if r.method != UNEDITED), pictured[0])
-        blocks.append(f"![{shown[0]}: before and after, same seeds](sheets/{shown[1].id}.png)")
+        picture = next(((label, r) for label, r in pictured if r.method != UNEDITED), pictured[0])
+        blocks.append(f"![{picture[0]}: before and after, same seeds](sheets/{picture[1].id}.png)")
         links = ", ".join(f"[{label}](sheets/{record.id}.png)" for label, record in pictured)
         blocks.append(f"Contact sheets, the same seeds before and after: {links}.")
     return blocks
@@ -133,7 +167,7 @@ def _partial(records: Sequence[Record]) -> str:
     lines = []
     for label, record in zip(labels_of(records), records, strict=True):
         headline = next(column for column in record.table.columns if column.key == record.table.headline)
-        cell = figure_cell(record.figures.get(headline.key), headline, escaped)
+        cell = figure_cell(record.figures.get(headline.key), headline)
         which = escaped(f"{label} on {record.world}, {title_of(record)}: {headline.heading}")
         lines.append(f"- {which} {cell}")
     return "\n".join(lines)

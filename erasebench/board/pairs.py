@@ -19,10 +19,10 @@ HOW_TO_READ = (
 )
 
 
-def difference_cells(group: Group, *, markdown: bool = False) -> list[str] | None:
+def difference_cells(group: Group) -> list[Markdown] | None:
     """A cell for each record of the group; None where there are not two edited models of which a pair can be compared.
 
-    The best is the first by headline; the unedited model does not compete. `markdown`: cells for the page.
+    The best is the first by headline; the unedited model does not compete.
     """
     if not makes_pairs(group):
         return None
@@ -30,7 +30,7 @@ def difference_cells(group: Group, *, markdown: bool = False) -> list[str] | Non
     column = headline_column(group)
     differences = {record.id: paired_difference(record, best) for record in others}
     cells = [_cell(record, best, differences.get(record.id), column) for record in group.records]
-    return [Markdown(cell) for cell in cells] if markdown else cells
+    return [Markdown(cell) for cell in cells]
 
 
 def makes_pairs(group: Group) -> bool:

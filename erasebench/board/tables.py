@@ -1,15 +1,15 @@
-"""The one table renderer, for the board and for the terminal."""
+"""The tables of the board's page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from tabulate import tabulate
 
 from erasebench.board.cells import figure_rows
 from erasebench.board.costs import cost_columns
-from erasebench.board.groups import Group, groups, without_repeats
-from erasebench.board.markup import Markdown, escaped, one_line
+from erasebench.board.groups import Group
+from erasebench.board.markup import Markdown, escaped
 from erasebench.board.pairs import difference_cells, difference_heading
 from erasebench.record import UNEDITED, Record
 
@@ -35,7 +35,7 @@ def measured_table(group: Group) -> str:
 
     After the headline stands its difference from the best method's, where pairs of records can be compared.
     """
-    columns = figure_columns(group, markdown=True) + cost_columns(group)
+    columns = [*figure_columns(group), *cost_columns(group)]
     headers = ["method", "concepts", *(heading for heading, _ in columns)]
     by_record = zip(*(cells for _, cells in columns), strict=True)
     rows = [
@@ -45,24 +45,11 @@ def measured_table(group: Group) -> str:
     return markdown_table(headers, rows, left=1)
 
 
-def terminal_table(records: Iterable[Record]) -> str:
-    """The finished records as text for a terminal: a table per group, a line per figure and a column per method."""
-    done = [record for record in without_repeats(records) if record.status == "done"]
-    blocks = []
-    for group in groups(done):
-        columns = figure_columns(group, markdown=False) + cost_columns(group)
-        lines = [[one_line(heading), *cells] for heading, cells in columns]
-        title = one_line(f"{group.first.suite} on {group.first.world}: {group.title}")
-        table = tabulate(lines, headers=["", *group.labels], tablefmt="simple", disable_numparse=True)
-        blocks.append(f"{title}\n\n{table}")
-    return "\n\n".join(blocks)
-
-
-def figure_columns(group: Group, *, markdown: bool) -> list[tuple[str, list[str]]]:
+def figure_columns(group: Group) -> list[tuple[str, Sequence[str]]]:
     """A group's columns, a heading and a cell for each record: the suite's figures, the difference from the best."""
-    rows = figure_rows(group, markdown=markdown)
-    differences = difference_cells(group, markdown=markdown)
-    columns: list[tuple[str, list[str]]] = []
+    rows = figure_rows(group)
+    differences = difference_cells(group)
+    columns: list[tuple[str, Sequence[str]]] = []
     for index, column in enumerate(group.columns):
         columns.append((column.heading, [row[index] for row in rows]))
         if column.key == group.first.table.headline and differences is not None:

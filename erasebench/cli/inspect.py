@@ -11,7 +11,7 @@ from erasebench.cli import options
 
 
 def board(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the leaderboard.")] = Path("leaderboard"),
+    out: Annotated[Path, typer.Option("--out", help="Folder of the board, its records and sheets.")] = Path("results"),
     ship: Annotated[
         list[str] | None,
         typer.Option("--ship", metavar="METHOD", help="Maintainers: ship this method's records; may be repeated."),

@@ -48,7 +48,7 @@ def run(
     gcd_resources: Annotated[
         Path | None, typer.Option("--gcd-resources", help="Resources folder of the celebrity detector.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the leaderboard.")] = Path("leaderboard"),
+    out: Annotated[Path, typer.Option("--out", help="Folder of the board, its records and sheets.")] = Path("results"),
     runs_folder: options.RunsFolder = Path("runs"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made and what is missing.")] = False,
     rate: Annotated[
@@ -98,9 +98,9 @@ def run(
     else:
         summary = run_jobs(request)
     if summary.records:
-        from erasebench.board.tables import terminal_table
+        from erasebench.board.short import terminal_table
 
-        print(terminal_table([*summary.records, *summary.shipped]))
+        print(terminal_table(summary.beside(), summary.yours))
     if summary.failures:
         print(f"{len(summary.failures)} of {len(summary.failures) + len(summary.records)} runs failed.")
     if summary.board is not None:

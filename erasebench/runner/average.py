@@ -146,6 +146,7 @@ def _manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
         own = [run.stages[name] for run in runs]
         peaks = [stage.peak_memory_bytes for stage in own if stage.peak_memory_bytes is not None]
         stages[name] = Stage(seconds=sum(stage.seconds for stage in own), peak_memory_bytes=max(peaks, default=None))
+    ratios = [run.sampling_ratio for run in runs if run.sampling_ratio is not None]
     return first.model_copy(
         update={
             "digests": digests,
@@ -156,6 +157,7 @@ def _manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
                 for solve, number in run.condition_numbers.items()
             },
             "stages": stages,
+            "sampling_ratio": sum(ratios) / len(ratios) if len(ratios) == len(runs) else None,
             "seeds": {name: run.seeds for name, run in zip(names, runs, strict=True)},
         }
     )

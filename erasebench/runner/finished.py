@@ -128,6 +128,8 @@ def publish(out: Path, record: Record, kept: Path | None = None) -> bool:
     target, sheet = out / "results" / f"{record.id}.json", out / "sheets" / f"{record.id}.png"
     present = record_in(target)
     if present == record:
+        # Of several records of one job the one that was written or confirmed last is shown.
+        os.utime(target)
         return False
     if present and not present.shipped and (record.shipped or (record.status, present.status) == ("failed", "done")):
         return False

@@ -25,6 +25,8 @@ from erasebench.yaml_file import yaml_value
 if TYPE_CHECKING:
     from erasebench.method import Method, MethodConfig
 
+DEFAULT_OUT = Path("results")
+"""Of whoever runs something; the project's own board is written with --out leaderboard."""
 DEFAULT_SEED = 2024
 """Of a method's own randomness; the published MACE runs'."""
 SHARED_SOURCES = (
@@ -63,7 +65,7 @@ class Request:
     judge_settings: JudgeSettings = field(default_factory=JudgeSettings)
     device: str = "cpu"
     seed: int = DEFAULT_SEED
-    out: Path = Path("leaderboard")
+    out: Path = DEFAULT_OUT
     runs_folder: Path = Path("runs")
 
     def __post_init__(self) -> None:

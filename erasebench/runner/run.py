@@ -12,6 +12,7 @@ from erasebench.atomic import check_writable
 from erasebench.board import write_board
 from erasebench.errors import UserError
 from erasebench.record import Record
+from erasebench.registry import load_method
 from erasebench.runner.average import averaged, averages
 from erasebench.runner.finished import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
@@ -39,6 +40,21 @@ class Summary:
     shipped: list[Record] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     board: Path | None = None
+    yours: tuple[str, ...] = ()
+    """Ids of the records of the methods that were asked for, baselines apart; of a plan none."""
+
+    def beside(self) -> list[Record]:
+        """The records, and those on the same board that they can be compared with, of each job the newest alone."""
+        from erasebench.board.build import read_records
+        from erasebench.board.newest import shown, written_at
+
+        own = {record.id: record for record in (*self.shipped, *self.records)}
+        if self.board is None or not self.yours:
+            return list(own.values())
+        folder = self.board.parent / "results"
+        there = read_records(folder)[0]
+        records = {record.id: record for record in there} | own
+        return shown(records.values(), written_at(folder, there), self.yours)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a record and metric, shipped records last; see `erasebench.frames.records_frame` for units."""
@@ -88,8 +104,14 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     summary.shipped, shown = show_shipped(request, summary.records)
     changed = shown or changed
     if board and (summary.records or any((request.out / "results").glob("*.json"))):
-        summary.board = write_board(request.out) if changed else request.out / "README.md"
+        summary.yours = _yours(request, summary.records)
+        summary.board = write_board(request.out, summary.yours)
     return summary
+
+
+def _yours(request: Request, records: Sequence[Record]) -> tuple[str, ...]:
+    asked = {load_method(name).name for name in request.methods}
+    return tuple(record.id for record in records if record.method in asked)
 
 
 def _tell_what_will_fail(jobs: Sequence[Job]) -> None:

@@ -10,7 +10,6 @@ import pytest
 from erasebench.board import write_board
 from erasebench.board.costs import changed_cell, cost_columns, trials_cell
 from erasebench.board.groups import groups
-from erasebench.board.tables import terminal_table
 from erasebench.record import Edit, Record, Tuning
 from tests.board.test_board import table_after
 from tests.sample_records import record
@@ -71,7 +70,7 @@ def test_the_columns_stand_at_the_end_and_are_explained(tmp_path: Path) -> None:
         one.write(tmp_path / "results")
     text = write_board(tmp_path).read_text()
     header, *rows = table_after(text, "### miniature: 3 concepts")
-    assert header[-4:] == ["seconds", "peak memory, GB", "changed", "trials"]
+    assert header[-5:] == ["erase, seconds", "sampling, times", "peak memory, GB", "changed", "trials"]
     assert {row[0]: row[-2:] for row in rows} == {
         "original (unedited)": ["nothing", "none"],
         "mace": ["2.1% of the U-Net, 0.034 relative", "12"],
@@ -79,13 +78,34 @@ def test_the_columns_stand_at_the_end_and_are_explained(tmp_path: Path) -> None:
     }
     assert "- **changed**: " in text
     assert "- **trials**: settings that were tried on miniature-validation" in text
-    assert "2.1% of the U-Net, 0.034 relative" in terminal_table(shown())
 
 
 def test_older_records_have_neither_column(tmp_path: Path) -> None:
     (group,) = groups([record("mace"), record("uce")])
-    assert [heading for heading, _ in cost_columns(group)] == ["seconds", "peak memory, GB"]
+    assert [heading for heading, _ in cost_columns(group)] == ["erase, seconds", "sampling, times", "peak memory, GB"]
     record().write(tmp_path / "results")
     text = write_board(tmp_path).read_text()
     assert "**changed**" not in text and "**trials**" not in text
-    assert "- **seconds**, **peak memory**: " in text
+    assert "- **erase, seconds**: " in text and "- **sampling, times**: " in text
+
+
+def test_erasing_is_told_in_seconds_and_sampling_as_what_the_run_itself_measured() -> None:
+    records = [
+        record("original"),
+        record("mace", sampling_ratio=1.0349),
+        record("spm", sampling_ratio=2.5),
+        record("uce"),
+    ]
+    (group,) = groups(records)
+    columns = dict(cost_columns(group))
+    cells = {
+        label: (erase, times) for label, erase, times in zip(group.labels, *list(columns.values())[:2], strict=True)
+    }
+    assert list(columns)[:2] == ["erase, seconds", "sampling, times"]
+    assert cells == {
+        "original (unedited)": ("41", "1"),
+        "mace": ("41", "1.03"),
+        "spm": ("41", "2.50"),
+        "uce": ("41", "-"),
+    }
+    assert cost_columns(groups([record(stages={})])[0])[0][1] == ["not measured"]

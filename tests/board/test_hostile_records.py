@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from erasebench.board import write_board
 from erasebench.board.build import sheet_path
-from erasebench.board.tables import terminal_table
+from erasebench.board.short import terminal_table
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.names import check_name

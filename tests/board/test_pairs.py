@@ -10,10 +10,10 @@ import pytest
 from erasebench.board import write_board
 from erasebench.board.groups import groups
 from erasebench.board.pairs import BEST, NOT_PAIRED, NOT_TOLD_APART, difference_cells, paired_difference
-from erasebench.board.tables import terminal_table
 from erasebench.composites import h_c
 from erasebench.record import Pairing, Record
 from erasebench.statistics import Sample
+from tests.board.test_board import table_after
 from tests.sample_records import figures, record, unscored
 
 PROMPTS = 60
@@ -108,8 +108,11 @@ def test_the_column_stands_after_the_headline_and_is_explained(tmp_path: Path) -
     names = [name.strip() for name in header.strip("|").split("|")]
     assert names[names.index("H_c, % ↑") + 1] == "H_c less the best's, %"
     assert "- **less the best's**: " in text
-    (line,) = [line for line in terminal_table(shown).splitlines() if line.startswith("H_c less the best's, %")]
-    assert "best" in line and "does not compete" in line
+    assert {row[0]: row[names.index("H_c, % ↑") + 1] for row in table_after(text, "### ")[1:]} == {
+        "original (unedited)": "does not compete",
+        "mace": "best",
+        "uce": (cells(*shown) or {})["uce"],
+    }
 
 
 def test_a_board_without_pairs_explains_none(tmp_path: Path) -> None:
