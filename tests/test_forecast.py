@@ -158,3 +158,49 @@ def test_a_rate_that_is_none_is_named(rate: float) -> None:
 def test_a_rate_without_a_dry_run_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--method", "original", "--suite", "celebrity", "--rate", "3"]) == 2
     assert "Give --dry-run with it" in capsys.readouterr().err
+
+
+PLAN = """
+runs:
+  - {methods: [uce], suites: [object], concepts: [bird]}
+  - {methods: [uce], suites: [object], concepts: [bird], settings: {uce.ridge: 2.0}}
+  - {methods: [uce, np], suites: [object], concepts: [bird]}
+"""
+
+
+def test_a_plan_is_forecast_whole_and_what_is_missing_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("HF_HOME", "ERASEBENCH_DATA", "ERASEBENCH_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    where = ["--world", "stable-diffusion-v1-4", "--runs-folder", str(tmp_path / "runs"), "--rate", "1"]
+    assert main(["run", "--plan", str(tmp_path / "plan.yaml"), "--dry-run", *where]) == 0
+    out = capsys.readouterr().out
+    # The unedited model, uce, uce with another ridge, np: 2,600 images each (200, three synonyms and nine classes).
+    assert "Images in all: 10,400" in out
+    assert [line.partition(",")[0] for line in out.splitlines() if line.endswith("1,800 retained-kept")] == [
+        "original on object-bird",
+        "uce on object-bird",
+        "uce on object-bird uce.ridge=2.0",
+        "np on object-bird",
+    ]
+    assert out.count("is not in the local hub cache") == 1
+    assert "The judge clip-accuracy cannot run" in out
+
+
+def test_all_that_is_missing_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model, judges' weights, FID's network and photographs, prompts, the prior's captions, the segmenter."""
+    for name in ("HF_HOME", "ERASEBENCH_DATA", "ERASEBENCH_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    words: dict[str, Any] = {"methods": ("mace",), "world": "stable-diffusion-v1-4", "baselines": "none"}
+    said = forecast(Request(suites=("celebrity", "explicit"), **words), rate=1).partition("Missing")[2]
+    for part in (
+        *("is not in the local hub cache", "Giphy's celebrity detector", "CLIP ViT-B/32", "FID's Inception network"),
+        *("prompts 'coco' have not been imported", "prompts 'i2p' have not been imported", "keeps a prior of captions"),
+        *("Grounding DINO", "SAM"),
+    ):
+        assert part in said, part
+    assert "The judge fid cannot run" in said
+    fid = next(line for line in said.splitlines() if "The judge fid" in line)
+    assert "Inception" in fid and "have not been imported" in fid

@@ -83,12 +83,11 @@ def run(
     )
     if rate is not None and not dry_run:
         raise UserError("--rate says how fast a dry run reckons.", "Give --dry-run with it, or leave it out.")
-    if dry_run and plan is not None:
-        raise UserError("--dry-run reckons one command.", "Give --method and --suite in place of --plan.")
     if dry_run:
-        from erasebench.runner.forecast import forecast
+        from erasebench.runner.forecast import forecast_all
+        from erasebench.runner.plan_file import read_plan
 
-        print(forecast(request, rate))
+        print(forecast_all([request] if plan is None else read_plan(plan, request), rate))
         return 0
     if plan is not None:
         from erasebench.runner.plan_file import read_plan

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from erasebench.cli import options
-from erasebench.errors import UserError, did_you_mean
 
 
 def tune_(
@@ -23,18 +22,9 @@ def tune_(
     runs_folder: options.RunsFolder = Path("runs"),
 ) -> int:
     """Try settings on the validation split and write which did best; other methods' rows stay in the table."""
-    from erasebench.tuning.trials import read_settings
+    from erasebench.tuning.trials import chosen_of, read_settings
 
-    asked = read_settings(trials)
-    for given, known in ((method, {name for _, name in asked}), (kind, {each for each, _ in asked})):
-        for word in given or ():
-            if word not in known:
-                raise UserError(f"{trials} has no trials of '{word}'.", did_you_mean(word, known))
-    chosen = {
-        (each, name): settings
-        for (each, name), settings in asked.items()
-        if (not kind or each in kind) and (not method or name in method)
-    }
+    chosen = chosen_of(trials, read_settings(trials), method or (), kind or ())
     from erasebench.atomic import check_writable
     from erasebench.tuning.record import read_trials, write_trials
     from erasebench.tuning.tune import requests_of, tune

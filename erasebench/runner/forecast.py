@@ -28,28 +28,42 @@ class Measured(NamedTuple):
 
 
 def forecast(request: Request, rate: float | None = None) -> str:
-    """The plan of a request: images, disk, hours at `rate` images a second (None: as measured), what is missing.
+    """The plan of a request: images, disk, hours at `rate` images a second (None: as measured), all that is missing.
 
     Torch is not loaded, no weights are read. UserError as `plan`, and for a rate that is none.
     """
+    return forecast_all([request], rate)
+
+
+def forecast_all(requests: Sequence[Request], rate: float | None = None) -> str:
+    """The same of several requests that share their world, such as a plan file's: what they share is counted once."""
     if rate is not None and not rate > 0:
         raise UserError(f"--rate {rate} is no rate.", "Give images a second, above 0.")
-    jobs = plan(request, forecast=True)
+    asked = [job for request in requests for job in plan(request, forecast=True)]
+    # What two requests both ask for is run once.
+    jobs = list({(_maker(job), job.suite.digest, job.table.digest): job for job in asked}.values())
     if not jobs:
         raise UserError("There is nothing to plan.", "Give --method and --suite.")
     world = jobs[0].world
-    known = measured(request.runs_folder / world.name / "images")
+    known = measured(jobs[0].request.runs_folder / world.name / "images")
     lines = [_line(job) for job in jobs]
     total, size = images_of(jobs), disk_of(jobs, _sampling(world), known)
     lines.append(f"Images in all: {total:,} (what runs share is made once).")
-    lines.append(_disk(size, request.runs_folder))
+    lines.append(_disk(size, jobs[0].request.runs_folder))
     lines.append(_hours(total, rate, known))
-    # One file may be all that several judges want.
-    missing = {error.mend: error.what for error in reversed(list(lacking(jobs)))}
-    troubles = [f"- {what}\n  {mend}" for mend, what in reversed(missing.items())]
-    return "\n".join(
-        [*lines, "Missing, and what mends it:", *troubles] if troubles else [*lines, "Nothing is missing."]
-    )
+    return "\n".join([*lines, *_missing(jobs)])
+
+
+def _missing(jobs: Sequence[Job]) -> list[str]:
+    """All that is missing, each once, under what provides it: one file may be all that several judges want."""
+    by_mend: dict[str, list[str]] = {}
+    for error in lacking(jobs):
+        if error.what not in (known := by_mend.setdefault(error.mend, [])):
+            known.append(error.what)
+    if not by_mend:
+        return ["Nothing is missing."]
+    listed = [line for mend, whats in by_mend.items() for line in (*(f"- {what}" for what in whats), f"  {mend}")]
+    return ["Missing, and what mends it:", *listed]
 
 
 def images_of(jobs: Sequence[Job]) -> int:
@@ -65,8 +79,11 @@ def disk_of(jobs: Sequence[Job], sampling: SamplingDefaults, known: Measured | N
     return of_one * (sum(width * height for width, height in sides) / pixels + _absent(jobs))
 
 
-def _maker(job: Job) -> str:
-    return UNEDITED if job.chosen.name == UNEDITED else job.label
+def _maker(job: Job) -> tuple[object, ...]:
+    """What makes a job's images: the unedited model, or one erasure: a plan may give a method several settings."""
+    if job.chosen.name == UNEDITED:
+        return (UNEDITED,)
+    return job.label, job.chosen.config.model_dump_json(), job.selection.erased, job.selection.shown
 
 
 def _images(jobs: Sequence[Job]) -> dict[tuple[object, ...], PromptRow]:
@@ -120,7 +137,8 @@ def _line(job: Job) -> str:
     absent = {group: gone.expected for group, gone in job.absent.items()}
     parts = [f"{n:,} {group}" for group, n in counts.items()]
     parts += [f"{n:,} {group} (not there yet)" for group, n in absent.items()]
-    return f"{job.label}, {job.size} size: {', '.join(parts)}"
+    settings = "".join(f" {key}={value}" for key, value in job.request.settings.items())
+    return f"{job.label}{settings}, {job.size} size: {', '.join(parts)}"
 
 
 def _disk(size: float, folder: Path) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from erasebench.atomic import atomic_write
 from erasebench.csv_cells import safe_cell
 from erasebench.erasure import Erasure
+from erasebench.errors import UserError
 from erasebench.identity import NumericsProfile
 from erasebench.image_store import ImageStore
 from erasebench.prompts import PromptTable
@@ -18,6 +22,37 @@ from erasebench.runner.session import Session
 from erasebench.scoring.listing import LISTING
 from erasebench.world import World
 
+log = logging.getLogger(__name__)
+
+
+class Share(NamedTuple):
+    """This process's number from 0, and how many processes a launcher started."""
+
+    rank: int
+    processes: int
+
+
+def own_share(environment: Mapping[str, str] = os.environ) -> Share:
+    """What accelerate launch and torchrun say in RANK and WORLD_SIZE; 0 of 1 without them.
+
+    UserError where they are no numbers that fit: a share that nobody makes would be missing in silence.
+    """
+    rank, processes = environment.get("RANK", "0"), environment.get("WORLD_SIZE", "1")
+    if rank.isascii() and rank.isdigit() and processes.isascii() and processes.isdigit() and int(rank) < int(processes):
+        return Share(int(rank), int(processes))
+    what = f"RANK={rank} and WORLD_SIZE={processes} in the environment do not number this process."
+    raise UserError(what, "Start it by accelerate launch or torchrun, or unset both.")
+
+
+def started_alone(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether `accelerate launch` was asked for several processes and started this one alone.
+
+    With one GPU or none it does so without a word (seen in accelerate 1.15): it sets an address where processes would
+    meet, as for several, but no rank.
+    """
+    by_accelerate = "ACCELERATE_MIXED_PRECISION" in environment
+    return by_accelerate and "MASTER_PORT" in environment and "WORLD_SIZE" not in environment
+
 
 def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Path | None, device: str | None) -> bool:
     """Write the images of `table` and images.csv (the table and each row's file) to `out`; whether the CSV was written.
@@ -26,7 +61,13 @@ def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Pa
     changes no pixel. The CSV is written by whichever process finds all images there when its own are done: the last
     one, so that it never lists what is still to come. UserError for an erasure that is none or of another model.
     """
-    rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    rank, processes = own_share()
+    if started_alone():
+        log.warning(
+            "accelerate launch started one process, not as many as --num_processes asked for: it starts several only "
+            "where it finds several GPUs. This one makes all images. Without GPUs, torchrun --nproc_per_node N -m "
+            "erasebench sample ... starts N."
+        )
     session = Session(world, device or default_device())
     erasure = Erasure() if erasure_folder is None else Erasure.load(erasure_folder)
     profile = NumericsProfile(device_type=session.device.type, batch_size=world.sampling.batch_size)
@@ -53,9 +94,10 @@ def write_listing(path: Path, table: PromptTable, digests: dict[int, str], store
             writer.writerow(map(safe_cell, (*table.values(row), file)))
 
 
-def default_device() -> str:
-    """This process's GPU under `accelerate launch` where there is one; else the CPU."""
+def default_device(environment: Mapping[str, str] = os.environ) -> str:
+    """This process's GPU under a launcher where there is one (shared where processes outnumber GPUs); else the CPU."""
     import torch
 
-    local = os.environ.get("LOCAL_RANK")
-    return f"cuda:{local}" if local is not None and torch.cuda.is_available() else "cpu"
+    local = environment.get("LOCAL_RANK", "")
+    there = torch.cuda.device_count() if local.isdigit() and torch.cuda.is_available() else 0
+    return f"cuda:{int(local) % there}" if there else "cpu"

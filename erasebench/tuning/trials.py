@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from erasebench.concepts import Kind
-from erasebench.errors import did_you_mean
+from erasebench.errors import UserError, did_you_mean, nearest
 from erasebench.yaml_file import YamlFile, read_yaml
 
 Settings = Mapping[str, Any]
@@ -37,6 +37,29 @@ def read_settings(path: Path) -> dict[tuple[Kind, str], list[Settings]]:
                     raise file.wrong([*place, at, str(wrong[0])], "the setting has no value", "Give one.")
             found[kind, str(method)] = trials  # type: ignore[index]
     return found
+
+
+def chosen_of(
+    path: Path, asked: Mapping[tuple[Kind, str], list[Settings]], methods: Collection[str], kinds: Collection[str]
+) -> dict[tuple[Kind, str], list[Settings]]:
+    """The trials of these methods and kinds (none given: all). UserError, with what the file has, where it has none."""
+    of_kind: dict[str, list[str]] = {}
+    for kind, method in asked:
+        of_kind.setdefault(kind, []).append(method)
+    has = "It has " + "; ".join(f"{kind}: {', '.join(names)}" for kind, names in of_kind.items()) + "."
+    for words, known in ((methods, {method for _, method in asked}), (kinds, set(of_kind))):
+        for word in words:
+            if word not in known:
+                near = nearest(word, known)
+                raise UserError(f"{path} has no trials of '{word}'.", f"Did you mean '{near}'? {has}" if near else has)
+    for method in methods:
+        if not any(method == name and (not kinds or kind in kinds) for kind, name in asked):
+            raise UserError(f"{path} has no trials of '{method}' of the kind {' or '.join(kinds)}.", has)
+    return {
+        (kind, method): settings
+        for (kind, method), settings in asked.items()
+        if (not kinds or kind in kinds) and (not methods or method in methods)
+    }
 
 
 def settings_text(settings: Settings) -> str:

@@ -105,7 +105,18 @@ def _fid(settings: JudgeSettings, device: torch.device) -> Judge:
 
 
 def _check_fid(settings: JudgeSettings) -> None:
-    inception_weights(settings.inception)
+    """UserError that names all that is missing at once: the network, and what is compared with."""
+    missing = []
+    for check in (lambda: inception_weights(settings.inception), lambda: _check_references(settings)):
+        try:
+            check()
+        except UserError as error:
+            missing.append(error)
+    if missing:
+        raise UserError(" ".join(error.what for error in missing), "; ".join(error.mend for error in missing))
+
+
+def _check_references(settings: JudgeSettings) -> None:
     if settings.reference is not None and not settings.reference.is_dir():
         raise UserError(f"There is no folder of reference images {settings.reference}.", "Give one that is there.")
     if settings.reference is None and not load_import("coco").images:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.cli import main
 from erasebench.errors import UserError
 from erasebench.registry import load_world
 from erasebench.runner.job import plan
@@ -48,6 +49,24 @@ def test_a_wrong_file_says_where(tmp_path: Path, content: str, message: str) -> 
     file.write_text(content)
     with pytest.raises(UserError, match=message):
         read_settings(file)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--method", "uec"], "has no trials of 'uec'.\nDid you mean 'uce'? It has person: uce, np; style: np."),
+        (["--method", "gone"], "has no trials of 'gone'.\nIt has person: uce, np; style: np."),
+        (["--kind", "object"], "has no trials of 'object'.\nIt has person: uce, np; style: np."),
+        (["--method", "uce", "--kind", "style"], "no trials of 'uce' of the kind style.\nIt has person: uce, np;"),
+    ],
+)
+def test_tune_offers_what_the_file_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    (tmp_path / "trials.yaml").write_text("person: {uce: [{}], np: [{}]}\nstyle: {np: [{}]}\n")
+    assert main(["tune", "--trials", str(tmp_path / "trials.yaml"), "--out", str(tmp_path / "t.csv"), *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "t.csv").exists()
 
 
 @pytest.mark.parametrize("kind", list(FIGURES))
