@@ -107,7 +107,9 @@ def test_hours_are_reckoned_from_what_was_made_before(tmp_path: Path, tiny_model
 def test_an_import_is_no_longer_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ERASEBENCH_DATA", str(tmp_path / "data"))
     (tmp_path / "captions.json").write_text(json.dumps(CAPTIONS))
-    import_coco(tmp_path / "captions.json", n=4)
+    for image in CAPTIONS["images"]:
+        (tmp_path / image["file_name"]).touch()
+    import_coco(tmp_path / "captions.json", images=tmp_path, n=4)
     asked = Request(methods=("original",), suites=("celebrity",), world="stable-diffusion-v1-4")
     text = forecast(asked, rate=1)
     assert "2,500 retained-kept, 4 general" in text
