@@ -5,13 +5,21 @@ from __future__ import annotations
 import logging
 import sys
 
+from erasebench.scrubbing import scrubbed
+
 LOGGER = logging.getLogger("erasebench")
 
 
+class _WithoutSecrets(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """The message and its traceback, scrubbed together."""
+        return scrubbed(super().format(record))
+
+
 def print_messages() -> logging.Handler:
-    """From here on messages go to stdout as they are: no logger names, no timestamps. Returns the added handler."""
+    """From here on messages go to stdout without secrets, logger names or timestamps. Returns the added handler."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_WithoutSecrets("%(message)s"))
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.INFO)
     return handler

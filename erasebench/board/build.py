@@ -15,6 +15,7 @@ from erasebench.board.pairs import misfit
 from erasebench.errors import UserError
 from erasebench.record import Record
 from erasebench.record_file import MEND
+from erasebench.scrubbing import scrubbed
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def build(out: Path, yours: Collection[str] = ()) -> Path:
     sheets = {record.id for record in records if sheet_path(out, record).is_file()}
     readme = out / "README.md"
     written = written_at(out / "results", records)
-    markdown = page(records, unreadable, sheets, written=written, yours=yours)
+    markdown = scrubbed(page(records, unreadable, sheets, written=written, yours=yours))
     write_text(readme, markdown)
     write_text(out / "index.html", html_page(markdown))
     return readme

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +15,7 @@ from erasebench.cli import inspect, make, new_method, prompts, run, score, tune
 from erasebench.cli.commands import Command, Group, reporting
 from erasebench.errors import UserError
 from erasebench.messages import LOGGER, print_messages
+from erasebench.scrubbing import scrubbed
 
 # The bases that typer's errors share, whichever of its versions is installed and wherever it keeps click.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]
@@ -66,21 +69,28 @@ _add("tune", EXTEND, tune.tune_)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns 0 done, 1 a run failed (the others still ran), 2 bad arguments, 130 interrupted."""
+    if arguments is None:
+        sys.excepthook = _print_traceback
     with _plain_messages():
         try:
             words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
             code = app(args=words, prog_name="erasebench", standalone_mode=False)
         except UserError as error:
-            print(error, file=sys.stderr)
+            print(scrubbed(str(error)), file=sys.stderr)
             return 2
         except UsageError as error:
-            print(f"{error.format_message()}\nSee erasebench --help.", file=sys.stderr)
+            print(scrubbed(f"{error.format_message()}\nSee erasebench --help."), file=sys.stderr)
             return 2
         except (KeyboardInterrupt, typer.Abort):
             code = 130
     if code == 130:
         print("Interrupted. Run the same command again: it goes on where it stopped.", file=sys.stderr)
     return int(code or 0)
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python prints of an error that nobody expected, without secrets."""
+    print(scrubbed("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import typer
 
 from erasebench.cli import options
 from erasebench.errors import UserError
+from erasebench.scrubbing import failure_text
 
 
 def erase(
@@ -124,6 +125,5 @@ def _failing_as(label: str, *mistakes: type[Exception]) -> Iterator[None]:
     except mistakes:
         raise
     except FAILURES as error:
-        what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        print(f"{label} failed: {what}", file=sys.stderr)
+        print(f"{label} failed: {failure_text(error)}", file=sys.stderr)
         raise typer.Exit(1) from error

@@ -18,6 +18,7 @@ from erasebench.record import UNEDITED, Figure, Manifest, Pairing, Record, Stage
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job, installed_packages
 from erasebench.sampling import Sampler
+from erasebench.scrubbing import scrubbed, scrubbed_content
 from erasebench.tuning.record import tuning_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def done_record(
         session,
         manifest,
         erasure=erasure.digest,
-        figures=dict(figures),
+        figures={name: _scrubbed_reason(figure) for name, figure in figures.items()},
         pairing=pairing,
         edit=edit_size(erasure, session.pipeline),
         tuning=_tuning(job),
@@ -64,7 +65,13 @@ def done_record(
 def failed_record(job: Job, session: Session, error: str) -> Record:
     """The record of a job that broke off; it has no figures."""
     manifest = _manifest(job, {}, {}, {})
-    return _record(job, session, manifest, erasure=None, figures={}, status="failed", error=error)
+    what = scrubbed(error)
+    return _record(job, session, manifest, erasure=None, figures={}, status="failed", error=what)
+
+
+def _scrubbed_reason(figure: Figure) -> Figure:
+    """The figure with no secret in what it says of a missing value: a judge's own error may quote one."""
+    return figure if figure.reason is None else figure.model_copy(update={"reason": scrubbed(figure.reason)})
 
 
 def forget_failure(job: Job, session: Session) -> None:
@@ -94,7 +101,7 @@ def _record(job: Job, session: Session, manifest: Manifest, erasure: str | None,
         label=job.chosen.label,
         concepts=job.selection.erased,
         manifest=manifest,
-        command=command_of(job),
+        command=scrubbed(command_of(job)),
         partial=job.request.limit is not None,
         **rest,
     )
@@ -137,7 +144,7 @@ def _manifest(
         packages={name: found for name, found in packages.items() if name != "python"},
         python=packages["python"],
         platform=platform.platform(),
-        config={"method": job.chosen.config.model_dump(mode="json"), "scheduler": scheduler},
+        config=scrubbed_content({"method": job.chosen.config.model_dump(mode="json"), "scheduler": scheduler}),
         digests={**_fixed_digests(job), **digests},
         judges=json.loads(json.dumps(judges or {})),
         condition_numbers=dict(condition_numbers or {}),

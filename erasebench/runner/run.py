@@ -17,6 +17,7 @@ from erasebench.runner.average import averaged, averages
 from erasebench.runner.finished import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
 from erasebench.runner.request import Request
+from erasebench.scrubbing import failure_text
 from erasebench.store import BusyError
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Recor
         done[job.label] = record
         return changed
     except (*FAILURES, *MISTAKES) as error:
-        what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        what = failure_text(error)
         log.error("%s failed: %s", job.label, what)
         log.log(logging.ERROR if isinstance(error, MISTAKES) else logging.DEBUG, "The traceback:", exc_info=error)
         summary.failures[job.label] = what

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from erasebench.runner.paint import paint, wanted
 from erasebench.runner.session import Session, weights_of
 from erasebench.runner.threads import threads
 from erasebench.runner.workspace import RunWorkspace
+from erasebench.scrubbing import scrubbed_content
 from erasebench.store import RunFolder
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]
         # Whatever broke off may have been in the middle of changing the weights that every later job rests on.
         session.renew_pipeline()
         raise
+    erasure = replace(erasure, record=scrubbed_content(dict(erasure.record)))
     erasure.save(folder.erasure)
     write_json(cost_file, list(cost))
     _attempts(folder).unlink(missing_ok=True)

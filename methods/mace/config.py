@@ -13,9 +13,8 @@ from erasebench.errors import UserError
 from erasebench.identity import identity_field
 
 from .evaluation_templates import is_evaluation_template
+from .key import KEY_VARIABLE, prompt_key
 
-KEY_VARIABLE = "ERASEBENCH_PROMPT_KEY"
-"""The environment variable that holds prompt_endpoint's key, where it wants one; it is sent there, written nowhere."""
 REFUSED = {
     "joint_training": "one LoRA per concept, trained in one batch, is what the paper describes",
     "zero_latents": "training images come from the model itself (n_images, data_steps, data_guidance)",
@@ -185,6 +184,7 @@ class MaceConfig(ClosedFormConfig):
             if self.templates is not None:
                 raise UserError("Both mace.templates and mace.prompt_endpoint are given.", "Give one of them.")
             _check_address(self.prompt_endpoint)
+            prompt_key()
 
 
 def _check_address(address: str) -> None:

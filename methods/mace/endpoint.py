@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import urllib.error
 import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
 from erasebench.errors import UserError
+from erasebench.scrubbing import scrubbed
 
-from .config import KEY_VARIABLE
+from .key import KEY_VARIABLE, prompt_key
 
 TIMEOUT = 120.0
 """Seconds without a byte before an answer counts as lost."""
+_LONGEST_ANSWER = 100_000
+"""Bytes read of an error's text."""
 _KEPT = "Prompts that were answered before are kept: run the same command again, or leave mace.prompt_endpoint out."
 
 
@@ -29,7 +31,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def ask(address: str, model: str, question: str, seed: int) -> str:
     """The model's answer to one user message. UserError where the endpoint is away, refuses, or answers otherwise."""
     url = f"{address.rstrip('/')}/chat/completions"
-    key = os.environ.get(KEY_VARIABLE, "")
+    key = prompt_key()
     content = {"model": model, "seed": seed, "messages": [{"role": "user", "content": question}]}
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     request = urllib.request.Request(url, json.dumps(content).encode(), headers, method="POST")
@@ -37,9 +39,10 @@ def ask(address: str, model: str, question: str, seed: int) -> str:
         with _opener(url).open(request, timeout=TIMEOUT) as response:
             body = response.read()
     except urllib.error.HTTPError as error:
-        raise _refused(url, model, error, key) from error
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
+        raise _refused(url, model, error) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        # What cannot be sent is quoted in the error, headers included.
+        reason = scrubbed(str(getattr(error, "reason", None) or error))
         raise UserError(f"The prompt endpoint {url} does not answer ({reason}).", _KEPT) from error
     try:
         answer = json.loads(body)["choices"][0]["message"]["content"]
@@ -47,7 +50,8 @@ def ask(address: str, model: str, question: str, seed: int) -> str:
         raise UserError(f"{url} answered with something else than a chat completion.", _KEPT) from error
     if not isinstance(answer, str) or not answer.strip():
         raise UserError(f"{url} gave an empty answer: the model {model} may have refused to write.", _KEPT)
-    return answer
+    # Stored word for word: a server may send back what it was sent.
+    return scrubbed(answer)
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
@@ -56,10 +60,10 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(_NoRedirect, *([urllib.request.ProxyHandler({})] if local else []))
 
 
-def _refused(url: str, model: str, error: urllib.error.HTTPError, key: str) -> UserError:
-    told = " ".join(error.read(500).decode("utf-8", "replace").split())
-    told = told.replace(key, "***") if key else told
-    what = f"{url} refused the question to {model}: {error.code} {error.reason}. {told}".strip()
+def _refused(url: str, model: str, error: urllib.error.HTTPError) -> UserError:
+    # Scrubbed before it is cut: half a key is no key that anybody would know.
+    answer = scrubbed(" ".join(error.read(_LONGEST_ANSWER).decode("utf-8", "replace").split()))[:500]
+    what = f"{url} refused the question to {model}: {error.code} {scrubbed(str(error.reason))}. {answer}".strip()
     if error.code in (401, 403):
         return UserError(what, f"Put the endpoint's key into the environment variable {KEY_VARIABLE}.")
     if 300 <= error.code < 400:

@@ -203,6 +203,45 @@ def test_the_key_is_sent_and_written_nowhere(server: Server, tmp_path: Path, mon
     assert "s3cret-key" not in str(caught.value) and "***" in caught.value.what
 
 
+@pytest.mark.parametrize("key", ["s3cret-key\r", " s3cret-key\n", "\ts3cret-key"])
+def test_blanks_and_line_ends_around_the_key_are_left_out(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, key)
+    written(server, tmp_path)
+    assert set(server.keys) == {"Bearer s3cret-key"}
+
+
+@pytest.mark.parametrize("key", ["s3cret\rkey", "s3cret key", "s3cret\x1bkey", "\u201cs3cret\u201d", "s3cret\x7f"])
+def test_a_key_that_no_header_can_carry_is_refused_unseen(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, key)
+    with pytest.raises(UserError, match=KEY_VARIABLE) as caught:
+        MaceConfig(prompt_endpoint="http://127.0.0.1:1/v1", prompt_model=MODEL)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_key_that_is_sent_back_is_kept_nowhere(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "s3cret-key")
+    answer = server.answer
+
+    def echo(content: dict[str, Any]) -> tuple[int, Any]:
+        _, body = answer(content)
+        text = body["choices"][0]["message"]["content"]
+        return completion(*(f"{line} with s3cret-key" for line in text.splitlines()))
+
+    server.answer = echo
+    found = written(server, tmp_path / "echo")
+    assert all("with ***" in template for templates in found.values() for template in templates)
+    assert not [p for p in (tmp_path / "echo").rglob("*") if p.is_file() and b"s3cret" in p.read_bytes()]
+    # Where an error's text is cut, half a key would be left.
+    server.answer = lambda content: (500, {"error": "x" * 480 + "s3cret-key"})
+    with pytest.raises(UserError) as caught:
+        written(server, tmp_path / "cut")
+    assert "s3c" not in str(caught.value)
+
+
 def test_a_damaged_file_of_prompts_is_named(server: Server, tmp_path: Path) -> None:
     written(server, tmp_path)
     victim = min((tmp_path / "prompts").iterdir())
