@@ -13,7 +13,12 @@ RECORD_FILE = "erasure.json"
 INDEX_FILE = "model_index.json"
 """In every pipeline folder: its keys name the folders beside it."""
 TENSORS = ".safetensors"
-"""The ending of a file of changed weights alone; anything else names a folder."""
+"""The ending of a file of changed weights alone; a name without a file's ending is a folder's."""
+_OTHER_FILES = (
+    *(".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle", ".onnx", ".gguf", ".h5", ".npz", ".npy", ".msgpack"),
+    *(".safetensor", ".sft", ".zip", ".tar", ".gz", ".json", ".yaml", ".csv", ".txt", ".py", ".png"),
+)
+"""Endings of files that are not written: a folder of such a name would be taken for the file."""
 
 
 def check_destination(path: Path) -> None:
@@ -29,8 +34,19 @@ def check_destination(path: Path) -> None:
     check_writable(path.resolve().parent)
 
 
+def _check_ending(path: Path) -> None:
+    """UserError for the name of a file of a format that is not written here."""
+    if path.suffix != TENSORS and path.suffix.lower() in (*_OTHER_FILES, TENSORS):
+        raise UserError(
+            f"{path}: files that end in {path.suffix} are not written.",
+            f"Give {path.with_suffix(TENSORS)} for the changed weights alone, or a folder, {path.with_suffix('')}, for "
+            "the whole model in diffusers' format.",
+        )
+
+
 def check_folder(folder: Path) -> None:
     """UserError where `folder` is none, or holds anything but an earlier export, which the next one replaces."""
+    _check_ending(folder)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file.", f"Give a folder to export to, or a file that ends in {TENSORS}.")
     if not folder.is_dir() or not (names := {path.name for path in folder.iterdir()}):

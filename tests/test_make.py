@@ -124,6 +124,8 @@ def test_where_to_export_is_looked_at_before_any_training(
     for place, message in {
         "full": "full is not empty and holds no earlier export.",
         "base": "base is not empty and holds no earlier export.",
+        "edited.ckpt": "edited.ckpt: files that end in .ckpt are not written.",
+        "deep/edited.PT": "edited.PT: files that end in .PT are not written.",
         "file": "file is a file.",
         "there.safetensors": "there.safetensors is there already.",
         "file/below": "file/below cannot be written to: Not a directory.",
