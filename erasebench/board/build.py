@@ -12,6 +12,7 @@ from erasebench.board.markdown import page
 from erasebench.board.markup import one_line
 from erasebench.board.newest import written_at
 from erasebench.board.pairs import misfit
+from erasebench.board.remembered import differences
 from erasebench.errors import UserError
 from erasebench.record import Record
 from erasebench.record_file import MEND
@@ -36,6 +37,7 @@ def build(out: Path, yours: Collection[str] = ()) -> Path:
     readme = out / "README.md"
     written = written_at(out / "results", records)
     markdown = scrubbed(page(records, unreadable, sheets, written=written, yours=yours))
+    differences().save()
     write_text(readme, markdown)
     write_text(out / "index.html", html_page(markdown))
     return readme

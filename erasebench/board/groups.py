@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from erasebench.board.columns import Column
@@ -127,10 +128,16 @@ def _titles(firsts: list[Record]) -> list[str]:
     """Scale and size; tables that would share a title say in it what sets them apart."""
     plain = [title_of(record) for record in firsts]
     whole = [(record.world, record.suite, title) for record, title in zip(firsts, plain, strict=True)]
+    twins: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for key, record in zip(whole, firsts, strict=True):
+        twins.setdefault(key, []).append(comparable(record))
+    differ = {
+        key: {name for name in {*chain(*group)} if len({str(twin.get(name)) for twin in group}) > 1}
+        for key, group in twins.items()
+    }
     titles = []
     for key, title, record in zip(whole, plain, firsts, strict=True):
-        twins = [comparable(other) for same, other in zip(whole, firsts, strict=True) if same == key]
         own = comparable(record)
-        apart = [name for name in own if len({str(twin.get(name)) for twin in twins}) > 1]
+        apart = [name for name in own if name in differ[key]]
         titles.append(title + "".join(f", {name.replace('_', ' ')} {str(own.get(name))[:8]}" for name in apart))
     return titles

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
+
 from markdown_it import MarkdownIt
+
+from erasebench.board.html_table import html_table
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #d0d4da; --quiet: #5b6470; --head: #f3f5f7; --mark: #fff7d6; }
@@ -28,11 +33,19 @@ _POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'; 
 def html_page(markdown: str) -> str:
     """A page of its own, without scripts or anything from elsewhere; images and links stay relative to its folder."""
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
-    body = renderer.render(markdown).replace("<table>", '<div class="table"><table>')
-    body = body.replace("</table>", "</table></div>")
+    body = "".join(_rendered(markdown, renderer))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>erasebench leaderboard</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
     )
+
+
+def _rendered(markdown: str, renderer: MarkdownIt) -> Iterator[str]:
+    for is_table, blocks in groupby(markdown.split("\n\n"), key=lambda block: block.startswith("| ")):
+        if is_table:
+            for table in blocks:
+                yield f'<div class="table">{html_table(table, renderer.renderInline)}'.rstrip("\n") + "</div>\n"
+        else:
+            yield renderer.render("\n\n".join(blocks))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from erasebench.board.cells import interval_text
 from erasebench.board.columns import Column
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown
-from erasebench.record import UNEDITED, Figure, Pairing, Record
+from erasebench.board.remembered import Differences, differences, key_of
+from erasebench.record import UNEDITED, Figure, Pairing, Record, Unit
 
+_AFTER_NUMBER = re.compile(":[^ ]*")
 BEST = "best"
 NOT_TOLD_APART = "≈"
 NOT_PAIRED = "not paired"
@@ -28,8 +32,9 @@ def difference_cells(group: Group) -> list[Markdown] | None:
         return None
     best, *others = _competing(group)
     column = headline_column(group)
-    differences = {record.id: paired_difference(record, best) for record in others}
-    cells = [_cell(record, best, differences.get(record.id), column) for record in group.records]
+    known = differences()
+    found = {record.id: paired_difference(record, best, known) for record in others}
+    cells = [_cell(record, best, found.get(record.id), column) for record in group.records]
     return [Markdown(cell) for cell in cells]
 
 
@@ -51,18 +56,31 @@ def difference_heading(group: Group) -> str:
     return f"{column.title} less the best's" + ", %" * (column.scale == 100)
 
 
-def paired_difference(record: Record, best: Record) -> Figure | None:
-    """The headline of `record` minus that of `best`, two records of one group; None where they do not make pairs."""
+def paired_difference(record: Record, best: Record, known: Differences | None = None) -> Figure | None:
+    """The headline of `record` minus that of `best`, two records of one group; None where they do not make pairs.
+
+    known: what was computed before.
+    """
+    ours, theirs = record.pairing, best.pairing
+    if ours is None or theirs is None or not _pairs(record, best):
+        return None
+    unit = record.figures[record.table.headline].unit
+    key = key_of(ours, theirs, unit)
+    figure = known.get(key) if known else None
+    if figure is None:
+        figure = _difference(ours, theirs, unit)
+        if known:
+            known.put(key, figure)
+    return figure
+
+
+def _difference(ours: Pairing, theirs: Pairing, unit: Unit) -> Figure:
     # Loaded late: an error message of the command line has no use for scipy.
     from erasebench.composites import FORMULAS
     from erasebench.statistics import Sample, difference_figure
 
-    ours, theirs = record.pairing, best.pairing
-    if ours is None or theirs is None or not _pairs(record, best):
-        return None
     formula, scale = FORMULAS[ours.formula], ours.scale
     first, second = ({name: Sample.from_tally(part) for name, part in side.parts.items()} for side in (ours, theirs))
-    unit = record.figures[record.table.headline].unit
     return difference_figure(first, second, lambda **means: scale * formula(**means), unit=unit)
 
 
@@ -84,7 +102,7 @@ def _pairs(record: Record, best: Record) -> bool:
 
 
 def _rests_on(side: Pairing) -> tuple[object, ...]:
-    numbers = {name: [cell.partition(":")[0] for cell in part.by_cluster.split()] for name, part in side.parts.items()}
+    numbers = {name: _AFTER_NUMBER.sub("", part.by_cluster) for name, part in side.parts.items()}
     return side.formula, side.scale, numbers
 
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+from markdown_it import MarkdownIt
+
+from erasebench.board import write_board
 from erasebench.board.html import html_page
+from erasebench.board.markup import Markdown
+from erasebench.board.tables import markdown_table
+from tests.board.test_board import records
 
 BOARD = """# A board
 
@@ -23,6 +30,25 @@ def test_tables_and_sheets_are_rendered() -> None:
     assert "<strong>93.8</strong>" in page
     assert '<img src="sheets/mace.png" alt="mace: before and after"' in page
     assert '<a href="results">results/</a>' in page
+
+
+def test_the_boards_own_tables_are_rendered_as_markdown_it_does(tmp_path: Path) -> None:
+    cells = [
+        "**93.8 [1.0, 2.0]**",
+        "`a --b 'c d' <e> & \"f\"`",
+        "[x-1.0](results/x-1.0.json)",
+        "a \\| b",
+        "&lt;i> \\*x\\*",
+        "",
+    ]
+    odd = ["](x", "[a](b)", "**a** b **c**", "`` ` ``", "`a` \\| `b`", "x_y", "≈ -1.0 ↓"]
+    table = markdown_table(["m", *"bcdef"], [list(map(Markdown, row)) for row in (cells, odd[:6])], left=2)
+    for one in records():
+        one.write(tmp_path / "results")
+    for text in (f"# A\n\n{table}\n\n- b\n\n- c\n\n{table}\n", write_board(tmp_path).read_text()):
+        plain = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+        plain = plain.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
+        assert f"<body>\n{plain}</body>" in html_page(text)
 
 
 def test_text_is_never_markup_and_nothing_comes_from_elsewhere() -> None:
