@@ -40,6 +40,7 @@ def run(
     baselines: Literal["shipped", "run", "none"] = "shipped",
     device: str = "cpu",
     seed: int | None = None,
+    repeats: int = 1,
     out: str | Path = "results",
     runs_folder: str | Path = "runs",
 ) -> Summary:
@@ -70,6 +71,7 @@ def run(
             baselines=baselines,
             device=device,
             seed=DEFAULT_SEED if seed is None else seed,
+            repeats=repeats,
             out=Path(out),
             runs_folder=Path(runs_folder),
         )

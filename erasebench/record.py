@@ -204,6 +204,15 @@ class Manifest(_Part):
     )
 
 
+class Repeat(_Part):
+    """One of several erasings of a record: the method's seed, the run's identity, the edit's digest, its figures."""
+
+    seed: int = Field(ge=0)
+    identity: str = Field(pattern="^[0-9a-f]{8,64}$")
+    erasure: str = Field(pattern="^[0-9a-f]{8,64}$")
+    figures: dict[Key, Figure]
+
+
 class Record(_Part):
     """One run of one method on one suite of one world. `id` names its file and its contact sheet."""
 
@@ -236,6 +245,11 @@ class Record(_Part):
     pairing: Pairing | None = Field(default=None, description="None where the headline cannot be compared in pairs")
     edit: Edit | None = Field(default=None, description="None of a failed run, and in older records")
     tuning: Tuning | None = Field(default=None, description="None unless run with settings that are tuned on a split")
+    repeats: tuple[Repeat, ...] = Field(
+        default=(),
+        max_length=1_000,
+        description="the erasings under several seeds that `figures` are the mean of; empty: one erasing",
+    )
 
     @model_validator(mode="after")
     def _failure_is_named(self) -> Self:
@@ -251,6 +265,11 @@ class Record(_Part):
         # Each part is cut so that the name stays one that every file system takes.
         stem = "-".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.")[:_LONGEST_PART] for part in parts)
         return f"{stem}-{self.identity[:8]}"
+
+    @property
+    def same_under_every_seed(self) -> bool:
+        """Several erasings gave the same edit, so that training has no luck here."""
+        return len(self.repeats) > 1 and len({repeat.erasure for repeat in self.repeats}) == 1
 
     @property
     def seconds(self) -> float:

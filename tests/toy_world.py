@@ -221,3 +221,18 @@ class Overflow(Shift):
 
         name, value = next(iter(pipeline.unet.named_parameters()))
         return Erasure({f"unet.{name}": value.detach() * float("nan")})
+
+
+class Lucky(Shift):
+    """What it makes depends on its seed; under the seed that TOY_UNLUCKY names it breaks off."""
+
+    name: ClassVar[str] = "lucky"
+    segments: ClassVar[bool] = False
+
+    def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
+        from erasebench.erasure import Erasure
+
+        if os.environ.get("TOY_UNLUCKY") == str(workspace.seed):
+            raise RuntimeError("diverged")
+        name, value = next((n, v) for n, v in pipeline.unet.named_parameters() if n.endswith("attn2.to_v.weight"))
+        return Erasure({f"unet.{name}": value.detach() * (1.0 + 10.0 * (workspace.seed % 10))})

@@ -13,12 +13,17 @@ NOT_MEASURED = "not measured"
 
 
 def figure_cell(figure: Figure | None, column: Column) -> Markdown:
-    """'4.0 [1.2, 8.1]', with ', 96 of 100' where images are missing; 'unscored (reason)'; 'not measured'."""
+    """'4.0 [1.2, 8.1]', with ', SD 0.8' over several erasings and ', 96 of 100' where images are missing.
+
+    Else 'unscored (reason)' or 'not measured'.
+    """
     if figure is None:
         return Markdown(NOT_MEASURED)
     if figure.value is None:
         return Markdown(f"unscored ({escaped(str(figure.reason))})")
     text = interval_text(figure, column)
+    if figure.spread is not None:
+        text += f", SD {_number(abs(figure.spread), column)}"
     if figure.n_scored != figure.n_expected:
         text += f", {figure.n_scored:,} of {figure.n_expected:,}"
     return Markdown(text)

@@ -52,10 +52,19 @@ def standing(record: Record) -> str:
 
 
 def without_repeats(records: Iterable[Record]) -> list[Record]:
-    """The records but for those shipped ones whose method was run here, and done, in the same table."""
+    """The records but for what others hold: shipped ones whose method was run here, and done, in the same table; and
+    erasings, one or several, that are among the erasings of a record of more.
+    """
     listed = list(records)
+    several = [_erasings(record) for record in listed if record.repeats]
+    listed = [record for record in listed if not any(map(_erasings(record).__lt__, several))]
     own = {standing(record) for record in listed if not record.shipped and record.status == "done"}
     return [record for record in listed if not (record.shipped and standing(record) in own)]
+
+
+def _erasings(record: Record) -> frozenset[str]:
+    """The identities of the runs that a record rests on."""
+    return frozenset(repeat.identity for repeat in record.repeats) or frozenset([record.identity])
 
 
 def groups(records: Iterable[Record], yours: Collection[str] = ()) -> list[Group]:
@@ -106,6 +115,8 @@ def _label(record: Record, yours: bool = False) -> str:
     notes = ["yours"] * yours + [record.method] * (record.label is not None)
     notes += ["unedited"] * (record.method == UNEDITED)
     notes += [record.variant] * (record.variant != "default") + ["shipped"] * record.shipped
+    if record.repeats:
+        notes += ["same under every seed" if record.same_under_every_seed else f"{len(record.repeats)} erasings"]
     name = record.label or record.method
     return f"{name} ({', '.join(notes)})" if notes else name
 

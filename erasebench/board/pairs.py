@@ -71,7 +71,19 @@ def paired_difference(record: Record, best: Record, known: Differences | None = 
         figure = _difference(ours, theirs, unit)
         if known:
             known.put(key, figure)
-    return figure
+    return _with_luck_of_training(figure, record, best)
+
+
+def _with_luck_of_training(difference: Figure, record: Record, best: Record) -> Figure:
+    """The difference of the means over seeds, wider by what each side's training adds; as it is for single erasings."""
+    sides = [(side.figures[side.table.headline], len(side.repeats)) for side in (record, best)]
+    luck = [(figure.spread, erasings) for figure, erasings in sides if figure.spread is not None]
+    values = [figure.value for figure, _ in sides if figure.value is not None]
+    if not luck or len(values) < len(sides):
+        return difference
+    from erasebench.statistics import repeated_difference
+
+    return repeated_difference(difference, values[0] - values[1], luck)
 
 
 def _difference(ours: Pairing, theirs: Pairing, unit: Unit) -> Figure:

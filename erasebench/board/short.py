@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from erasebench.board.cells import interval_text
 from erasebench.board.columns import Column
+from erasebench.board.erasings import one_erasing
 from erasebench.board.groups import Group, groups
 from erasebench.board.markup import Markdown, escaped, one_line
 from erasebench.board.newest import shown
@@ -52,6 +53,7 @@ def _text(group: Group, yours: Collection[str]) -> str:
     table = tabulate(cells, headers=headers, tablefmt="simple", disable_numparse=True)
     title = fill(one_line(f"{group.first.suite} on {group.first.world}: {group.title}"), WIDTH)
     note = [INCOMPLETE] if any(_INCOMPLETE in cell for row in cells for cell in row[1:]) else []
+    note += [fill(one_line(luck), WIDTH)] if (luck := one_erasing(group)) else []
     return "\n".join([title, "", table, *note])
 
 

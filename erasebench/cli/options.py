@@ -21,6 +21,10 @@ Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' own rand
 FirstSeed = Annotated[
     int | None, typer.Option("--seed", help="For a table without seeds: the first row's; the next rows count on.")
 ]
+Repeats = Annotated[
+    int,
+    typer.Option("--repeats", help="Erase under this many seeds, from --seed on: mean, spread, both kinds of luck."),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A setting; may be repeated.")
 ]

@@ -44,6 +44,7 @@ def run(
     ] = "shipped",
     device: options.Device = "cpu",
     seed: options.Seed = 2024,
+    repeats: options.Repeats = 1,
     judge_set: options.JudgeSet = None,
     gcd_resources: Annotated[
         Path | None, typer.Option("--gcd-resources", help="Resources folder of the celebrity detector.")
@@ -78,6 +79,7 @@ def run(
         baselines=baselines,
         device=device,
         seed=seed,
+        repeats=repeats,
         out=out,
         runs_folder=runs_folder,
     )

@@ -100,17 +100,17 @@ class Average:
             "pairing": pairing,
             "edit": mean_edit([record.edit for record in records]),
             "command": command_of(job, names),
-            "manifest": _manifest([record.manifest for record in records], names),
+            "manifest": merged_manifest([record.manifest for record in records], names),
         }
         return first.model_copy(update=changed)
 
 
 def averages(jobs: Sequence[Job]) -> list[Average]:
-    """For each suite that erases one name at a time and each method with several runs on it: their average."""
-    runs: dict[tuple[str, str], list[Job]] = {}
+    """An average for each suite that erases one name at a time, each method with several runs on it and each seed."""
+    runs: dict[tuple[str, str, int], list[Job]] = {}
     for job in jobs:
         if job.suite.one_at_a_time:
-            runs.setdefault((job.suite_asked, job.chosen.asked), []).append(job)
+            runs.setdefault((job.suite_asked, job.chosen.asked, job.request.seed), []).append(job)
     return [
         Average(tuple(own), own[0].suite.average_table)
         for own in runs.values()
@@ -131,10 +131,10 @@ def averaged(average: Average, records: Mapping[str, Record]) -> Record | None:
         return None
 
 
-def _manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
+def merged_manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
     """The runs' manifests as one: their digests where they agree (as judges and model do), else one over them all.
 
-    Solves are listed by the name that each run erased.
+    Solves and seeds are listed by `names`, one for each run: what it erased, or under which seed.
     """
     first = runs[0]
     digests = {

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +17,7 @@ from erasebench.errors import UserError, did_you_mean
 from erasebench.identity import NumericsProfile, digest, source_digest
 from erasebench.prompts import Group, PromptTable, build_table, sets_of
 from erasebench.prompts.build import Absent
+from erasebench.record import UNEDITED
 from erasebench.registry import load_world, own_worlds
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
 from erasebench.store import RunFolder, run_name
@@ -52,8 +53,9 @@ class Job:
 
     @property
     def label(self) -> str:
-        """For progress and messages: 'mace on celebrity-10'."""
-        return f"{self.chosen.name} on {self.suite.name}-{self.selection.scale}"
+        """For progress and messages: 'mace on celebrity-10', with the seed where a method erases under several."""
+        seed = f", seed {self.request.seed}" * (self.request.repeats > 1 and self.chosen.name != UNEDITED)
+        return f"{self.chosen.name} on {self.suite.name}-{self.selection.scale}{seed}"
 
     @cached_property
     def task(self) -> ErasureTask:
@@ -218,7 +220,9 @@ def _jobs(request: Request, world: World, suite: Suite, suite_asked: str) -> Ite
             chosen = choose(
                 request, name, recipes=world.recipes or world.name, kind=suite.kind, n_concepts=len(selection.erased)
             )
-            yield Job(request, world, suite, suite_asked, selection, size, chosen, table, variant, absent)
+            for repeat in range(1 if chosen.name == UNEDITED else request.repeats):
+                asked = replace(request, seed=request.seed + repeat)
+                yield Job(asked, world, suite, suite_asked, selection, size, chosen, table, variant, absent)
 
 
 @lru_cache

@@ -25,6 +25,7 @@ class Entry(BaseModel):
     scale: int | None = Field(default=None, ge=1)
     concepts: tuple[Name, ...] | None = Field(default=None, min_length=1)
     recipe: str = Field(default="default", min_length=1)
+    repeats: int | None = Field(default=None, ge=1)
     settings: dict[str, str | float | int | bool] = {}
 
     @field_validator("methods", "suites")
@@ -79,6 +80,7 @@ def _single(plan: Plan, common: Request) -> Iterator[Request]:
                     suites=(suite,),
                     scale=entry.scale,
                     concepts=entry.concepts,
+                    repeats=entry.repeats or common.repeats,
                     recipe="default" if method == UNEDITED else entry.recipe,
                     settings={key: value for key, value in settings.items() if key.partition(".")[0] in names},
                     baselines="none",

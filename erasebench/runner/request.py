@@ -65,6 +65,7 @@ class Request:
     judge_settings: JudgeSettings = field(default_factory=JudgeSettings)
     device: str = "cpu"
     seed: int = DEFAULT_SEED
+    repeats: int = 1
     out: Path = DEFAULT_OUT
     runs_folder: Path = Path("runs")
 
@@ -73,6 +74,10 @@ class Request:
             raise UserError(f"--limit {self.limit} leaves nothing to do.", "Give 1 or more images of each group.")
         if self.seed < 0:
             raise UserError(f"--seed {self.seed} is negative.", "Give 0 or more.")
+        if self.repeats < 1:
+            raise UserError(
+                f"--repeats {self.repeats} erases nothing.", "Give 1 or more; 3 shows the luck of training."
+            )
         by_own_settings(self.sampling)
         check_name("recipe", self.recipe)
         if self.baselines not in get_args(Baselines):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from erasebench.registry import load_method
 from erasebench.runner.average import averaged, averages
 from erasebench.runner.finished import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
+from erasebench.runner.repeats import is_repeated, sets_of_repeats, taken_together
 from erasebench.runner.request import Request
 from erasebench.scrubbing import failure_text
 from erasebench.store import BusyError
@@ -84,9 +85,7 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     for job in jobs:
         if (record := finished(job)) is not None:
             log.info("%s: already done, nothing to do.", job.label)
-            summary.records.append(record)
-            done[job.label] = record
-            changed = publish(request.out, record, sheet_of(job)) or changed
+            changed = _done(job, record, summary, done) or changed
             continue
         # Only here does anything load torch: a finished request is answered without it.
         from erasebench.runner.session import Session
@@ -95,10 +94,9 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
             session = Session(job.world, request.device)
             _tell_what_will_fail(jobs)
         changed = _attempt(job, session, summary, done) or changed
-    for average in averages(jobs):
-        if (record := averaged(average, done)) is not None:
-            summary.records.append(record)
-            changed = publish(request.out, record, average.file.with_suffix(".png")) or changed
+    for record, sheet in _taken_together(jobs, done):
+        summary.records.append(record)
+        changed = publish(request.out, record, sheet) or changed
     # Not before: a mistake is answered at once, without what draws tables.
     from erasebench.runner.baselines import show_shipped
 
@@ -113,6 +111,31 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
 def _yours(request: Request, records: Sequence[Record]) -> tuple[str, ...]:
     asked = {load_method(name).name for name in request.methods}
     return tuple(record.id for record in records if record.method in asked)
+
+
+def _done(job: Job, record: Record, summary: Summary, done: dict[str, Record]) -> bool:
+    """Keep a finished job's record and publish it; one of several erasings goes to the board with the others."""
+    done[job.label] = record
+    if is_repeated(job):
+        return False
+    summary.records.append(record)
+    return publish(job.request.out, record, sheet_of(job))
+
+
+def _taken_together(jobs: Sequence[Job], done: Mapping[str, Record]) -> Iterator[tuple[Record, Path]]:
+    """The records over several jobs, each with its contact sheet: of several erasings, of averages, of both."""
+    for repeats in sets_of_repeats(jobs):
+        by_seed = {job.request.seed: done.get(job.label) for job in repeats}
+        yield from ((record, sheet_of(repeats[0])) for record in taken_together(repeats[0].label, by_seed))
+    over_seeds: dict[str, dict[int, Record | None]] = {}
+    for average in averages(jobs):
+        record, sheet = averaged(average, done), average.file.with_suffix(".png")
+        if is_repeated(average.jobs[0]):
+            over_seeds.setdefault(average.label, {})[average.jobs[0].request.seed] = record
+        elif record is not None:
+            yield record, sheet
+    for label, records in over_seeds.items():
+        yield from ((record, sheet) for record in taken_together(label, records))
 
 
 def _tell_what_will_fail(jobs: Sequence[Job]) -> None:
@@ -130,10 +153,7 @@ def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Recor
     try:
         record = execute(job, session)
         forget_failure(job, session)
-        changed = publish(job.request.out, record, sheet_of(job))
-        summary.records.append(record)
-        done[job.label] = record
-        return changed
+        return _done(job, record, summary, done)
     except (*FAILURES, *MISTAKES) as error:
         what = failure_text(error)
         log.error("%s failed: %s", job.label, what)

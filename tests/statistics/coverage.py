@@ -148,8 +148,8 @@ def _h_c_difference(e1: Any, s1: Any, e2: Any, s2: Any) -> Any:
 
 FLOOR = 0.93
 CEILINGS = {"rate": 0.97, "H_c": 0.985, "difference": 0.985, "H_c difference": 0.995}
-"""From 25 prompts and rates of 10% on. What is computed from several parts adds up their caution: at 25 prompts with
-correlations of .3 and more it covers 97 to 99%; everywhere else it keeps to 97% too."""
+"""From 25 prompts and rates of 10% on. What is computed from several parts adds up their caution: of 190 such cells 12
+lie above 97%, nearly all with 25 prompts and correlations of .3 and more."""
 
 
 def failing(found: list[Cell], trials: int) -> list[Cell]:
@@ -163,13 +163,28 @@ def failing(found: list[Cell], trials: int) -> list[Cell]:
     ]
 
 
+def summary(found: list[Cell]) -> str:
+    """The cells by figure and design as a markdown table: lowest and highest coverage, mean width by correlation."""
+    rhos = " | ".join(f"width, rho {rho:g}" for rho in CORRELATIONS)
+    lines = [f"| figure | prompts x images | coverage, % | {rhos} |", "|---" * (3 + len(CORRELATIONS)) + "|"]
+    designs = dict.fromkeys((cell.what, cell.prompts, cell.images) for cell in found)
+    for what, prompts, images in sorted(designs, key=lambda design: list(CEILINGS).index(design[0])):
+        own = [cell for cell in found if (cell.what, cell.prompts, cell.images) == (what, prompts, images)]
+        ends = f"{100 * min(cell.coverage for cell in own):.1f} to {100 * max(cell.coverage for cell in own):.1f}"
+        widths = [[cell.width for cell in own if cell.rho == rho] for rho in CORRELATIONS]
+        means = " | ".join(f"{100 * np.mean(each):.1f}" if each else "as 0" for each in widths)
+        lines.append(f"| {what} | {prompts} x {images} | {ends} | {means} |")
+    return "\n".join(lines)
+
+
 def main(trials: int) -> None:
-    """Print every cell as a row of a markdown table, then those that fail."""
+    """Print every cell as a row of a markdown table, those that fail, and the summary."""
     everything = list(cells(trials))
     print("| figure | prompts x images | rho | rates | coverage, % | mean width, points |\n|---|---|---|---|---|---|")
     print("\n".join(map(str, everything)))
     for each in failing(everything, trials):
         print("fails:", each)
+    print(summary(everything))
 
 
 if __name__ == "__main__":

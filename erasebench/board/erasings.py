@@ -1,0 +1,31 @@
+"""How often a method erased before its figures were taken, and so which luck its intervals hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from erasebench.board.groups import Group
+from erasebench.record import UNEDITED
+
+HOW_TO_READ = (
+    "**n erasings**: the method erased under n seeds of its own; shown is the mean, **SD** is the standard deviation "
+    "over the seeds, and the interval holds the luck of prompts and of training. **same under every seed**: all "
+    "erasings gave the same edit, so there is no luck of training. See docs/statistics.md."
+)
+
+
+def one_erasing(group: Group) -> str:
+    """Which edited models of the group erased once, and what their intervals do not hold; '' where there are none."""
+    labels = [
+        label
+        for label, record in zip(group.labels, group.records, strict=True)
+        if record.method != UNEDITED and not record.repeats
+    ]
+    if not labels:
+        return ""
+    return f"One erasing: {', '.join(labels)}. Intervals hold the luck of the prompts, not of training (--repeats 3)."
+
+
+def makes_repeats(tables: Sequence[Group]) -> bool:
+    """Whether any record of the tables has several erasings."""
+    return any(record.repeats for group in tables for record in group.records)

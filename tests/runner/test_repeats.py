@@ -1,0 +1,91 @@
+"""Several erasings of one method: each is kept, the board shows their mean, their spread and an interval of both."""
+
+from __future__ import annotations
+
+from statistics import fmean, stdev
+from typing import Any
+
+import pytest
+
+import erasebench
+import erasebench.errors
+from erasebench.record import Record
+from erasebench.runner.forecast import forecast
+from erasebench.runner.request import Request
+from tests.runner.toy import TOY, of
+
+
+@pytest.fixture
+def lucky(words: dict[str, Any]) -> dict[str, Any]:
+    return words | {"method": TOY + "Lucky", "repeats": 3, "seed": 41}
+
+
+def test_repeats_are_kept_and_shown_as_one(lucky: dict[str, Any], sampled: list[int]) -> None:
+    summary = erasebench.run(**lucky)
+    assert [record.method for record in summary.records] == ["original", "lucky"]
+    assert len(list((lucky["out"] / "results").glob("*.json"))) == 2
+    record = of(summary, "lucky")
+    assert Record.read(lucky["out"] / "results" / f"{record.id}.json") == record
+    assert [repeat.seed for repeat in record.repeats] == [41, 42, 43]
+    assert len({repeat.erasure for repeat in record.repeats}) == 3
+    name = "clip_score_general"
+    values = [repeat.figures[name].value for repeat in record.repeats]
+    figure = record.figures[name]
+    assert figure.value == pytest.approx(fmean(values))  # type: ignore[type-var, arg-type]
+    assert figure.spread == pytest.approx(stdev(values))  # type: ignore[type-var, arg-type]
+    assert figure.spread and figure.high is not None and figure.low is not None
+    first = record.repeats[0].figures[name]
+    assert figure.high - figure.low > (first.high or 0.0) - (first.low or 0.0)
+    assert record.command.endswith("--seed 41 --repeats 3")
+    page = (lucky["out"] / "README.md").read_text()
+    assert "lucky (3 erasings)" in page and ", SD " in page and "- **n erasings**: " in page
+    assert "One erasing" not in page
+    # The same command again makes nothing; more repeats make only what is new, and take the place of the fewer.
+    before = len(sampled)
+    assert of(erasebench.run(**lucky), "lucky") == record
+    assert len(sampled) == before
+    more = of(erasebench.run(**lucky | {"repeats": 4}), "lucky")
+    assert len(sampled) == before + 1
+    assert [repeat.identity for repeat in more.repeats[:3]] == [repeat.identity for repeat in record.repeats]
+    page = (lucky["out"] / "README.md").read_text()
+    assert "lucky (4 erasings)" in page and "lucky (3 erasings)" not in page
+
+
+def test_a_method_without_luck_says_so_and_is_not_sampled_again(words: dict[str, Any], sampled: list[int]) -> None:
+    once = of(erasebench.run(**words), "shift")
+    assert "One erasing: shift. Intervals hold the luck of the prompts" in (words["out"] / "README.md").read_text()
+    sampled.clear()
+    record = of(erasebench.run(**words | {"repeats": 2}), "shift")
+    assert record.same_under_every_seed
+    assert (record.id, record.figures) == (once.id, once.figures)
+    assert all(figure.spread is None for figure in record.figures.values())
+    # Two pictures that the method asks for; none of the fourteen of the suite.
+    assert sampled == [2]
+    assert "shift (same under every seed)" in (words["out"] / "README.md").read_text()
+
+
+def test_a_seed_that_fails_is_named_and_the_others_stand_alone(
+    lucky: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TOY_UNLUCKY", "42")
+    summary = erasebench.run(**lucky)
+    assert list(summary.failures) == ["lucky on toy-2, seed 42"]
+    assert "no mean over seeds, since seed 42 failed" in caplog.text
+    assert [len(record.repeats) for record in summary.records if record.method == "lucky"] == [0, 0]
+    monkeypatch.delenv("TOY_UNLUCKY")
+    summary = erasebench.run(**lucky)
+    assert len(of(summary, "lucky").repeats) == 3
+    assert "One erasing" not in (lucky["out"] / "README.md").read_text()
+
+
+def test_a_dry_run_counts_every_erasing(words: dict[str, Any]) -> None:
+    asked = {key: value for key, value in words.items() if key not in ("method", "suite")}
+    request = Request(methods=(TOY + "Lucky",), suites=(words["suite"],), **asked)
+    said = forecast(request), forecast(Request(**vars(request) | {"repeats": 3}))
+    assert "Images in all: 28 " in said[0]
+    assert "Images in all: 56 " in said[1]
+
+
+def test_repeats_below_one_are_refused() -> None:
+    with pytest.raises(erasebench.errors.UserError, match="--repeats 0"):
+        Request(methods=("mace",), suites=("celebrity",), repeats=0)
