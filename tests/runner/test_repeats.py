@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -81,7 +82,7 @@ def test_a_seed_that_fails_is_named_and_the_others_stand_alone(
 def test_a_dry_run_counts_every_erasing(words: dict[str, Any]) -> None:
     asked = {key: value for key, value in words.items() if key not in ("method", "suite")}
     request = Request(methods=(TOY + "Lucky",), suites=(words["suite"],), **asked)
-    said = forecast(request), forecast(Request(**vars(request) | {"repeats": 3}))
+    said = forecast(request), forecast(replace(request, repeats=3))
     assert "Images in all: 28 " in said[0]
     assert "Images in all: 56 " in said[1]
 
