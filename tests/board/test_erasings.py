@@ -12,7 +12,7 @@ from erasebench.board.cells import figure_cell
 from erasebench.board.columns import Column
 from erasebench.board.groups import without_repeats
 from erasebench.board.pairs import paired_difference
-from erasebench.board.tables import terminal_table
+from erasebench.board.short import terminal_table
 from erasebench.identity import digest
 from erasebench.record import Figure, Record, Repeat
 from tests.board.test_pairs import made
