@@ -20,10 +20,11 @@ _NO_NAME = re.compile(r"(a|an|the|this|that|some|one|two|three|my|his|her|their|
 
 
 class About(NamedTuple):
-    """The concept of each entry ('' for none), and how many prompts were read for a concept and gave none."""
+    """The concept of each entry ('' for none); how many images' prompts name none, and what was sought in them."""
 
     concepts: list[str]
     without: int = 0
+    sought: str = ""
 
 
 def concepts_of(judge: Judge, entries: Sequence[Entry], world: World) -> About:
@@ -42,10 +43,10 @@ def concepts_of(judge: Judge, entries: Sequence[Entry], world: World) -> About:
         known = _spellings((*world.cast.all_names("person"), *judge.recogniser.names), judge.recogniser.names)
         if any(given):
             return About([known.get(letters(name), name) for name in given])
-        return _read(entries, lambda prompt: person_in(prompt, known))
+        return _read(entries, lambda prompt: person_in(prompt, known), "person after a template of the celebrity suite")
     if isinstance(judge, ClipAccuracyJudge) and not any(given):
         classes = {**judge.synonyms, **dict(zip(judge.classes, judge.classes, strict=True))}
-        return _read(entries, lambda prompt: class_in(prompt, classes))
+        return _read(entries, lambda prompt: class_in(prompt, classes), "single class")
     return About(given)
 
 
@@ -54,11 +55,11 @@ def _spellings(names: Iterable[str], judged: Iterable[str]) -> dict[str, str]:
     return {letters(name): name for name in (*names, *judged)}
 
 
-def _read(entries: Sequence[Entry], concept_in: Callable[[str], str]) -> About:
+def _read(entries: Sequence[Entry], concept_in: Callable[[str], str], sought: str) -> About:
     known = {prompt: concept_in(prompt) for prompt in {entry.prompt for entry in entries}}
     concepts = [known[entry.prompt] for entry in entries]
     placed = (concept for entry, concept in zip(entries, concepts, strict=True) if entry.image and not entry.fault)
-    return About(concepts, sum(not concept for concept in placed))
+    return About(concepts, sum(not concept for concept in placed), sought)
 
 
 def person_in(prompt: str, known: Mapping[str, str]) -> str:

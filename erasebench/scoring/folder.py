@@ -12,7 +12,7 @@ from erasebench.file_names import readable
 from erasebench.judges.image_files import HIDDEN, IMAGE_SUFFIXES, UNREAD_SUFFIXES, files_below
 from erasebench.scoring.spelling import composed
 
-_PROMPT_AND_SEED = re.compile(r"(?P<prompt>.*[^0-9].*)_(?P<seed>[0-9]{1,19})", re.DOTALL)
+_PROMPT_AND_SEED = re.compile(r"(?P<prompt>.*[^0-9_.\-\s].*)_(?P<seed>[0-9]{1,19})", re.DOTALL)
 _NUMBER = re.compile(r"(?P<number>[0-9]{1,18})(?:_(?P<rest>.*))?", re.DOTALL)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from erasebench.prompts import PromptRow
+from erasebench.prompts.dialects import CASE
 from erasebench.prompts.reading import ReadLine, read_lines
 from erasebench.scoring.folder import Listing, NamedImage
 from erasebench.scoring.listing import Listed, listed
@@ -21,8 +22,6 @@ ALL = "all"
 NO_ROW, AMBIGUOUS, TAKEN, NOT_UTF8 = "no-prompt-row", "ambiguous-name", "row-has-image", "name-not-utf-8"
 """Outcomes of images that belong to no row: no row fits; several do, or several images fit one row; a row fits that
 another image fits by a more exact name; the name cannot be read and no row fits."""
-CASE = "case_number"
-"""The column of the reference's tables that its samplers name images by."""
 FOLDERS = {"erased": ("erased", "0"), "retained-kept": ("others", "1"), "retained-unseen": ("others", "1")}
 """The reference sampler's folder for each group."""
 SHOWN = 3
@@ -97,25 +96,29 @@ def _readings(
     listing: Listing, rows: Sequence[PromptRow], table: Sequence[ReadLine], of_listing: Listed
 ) -> dict[int, Reading]:
     """The most exact reading of every image that any row fits."""
-    numbers, declared = _numbers(table)
-    names = Names(rows, numbers, declared=declared)
-    found = {at: Reading(Exactness.LISTED, list(own)) for at, own in of_listing.rows.items()}
     rest = [at for at in range(len(listing.images)) if at not in of_listing.named]
+    numbers = _numbers(table, {listing.images[at].number for at in rest})
+    names = Names(rows, numbers, declared=numbers != list(range(len(rows))))
+    found = {at: Reading(Exactness.LISTED, list(own)) for at, own in of_listing.rows.items()}
     found |= {at: reading for at in rest if (reading := names.by_prompt(listing.images[at])) is not None}
     numbered = [at for at in rest if at not in found and listing.images[at].number is not None]
     seen = {number for at in numbered if (number := listing.images[at].number) is not None}
-    by_number = {at: names.by_number(listing.images[at], seen) for at in numbered}
+    numbering = names.numbering(seen)
+    by_number = {at: names.by_number(listing.images[at], numbering) for at in numbered}
     return found | {at: reading for at, reading in by_number.items() if reading is not None}
 
 
-def _numbers(table: Sequence[ReadLine]) -> tuple[list[int], bool]:
-    """What images of each row are numbered by, and whether the table gives the numbers.
+def _numbers(table: Sequence[ReadLine], seen: Set[int | None]) -> list[int]:
+    """What images of each row are numbered by: its case number, which stays with it when a table is sorted or filtered.
 
-    A case number stays with its row when a table is sorted or filtered; else the row's number, or its place.
+    Else the row's number, or its place; so too where the table has ids of another name (coco_id), none of which any of
+    the numbers `seen` is.
     """
-    cases = any(CASE in read.line.record for read in table)
-    numbers = [read.line.row_number(CASE, read.row.row) if cases else read.row.row for read in table]
-    return numbers, numbers != list(range(len(table)))
+    if not any(CASE in read.line.record for read in table):
+        return [read.row.row for read in table]
+    numbers = [read.line.row_number(CASE, read.row.row) for read in table]
+    borrowed = CASE not in table[0].line.written
+    return [read.row.row for read in table] if borrowed and not seen & set(numbers) else numbers
 
 
 class _Settled:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -41,6 +41,18 @@ class Reading(NamedTuple):
     level: Exactness
     rows: list[int]
     doubt: str = ""
+
+
+class Numbering(NamedTuple):
+    """Whether images are numbered from 1, and whether they may be numbered by their rows' places in the table.
+
+    Not by places where any number is beyond the last. Samplers that write `{case_number}_{n}` read that column: for
+    several images of a row, places come into question only where the table's numbers leave an image out.
+    """
+
+    from_one: bool
+    places: bool
+    places_of_several: bool
 
 
 class Names:
@@ -83,51 +95,45 @@ class Names:
             return Reading(Exactness.PROMPT, self._first_of_equals(alone))
         return None
 
-    def by_number(self, image: NamedImage, numbers_seen: Iterable[int]) -> Reading | None:
-        """The rows whose number the name gives; None where there are none. `numbers_seen`: of all images so named.
+    def numbering(self, numbers: Collection[int]) -> Numbering:
+        """How the images whose names give these numbers may be numbered."""
+        seen = frozenset(numbers)
+        last = max(seen, default=0)
+        # Images of a table without numbers of its own, 1..n where its rows are 0..n-1.
+        from_one = not self.declared and len(self.rows) in seen and 0 not in seen and last == len(self.rows)
+        places = self.declared and last < len(self.rows)
+        return Numbering(from_one, places, places and not seen <= self._numbers.keys())
 
-        Several rows: those of one number, or where the table numbers its rows and the images may as well be numbered
-        by their place in it. In doubt: images numbered from 1, and a number before another prompt than the row's.
+    def by_number(self, image: NamedImage, numbering: Numbering) -> Reading | None:
+        """The rows whose number the name gives; None where there are none.
+
+        Several rows: those of one number, or where the images may as well be numbered by their row's place. In doubt:
+        images numbered from 1, a number that only a place has, and a number before another prompt than the row's.
         """
         if image.number is None:
             return None
         level = Exactness.NUMBER if image.rest is None else Exactness.NUMBERED
-        found = set(self._numbers.get(image.number, ()))
-        if image.number < len(self.rows) and self._may_be_places(level, numbers_seen):
-            found.add(image.number)
-        if not found:
+        given = self._numbers.get(image.number, [])
+        places = numbering.places if level is Exactness.NUMBER else numbering.places_of_several
+        rows = sorted({*given, image.number} if places else given)
+        if numbering.from_one:
+            either = [at for at in (image.number - 1, image.number) if at < len(self.rows)]
+            return Reading(level, either, "the images are numbered from 1, the rows from 0")
+        if not rows:
             return None
-        rows = sorted(found)
-        if self.counted_from_one(numbers_seen):
-            return Reading(level, rows, "the images are numbered from 1, the rows from 0")
+        if not given:
+            return Reading(level, rows, "the table's own numbers do not have this one")
         if level is Exactness.NUMBERED and len(rows) == 1 and self._contradicts(image, rows[0]):
             return Reading(level, rows, "what follows the number is not that row's prompt")
         return Reading(level, rows)
-
-    def counted_from_one(self, numbers_seen: Iterable[int]) -> bool:
-        """Whether images of a table without numbers of its own are numbered 1..n, and not 0..n-1 as its rows."""
-        seen = set(numbers_seen)
-        return not self.declared and len(self.rows) in seen and 0 not in seen and max(seen) == len(self.rows)
-
-    def _may_be_places(self, level: Exactness, numbers_seen: Iterable[int]) -> bool:
-        """Whether images may be numbered by their row's place though the table gives its rows other numbers.
-
-        Not where any number is beyond the last place. Samplers that write `{case_number}_{n}` read that column, so
-        there the places count only where the table's numbers leave an image out.
-        """
-        seen = set(numbers_seen)
-        if not self.declared or max(seen, default=0) >= len(self.rows):
-            return False
-        return level is Exactness.NUMBER or not seen <= set(self._numbers)
 
     def _contradicts(self, image: NamedImage, at: int) -> bool:
         """Whether what follows the number is a prompt, and not this row's. One word may be a mark ('0_edited')."""
         said = words(image.rest or "")
         row = self.rows[at]
-        known = Counter(words(f"{row.prompt} {row.concept}"))
-        return (
-            len(said) > 1 and not set(said) <= set(known) and not letters(row.prompt).startswith(letters("".join(said)))
-        )
+        known = set(words(f"{row.prompt} {row.concept}"))
+        begins = letters(row.prompt).startswith(letters("".join(said)))
+        return len(said) > 1 and not set(said) <= known and not begins
 
     def _beginning(self, text: str) -> list[int]:
         """The rows whose prompt is longer than `text` and begins with it."""

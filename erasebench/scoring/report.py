@@ -153,7 +153,9 @@ def score_folder(
         about = concepts_of(judge, matched.entries, world)
         warn_of_unknown(judge, about.concepts, name)
         if about.without:
-            notes.append(f"{name}: {about.without} images name nobody or nothing that it judges: in no accuracy.")
+            notes.append(
+                f"{name}: {about.without} images have a prompt that names no {about.sought}: they count in no accuracy."
+            )
         rows[name] = judged(judge, matched.entries, about.concepts, convert=convert)
         figures[name] = {str(group): figures_of(judge, part) for group, part in _groups(rows[name], matched.entries)}
     identities = {name: judge.identity() for name, judge in opened.items()}

@@ -1,5 +1,9 @@
+"""The images that FID compares with: every file counts, and what cannot be read is named before any work."""
+
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,62 +15,49 @@ from erasebench.errors import UserError
 from erasebench.judges.references import FeatureCache, FolderReferences, PairedReferences
 
 
-def _photograph(path: Path, value: int, mode: str = "RGB") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, (12, 10), value if mode == "L" else (value, value, value)).save(path)
-    return path
+def _folder(place: Path, n: int = 3) -> Path:
+    place.mkdir()
+    for at in range(n):
+        Image.fromarray(np.full((16, 16, 3), 40 * at, np.uint8)).save(place / f"{at}.png")
+    return place
 
 
-def _rows(*keys: tuple[str, int]) -> pd.DataFrame:
-    return pd.DataFrame(keys, columns=["prompt", "seed"])
+def test_copies_count_each_time_and_are_looked_at_once(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "in")
+    shutil.copy(folder / "2.png", folder / "3.png")
+    os.symlink(_folder(tmp_path / "disk", 1), folder / "linked", target_is_directory=True)
+    looked: list[int] = []
+
+    def extract(images: object) -> np.ndarray:
+        means = np.array([[image.mean()] for image in images])  # type: ignore[attr-defined]
+        looked.append(len(means))
+        return means
+
+    images = FolderReferences(folder).images(pd.DataFrame())
+    features = FeatureCache(tmp_path / "cache").features(images, "0" * 64, extract)
+    assert sorted(features[:, 0].tolist()) == [0, 0, 40, 80, 80]
+    assert looked == [3]
 
 
-def test_photographs_belong_to_caption_and_seed_and_grey_ones_are_grey_in_all_channels(tmp_path: Path) -> None:
-    files = {
-        ("a dog", 1): _photograph(tmp_path / "1.jpg", 50),
-        ("a dog", 2): _photograph(tmp_path / "2.png", 90, "L"),
-    }
-    references = PairedReferences.of_files(files)
-    rows = _rows(("a dog", 2), ("a cat", 1), ("a dog", 1), ("a dog", 2))
-    assert references.has(rows) == [True, False, True, True]
-    found = [image.load() for image in references.images(rows)]
-    assert [image.shape for image in found] == [(10, 12, 3)] * 2
-    assert (found[0] == 90).all()
-    assert references.identity() == PairedReferences.of_files(files).identity()
-    _photograph(tmp_path / "1.jpg", 51)
-    assert references.identity() != PairedReferences.of_files(files).identity()
+def test_paired_copies_count_each_time_and_one_photograph_of_two_captions_once(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "in", 1)
+    shutil.copy(folder / "0.png", folder / "copy.png")
+    files = {("a", 1): folder / "0.png", ("b", 1): folder / "copy.png", ("c", 1): folder / "0.png"}
+    rows = pd.DataFrame({"prompt": ["a", "b", "c"], "seed": [1, 1, 1]})
+    assert len(PairedReferences.of_files(files).images(rows)) == 2
 
 
-def test_a_photograph_that_is_none_is_named_when_it_is_needed(tmp_path: Path) -> None:
-    (tmp_path / "1.jpg").write_bytes(b"no image")
-    (image,) = PairedReferences.of_files({("a", 1): tmp_path / "1.jpg"}).images(_rows(("a", 1)))
-    with pytest.raises(UserError, match=r"1\.jpg cannot be read"):
-        image.load()
-
-
-def test_a_folder_is_compared_whole_whatever_the_rows(tmp_path: Path) -> None:
-    for name in ("b.png", "sub/a.JPG", "again.png"):
-        _photograph(tmp_path / name, 10 if name != "sub/a.JPG" else 20)
-    (tmp_path / "notes.txt").write_text("no image")
-    references = FolderReferences(tmp_path)
-    rows = _rows(("anything", 3), ("else", 4))
-    assert references.has(rows) == [True, True]
-    assert len(references.images(rows)) == 2, "the same picture twice is one"
-    assert references.identity()["images"] == 3
-
-
-def test_a_folder_without_two_images_is_named(tmp_path: Path) -> None:
-    _photograph(tmp_path / "one.png", 1)
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(UserError, match="FID needs at least two"):
-            FolderReferences(folder)
-
-
-def test_a_broken_cache_names_its_file(tmp_path: Path) -> None:
-    cache = FeatureCache(tmp_path / "features")
-    place = tmp_path / "features" / ("ab" * 8)
-    place.mkdir(parents=True)
-    (place / "0123.npz").write_bytes(b"torn")
-    references = PairedReferences.of_files({("a", 1): _photograph(tmp_path / "1.png", 1)}).images(_rows(("a", 1)))
-    with pytest.raises(UserError, match=r"0123\.npz cannot be read"):
-        cache.features(references, "ab" * 32, lambda pixels: np.zeros((len(pixels), 2)))
+def test_a_huge_or_broken_reference_is_named_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = _folder(tmp_path / "in")
+    (folder / "broken.png").write_text("no picture")
+    (folder / "moving.gif").touch()
+    Image.new("1", (100, 100)).save(folder / "scan.png")
+    references = FolderReferences(folder)
+    assert "1 pictures or folders" in caplog.text and "moving.gif" in caplog.text
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(UserError, match=r"2 of 5 reference images cannot be read: broken.png, scan.png"):
+        references.check()
+    with pytest.raises(UserError, match=r"scan.png cannot be read"):
+        references.images(pd.DataFrame())[-1].load()

@@ -132,3 +132,154 @@ def test_a_case_number_that_is_none_is_named(tmp_path: Path) -> None:
     table.write_text("case_number,source,prompt,evaluation_seed,coco_id\nx,coco,a dog,5,42\n")
     with pytest.raises(UserError, match="line 2, column 'case_number', value 'x'"):
         by_table(list_images(folder), table, folder)
+
+
+def _outcomes(folder: Path, table: Path) -> dict[str, str]:
+    """Each image's prompt, or the outcome that says why it has none."""
+    matched = by_table(list_images(folder), table, folder)
+    return {entry.image.file: entry.fault or entry.prompt for entry in matched.entries if entry.image is not None}
+
+
+def test_digits_at_the_beginning_of_another_name_are_no_number(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "0a9f.png", "1e77b2.png", "2 dogs_9.png", "2nd.png", "2-1.png")
+    table = tmp_path / "t.csv"
+    table.write_text("prompt,seed\na cat,1\na dog,2\na cow,3\n")
+    assert set(_outcomes(folder, table).values()) == {"no-prompt-row"}
+
+
+def test_several_images_of_a_case_are_all_of_its_row_and_one_cluster(tmp_path: Path) -> None:
+    from erasebench.scoring.matching import frame_of
+
+    folder = _folder(tmp_path, *(f"{case}_{n}.png" for case in (4, 7) for n in range(3)))
+    table = tmp_path / "t.csv"
+    table.write_text("case_number,prompt,evaluation_seed,coco_id\n4,a red car,11,1\n7,a blue bird,12,2\n")
+    matched = by_table(list_images(folder), table, folder)
+    frame = frame_of(matched.entries)
+    assert frame["file"].tolist() == [f"{case}_{n}.png" for case in (4, 7) for n in range(3)]
+    assert frame["cluster"].tolist() == ["a red car"] * 3 + ["a blue bird"] * 3
+    assert matched.notes == []
+
+
+TWO = "prompt,seed\n{0},1\n{1},1\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "names", "expected"),
+    [
+        pytest.param(TWO.format("a", "b"), ["0.png", "00.png"], ["ambiguous-name"] * 2, id="two files of a number"),
+        pytest.param(TWO.format("a", "b"), ["0_1.png", "0_01.jpg"], ["ambiguous-name"] * 2, id="two files of a repeat"),
+        pytest.param(TWO.format("a", "b"), ["x/0.png", "y/0.png"], ["ambiguous-name"] * 2, id="two folders"),
+        pytest.param(TWO.format("a cat!", "a cat?"), ["a cat__1.png"], ["ambiguous-name"], id="signs replaced"),
+        pytest.param(TWO.format("a cat!", "a cat?"), ["a cat?_1.png"], ["a cat?"], id="signs kept"),
+        pytest.param(TWO.format("a", "a") + "a,2\n", ["a.png"], ["ambiguous-name"], id="no seed, several"),
+        pytest.param(TWO.format("a", "b"), ["1.png", "2.png"], ["ambiguous-name"] * 2, id="numbered from one"),
+        pytest.param(TWO.format("a", "b"), ["0_two dogs play_9.png"], ["ambiguous-name"], id="another prompt"),
+        pytest.param(TWO.format("a", "b"), ["0_edited.png"], ["a"], id="a mark"),
+        pytest.param(TWO.format("a red car", "b"), ["0_red-car_9.png"], ["a red car"], id="its own prompt"),
+        pytest.param(TWO.format("a", "b"), ["0.png", "0_1.png"], ["a", "row-has-image"], id="the more exact name"),
+        pytest.param("row,prompt,seed\n1,a,1\n0,b,1\n", ["0.png"], ["ambiguous-name"], id="number or place"),
+        pytest.param(
+            "case_number,prompt,evaluation_seed\n1,a,1\n0,b,1\n", ["0_0.png", "1_0.png"], ["b", "a"], id="case and n"
+        ),
+        pytest.param(
+            "case_number,prompt,evaluation_seed\n0,a,1\n2,b,1\n3,c,1\n",
+            ["0_0.png", "1_0.png", "2_0.png"],
+            ["a", "ambiguous-name", "ambiguous-name"],
+            id="places where a case is missing",
+        ),
+        pytest.param("prompt,seed,coco_id\na,1,4403\nb,1,77\n", ["0.png", "1.png"], ["a", "b"], id="ids nobody used"),
+    ],
+)
+def test_what_fits_in_several_ways_is_counted_and_left_alone(
+    tmp_path: Path, table: str, names: list[str], expected: list[str]
+) -> None:
+    folder = _folder(tmp_path, *names)
+    (tmp_path / "t.csv").write_text(table, encoding="utf-8")
+    assert _outcomes(folder, tmp_path / "t.csv") == dict(zip(names, expected, strict=True))
+    notes = by_table(list_images(folder), tmp_path / "t.csv", folder).notes
+    count = expected.count("ambiguous-name")
+    assert [note.split(" ")[0] for note in notes] == [str(count)] * bool(count)
+
+
+LONG = "a photograph of an old lighthouse on a rocky coast at dusk, waves breaking, " + "very detailed, " * 8
+
+
+def test_a_prompt_that_a_name_cuts_short_is_known_where_one_row_begins_so(tmp_path: Path) -> None:
+    other = LONG.replace("lighthouse", "castle")
+    lines = [f'"{LONG}",1', f'"{LONG}",2', f'"{other} in snow",1', f'"{other} in rain",1']
+    (tmp_path / "t.csv").write_text("prompt,seed\n" + "\n".join(lines) + "\n")
+    names = [f"{LONG[:100]}_2.png", f"{other[:100]}_1.png", f"{LONG[:20]}_1.png", f"{LONG[:60]}.png"]
+    found = _outcomes(_folder(tmp_path, *names), tmp_path / "t.csv")
+    assert found == dict(zip(names, [LONG, "ambiguous-name", "no-prompt-row", "ambiguous-name"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "stem"),
+    [
+        ("a caf\u00e9 in S\u00e3o Paulo", "a cafe\u0301 in Sa\u0303o Paulo"),
+        ("a sign\nthat says no", "a sign\nthat says no"),
+        ("a sign\nthat says no", "a sign that says no"),
+        ('who? "me": <us> | a*b/c\\d', "who_ _me__ _us_ _ a_b_c_d"),
+        ("\u0915\u093f\u0924\u093e\u092c", "\u0915\u093f\u0924\u093e\u092c"),
+    ],
+)
+def test_accents_line_ends_and_signs_are_matched_however_a_name_has_them(
+    tmp_path: Path, prompt: str, stem: str
+) -> None:
+    quoted = prompt.replace('"', '""')
+    (tmp_path / "t.csv").write_text(f'prompt,seed\n"{quoted}",5\nanother,5\n', encoding="utf-8")
+    assert _outcomes(_folder(tmp_path, f"{stem}_5.png"), tmp_path / "t.csv") == {f"{stem}_5.png": prompt}
+
+
+def test_a_name_that_is_not_utf_8_is_named_or_matched_by_its_number(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "0.png")
+    for name in (b"caf\xe9_2.png", b"1_caf\xe9.png"):
+        (folder / "0.png").rename(tmp_path / "kept")
+        Path(bytes(folder).decode(), name.decode("utf-8", "surrogateescape")).write_bytes(name)
+        (tmp_path / "kept").rename(folder / "0.png")
+    (tmp_path / "t.csv").write_text("prompt,seed\na cat,1\ncaf\u00e9,2\n", encoding="utf-8")
+    found = _outcomes(folder, tmp_path / "t.csv")
+    assert found == {"0.png": "a cat", "1_caf\\udce9.png": "caf\u00e9", "caf\\udce9_2.png": "name-not-utf-8"}
+
+
+def test_the_folders_own_listing_counts_before_any_name(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "0.png", "1.png", "2.png", "a cat_1.png")
+    lines = ["0,general,,a dog,2,0.png", "1,general,,a cat,1,1.png", "2,general,,a fox,3,2.png"]
+    (folder / "images.csv").write_text("row,group,concept,prompt,seed,file\n" + "\n".join(lines) + "\n")
+    (tmp_path / "t.csv").write_text("prompt,seed\na cat,1\na dog,2\na cow,4\n")
+    assert _outcomes(folder, tmp_path / "t.csv") == {
+        **{"0.png": "a dog", "1.png": "a cat", "2.png": "no-prompt-row", "a cat_1.png": "row-has-image"},
+    }
+    (folder / "images.csv").write_text("name,url\nx,y\n")
+    matched = by_table(list_images(folder), tmp_path / "t.csv", folder)
+    assert matched.notes == [f"{folder / 'images.csv'} lists no files as erasebench sample does: it is not used."]
+
+
+def test_a_listing_may_give_one_image_to_rows_that_ask_for_the_same_and_to_no_others(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "x.png")
+    head = "row,group,concept,prompt,seed,file\n0,erased,Amy,A sketch of Amy,1,x.png\n1,retained-kept,Amy,"
+    (folder / "images.csv").write_text(f"{head}A sketch of Amy,1,x.png\n")
+    assert [entry[0] for entry in _matched(folder, folder / "images.csv")] == ["x.png", "x.png"]
+    (folder / "images.csv").write_text(f"{head}A sketch of Amy,2,x.png\n")
+    assert _outcomes(folder, folder / "images.csv") == {"x.png": "ambiguous-name"}
+
+
+def test_what_sample_wrote_is_matched_whole_by_its_table_and_by_its_listing(
+    tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    from erasebench.cli import main
+
+    prompts = tmp_path / "t.csv"
+    lines = [f"a picture of {n} ships,{n}" for n in range(28)] + ["=1+1,5", "'-x',6"]
+    prompts.write_text("prompt,seed\n" + "\n".join(lines) + "\n")
+    out = tmp_path / "out"
+    toy = f"{Path(__file__).parents[1] / 'toy_world.py'}:ToyWorld"
+    words = ["--prompts", str(prompts), "--out", str(out), "--world", toy, "--model", str(tiny_model_folder)]
+    assert main(["sample", *words]) == 0
+    by_own = by_table(list_images(out), out / "images.csv", out).entries
+    by_given = by_table(list_images(out), prompts, out).entries
+    assert len(by_own) == len(by_given) == 30
+    assert all(entry.image is not None and not entry.fault for entry in by_own + by_given)
+    of_prompt = {entry.prompt: entry.image for entry in by_own}
+    assert {entry.prompt: entry.image for entry in by_given} == of_prompt
+    assert [entry.prompt for entry in by_given] == [line.rpartition(",")[0] for line in lines]

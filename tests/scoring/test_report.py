@@ -233,3 +233,27 @@ def test_what_had_no_reference_is_judged_anew_once_it_has_one_and_features_are_k
     assert looked_at == [4, 2], "what was scored is scored"
     assert outcomes([0]) == {"no-reference": 3, SCORED: 1}
     assert looked_at == [4, 2], "and both answers are known"
+
+
+def test_people_whom_the_recogniser_does_not_know_count_as_wrong_and_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (f"A portrait of {ANN}_1", f"A sketch of {ANN} Junior_1", f"a prince meets {ANN}_1"):
+        _save(tmp_path / f"{name}.png", _portrait(ANN, 1))
+    report = score_folder(tmp_path, ["gcd"], erasebench.load_world("miniature"))
+    accuracy = report.figures["gcd"]["all"]["accuracy"]
+    assert (accuracy.value, accuracy.n_scored) == (0.5, 2)
+    assert f"no label for 1 of 2 names ({ANN} Junior)" in caplog.text
+    assert [note for note in report.notes if note.startswith("gcd: 1 images have a prompt that names no person")]
+
+
+def test_scores_are_remembered_by_how_pixels_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from erasebench.judges.recogniser import IdentityJudge
+
+    seen = counted(IdentityJudge, monkeypatch)
+    monkeypatch.setenv("ERASEBENCH_CACHE", str(folder.parent / "cache"))
+    world = erasebench.load_world("miniature")
+    for reader in ("one", "one", "two"):
+        monkeypatch.setattr("erasebench.scoring.judging._reader", lambda reader=reader: [reader])
+        score_folder(folder, ["gcd"], world)
+    assert seen == [5, 5]
