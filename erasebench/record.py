@@ -191,6 +191,12 @@ class Manifest(_Part):
         default_factory=dict, description="of each closed-form solve of the erasure; None: infinite"
     )
     sampling: dict[str, JsonValue] = Field(default_factory=dict, description="steps, guidance, size, scheduler")
+    prompts_cut: int | None = Field(
+        default=None,
+        ge=0,
+        description="different prompts with more tokens than the text encoder reads: their ends were not seen; None of "
+        "failed runs and in older records",
+    )
     seeds: JsonValue
     device: str
     threads: int | None = Field(default=None, ge=1, description="of torch on the CPU; None in older records")

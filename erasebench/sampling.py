@@ -6,20 +6,19 @@ their order; so resuming, reordering or limiting a table changes no pixel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
-from erasebench.errors import UserError, did_you_mean
 from erasebench.identity import NumericsProfile
+from erasebench.schedulers import STOCHASTIC, build_scheduler, resolved
 from erasebench.world import SamplingDefaults
-
-SCHEDULERS: dict[str, type[SchedulerMixin]] = {"ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
 
 
 class Shot(NamedTuple):
@@ -29,16 +28,37 @@ class Shot(NamedTuple):
     seed: int
 
 
+def generator(seed: int) -> torch.Generator:
+    """An image's own source of noise, on the CPU: the same on every device."""
+    return torch.Generator("cpu").manual_seed(seed)
+
+
 def noise(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
-    """The start of an image: float32 on the CPU, from a generator of its own, the same on every device."""
-    return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed), dtype=torch.float32)
+    """The start of an image: float32 on the CPU, the first numbers of its generator."""
+    return torch.randn(shape, generator=generator(seed), dtype=torch.float32)
 
 
-def build_scheduler(name: str, pipeline: StableDiffusionPipeline) -> Any:
-    """'ddim' or 'dpmsolver++', made from the model's own scheduler config. UserError for another name."""
-    if name not in SCHEDULERS:
-        raise UserError(f"There is no scheduler '{name}'.", did_you_mean(name, SCHEDULERS))
-    return SCHEDULERS[name].from_config(pipeline.scheduler.config)
+def cut_prompts(pipeline: StableDiffusionPipeline, prompts: Iterable[str]) -> int:
+    """How many different prompts have more tokens than the text encoder reads (77): what is beyond is not painted."""
+    different = list(dict.fromkeys(prompts))
+    with _no_word_of_cut_prompts(pipeline):
+        ids = pipeline.tokenizer(different)["input_ids"] if different else []
+    return sum(len(tokens) > pipeline.tokenizer.model_max_length for tokens in ids)
+
+
+@contextmanager
+def _no_word_of_cut_prompts(pipeline: StableDiffusionPipeline) -> Iterator[None]:
+    """diffusers repeats a whole batch, padding included, where one prompt of it is too long; `cut_prompts` counts."""
+    loggers = [logging.getLogger(type(part).__module__) for part in (pipeline, pipeline.tokenizer)]
+    loggers.append(logging.getLogger("transformers.tokenization_utils_base"))
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
@@ -70,17 +90,20 @@ class Sampler:
 
     @property
     def scheduler_config(self) -> dict[str, Any]:
-        """The scheduler's config as diffusers resolved it, JSON-able."""
-        return {key: value for key, value in self.scheduler.config.items() if not key.startswith("_")}
+        """Every setting that the scheduler reads, as diffusers resolved it, JSON-able."""
+        return resolved(self.scheduler)
 
     def _batch(self, shots: Sequence[Shot]) -> list[NDArray[np.uint8] | None]:
         full = [*shots, *([shots[-1]] * (self.profile.batch_size - len(shots)))]
         factor = self.pipeline.vae_scale_factor
         channels = self.pipeline.unet.config["in_channels"]
         shape = (channels, self.settings.height // factor, self.settings.width // factor)
-        latents = torch.stack([noise(shot.seed, shape) for shot in full])
+        # A scheduler that adds noise at every step goes on with the generator that made the start.
+        own = [generator(shot.seed) for shot in full]
+        latents = torch.stack([torch.randn(shape, generator=each, dtype=torch.float32) for each in own])
+        noisy = {"generator": own} if self.settings.scheduler in STOCHASTIC else {}
         unet = self.pipeline.unet
-        with numerics(self.profile), self._own_scheduler(), torch.no_grad():
+        with numerics(self.profile), self._own_scheduler(), _no_word_of_cut_prompts(self.pipeline), torch.no_grad():
             output = self.pipeline(
                 prompt=[shot.prompt for shot in full],
                 latents=latents.to(unet.device, unet.dtype),
@@ -89,6 +112,7 @@ class Sampler:
                 height=self.settings.height,
                 width=self.settings.width,
                 output_type="np",
+                **noisy,
             )
         return [_pixels(image) for image in output.images[: len(shots)]]
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 Role = Literal["erase", "retain", "validation-erase", "validation-retain"]
 SizeName = Literal["small", "full"]
+
+
+SCHEDULER_NAMES = ("ddim", "dpmsolver++", "euler", "euler-ancestral", "lcm")
+"""What `erasebench.schedulers` makes."""
 
 
 class SamplingDefaults(BaseModel):
@@ -122,6 +126,17 @@ class World(ABC):
         if model is not None:
             raise UserError(f"The world {cls.name} brings its own model: {model} cannot be used.", "Leave --model out.")
         return cls()
+
+    def sample_with(self, given: Mapping[str, Any]) -> None:
+        """Sample with `given` (fields of SamplingDefaults, as the user asks) from now on; nothing given: as usual.
+
+        UserError for a model that cannot be sampled so. Asked before any work, also where nothing is given.
+        """
+        if given and self.usual_sampling is not None and self.missing("model") is not None:
+            # A forecast goes on without the model.
+            self.usual_sampling = self.usual_sampling.model_copy(update=given)  # type: ignore[misc]
+        elif given:
+            self.sampling = self.sampling.model_copy(update=given)
 
     @abstractmethod
     def weights_digest(self) -> str:

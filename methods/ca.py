@@ -90,9 +90,11 @@ class ConceptAblation(Method):
         from erasebench.templates import built_in_templates
         from erasebench.training.images import encoded, painted
         from erasebench.training.loop import fit
-        from erasebench.training.tuned_unet import tuned
+        from erasebench.training.tuned_unet import require_noise_prediction, tuned
 
         config: ConceptAblationConfig = self.config
+        # Before any image is painted for the training.
+        require_noise_prediction(pipeline)
         text, templates = TextStates(pipeline, remembered=0), built_in_templates(task.kind)
         anchors = list(dict.fromkeys(task.anchors.values()))
         # Image i of an anchor is of template i mod 30, and is trained on with that template.

@@ -91,9 +91,11 @@ class ForgetMeNot(Method):
         from erasebench.training.inversion import InvertedPhrases
         from erasebench.training.loop import fit
         from erasebench.training.objectives import denoising_loss
-        from erasebench.training.tuned_unet import frozen, tuned
+        from erasebench.training.tuned_unet import frozen, require_noise_prediction, tuned
 
         config: ForgetMeNotConfig = self.config
+        # Before any image is painted for the training.
+        require_noise_prediction(pipeline)
         tokenizer, templates = pipeline.tokenizer, built_in_templates(task.kind)
         names = task.names
         shown = [data_prompt(task.kind, name) for name in names for _ in range(config.n_images)]

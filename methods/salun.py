@@ -95,9 +95,11 @@ class SalUn(Method):
         from erasebench.erasure import Erasure
         from erasebench.training.images import encoded, painted
         from erasebench.training.loop import fit
-        from erasebench.training.tuned_unet import tuned
+        from erasebench.training.tuned_unet import require_noise_prediction, tuned
 
         config: SalUnConfig = self.config
+        # Before any image is painted for the training.
+        require_noise_prediction(pipeline)
         text = TextStates(pipeline, remembered=0)
         forget, remain = _to_forget(task, config.n_images), _to_remain(task, config.n_images)
         forgotten = encoded(pipeline, painted([shown.prompt for shown in forget], workspace, f"{self.name}, forget"))

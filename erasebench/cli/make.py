@@ -32,6 +32,10 @@ def erase(
     concepts: options.Concepts = None,
     set_: options.Settings = None,
     recipe: options.Recipe = "default",
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    scheduler: options.Scheduler = None,
+    batch_size: options.BatchSize = None,
     device: options.Device = "cpu",
     seed: options.Seed = 2024,
     runs_folder: options.RunsFolder = Path("runs"),
@@ -51,6 +55,10 @@ def erase(
         scale=scale,
         concepts=options.names(concepts),
         recipe=recipe,
+        steps=steps,
+        guidance=guidance,
+        scheduler=scheduler,
+        batch_size=batch_size,
         settings=options.settings(set_),
         baselines="none",
         device=device,
@@ -88,6 +96,10 @@ def sample(
     limit: options.Limit = None,
     sampling: options.Sampling = "released",
     seed: options.FirstSeed = None,
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    scheduler: options.Scheduler = None,
+    batch_size: options.BatchSize = None,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; default: cpu, under accelerate its process's GPU.")
     ] = None,
@@ -95,8 +107,9 @@ def sample(
     """Images of a prompt table; under `accelerate launch` each process makes its share."""
     from erasebench.prompts import read_csv
     from erasebench.registry import load_world
-    from erasebench.runner.request import by_own_settings
+    from erasebench.runner.request import by_own_settings, sampling_given
 
+    given = sampling_given(steps, guidance, scheduler, batch_size)
     own = by_own_settings(sampling)
     read = read_csv(prompts, first_seed=seed)
     table = read if own else read.alike()
@@ -107,12 +120,20 @@ def sample(
             file=sys.stderr,
         )
     opened = load_world(world, model)
+    opened.sample_with(given)
     from erasebench.runner.share import sample_table
     from erasebench.scoring.listing import LISTING
 
     with _failing_as("sample", UserError):
-        listed = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device)
-    print(f"Images: {out / LISTING if listed else f'{out}; {LISTING} is written by the process that ends last.'}")
+        made = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device)
+    print(f"Images: {out / LISTING if made.listed else f'{out}; {LISTING} is written by the process that ends last.'}")
+    if made.broken:
+        print(
+            f"{made.broken} of {made.asked} images could not be made: the model gave NaN or infinity for them. Their "
+            "rows have no file. Check the weights of the model and of the erasure.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)
 
 
 @contextmanager

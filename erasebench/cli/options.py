@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from erasebench.errors import UserError, did_you_mean
+from erasebench.world import SCHEDULER_NAMES
 
 if TYPE_CHECKING:
     from erasebench.world import SizeName
@@ -32,6 +33,17 @@ Recipe = Annotated[str, typer.Option("--recipe", help="A named recipe of the met
 Limit = Annotated[int | None, typer.Option("--limit", help="At most this many images of each group; not ranked.")]
 Sampling = Annotated[
     str, typer.Option("--sampling", help="released: all rows alike; i2p-rows: rows by their own guidance and size.")
+]
+Steps = Annotated[int | None, typer.Option("--steps", help="Sampling steps; default: the world's.")]
+Guidance = Annotated[
+    float | None, typer.Option("--guidance", help="Guidance scale; 1 or less: none; default: the world's.")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help=f"{', '.join(SCHEDULER_NAMES)}; default: the world's (DDIM)."),
+]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", help="Images sampled together; it may change last digits of pixels.")
 ]
 JudgeSet = Annotated[
     list[str] | None,

@@ -30,9 +30,9 @@ def command_of(job: Job, concepts: Sequence[str] = ()) -> str:
             words += ["--set", f"{key}={value}"]
     for pair in _judge_settings(asked):
         words += ["--judge-set", pair]
-    for flag in ("sampling", "limit", "device", "seed"):
+    for flag in ("sampling", "steps", "guidance", "scheduler", "batch_size", "limit", "device", "seed"):
         if (value := getattr(asked, flag)) != getattr(default, flag):
-            words += [f"--{flag}", str(value)]
+            words += [f"--{flag.replace('_', '-')}", str(value)]
     return shlex.join(words)
 
 

@@ -155,7 +155,7 @@ def numerics_of(world: World, profile: NumericsProfile) -> dict[str, Any]:
         "sampling": world.sampling.model_dump(),
         "profile": profile.model_dump(),
         "packages": {name: version(name) for name in NUMERIC_PACKAGES},
-        "sampler": source_digest(("erasebench.sampling",)),
+        "sampler": source_digest(("erasebench.sampling", "erasebench.schedulers")),
         "model": world.weights_digest(),
     }
 
@@ -179,6 +179,7 @@ def plan(request: Request, *, forecast: bool = False) -> list[Job]:
         raise UserError(what, "Leave --scale out, or choose with --concepts.")
     world = load_world(request.world, request.model)
     world.judge_settings = request.judge_settings
+    world.sample_with(request.sampled_with)
     for suite in suites.values():
         _check_judges(suite, world)
     jobs = [job for name, suite in suites.items() for job in _jobs(request, world, suite, name)]

@@ -17,7 +17,7 @@ from erasebench.identity import digest
 from erasebench.record import UNEDITED, Figure, Manifest, Pairing, Record, Stage, Tuning
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job, installed_packages
-from erasebench.sampling import Sampler
+from erasebench.sampling import Sampler, cut_prompts
 from erasebench.scrubbing import scrubbed, scrubbed_content
 from erasebench.tuning.record import tuning_of
 
@@ -49,6 +49,8 @@ def done_record(
     scheduler = Sampler(session.pipeline, job.world.sampling, job.profile).scheduler_config
     judges = {each.judge: session.judge_identity(each.judge) for each in judgements}
     manifest = _manifest(job, digests, costs, scheduler, judges, _condition_numbers(erasure))
+    cut = cut_prompts(session.pipeline, (row.prompt for row in job.table.rows))
+    manifest = manifest.model_copy(update={"prompts_cut": cut})
     return _record(
         job,
         session,

@@ -10,7 +10,7 @@ from erasebench.cost import Cost, measured
 from erasebench.image_store import ImageStore
 from erasebench.progress import progress_bar
 from erasebench.prompts import PromptRow
-from erasebench.sampling import Sampler, Shot
+from erasebench.sampling import Sampler, Shot, cut_prompts
 from erasebench.world import SamplingDefaults
 
 if TYPE_CHECKING:
@@ -66,6 +66,12 @@ def paint(
     for image in missing:
         batches.setdefault(images[image].settings, []).append(image)
     device = str(pipeline.device)
+    if cut := cut_prompts(pipeline, (images[image].shot.prompt for image in missing)):
+        prompts = len({images[image].shot.prompt for image in missing})
+        log.warning(
+            "%s: %d of %d prompts are longer than the %d tokens that the text encoder reads: their ends are cut off.",
+            *(label, cut, prompts, pipeline.tokenizer.model_max_length),
+        )
     with (
         erasure.applied_to(pipeline),
         progress_bar(len(images), label, "image") as advance,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,7 +20,7 @@ from erasebench.method_sources import method_sources
 from erasebench.names import check_name
 from erasebench.record import UNEDITED
 from erasebench.registry import load_method
-from erasebench.world import SizeName
+from erasebench.world import SCHEDULER_NAMES, SizeName
 from erasebench.yaml_file import yaml_value
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ DEFAULT_OUT = Path("results")
 DEFAULT_SEED = 2024
 """Of a method's own randomness; the published MACE runs'."""
 SHARED_SOURCES = (
-    *("erasebench.editing", "erasebench.sampling", "erasebench.sampling_change", "erasebench.erasure"),
-    *("erasebench.templates", "erasebench.training", "erasebench.runner.workspace"),
+    *("erasebench.editing", "erasebench.sampling", "erasebench.schedulers", "erasebench.sampling_change"),
+    *("erasebench.erasure", "erasebench.templates", "erasebench.training", "erasebench.runner.workspace"),
 )
 """The harness's modules that any method's result rests on: part of every method's version."""
 
@@ -62,6 +63,10 @@ class Request:
     settings: Mapping[str, str] = field(default_factory=dict)
     baselines: str = "shipped"
     sampling: str = "released"
+    steps: int | None = None
+    guidance: float | None = None
+    scheduler: str | None = None
+    batch_size: int | None = None
     judge_settings: JudgeSettings = field(default_factory=JudgeSettings)
     device: str = "cpu"
     seed: int = DEFAULT_SEED
@@ -80,10 +85,16 @@ class Request:
             )
         by_own_settings(self.sampling)
         check_name("recipe", self.recipe)
+        sampling_given(self.steps, self.guidance, self.scheduler, self.batch_size)
         if self.baselines not in get_args(Baselines):
             what = f"There is no choice '{self.baselines}' of baselines."
             raise UserError(what, did_you_mean(self.baselines, get_args(Baselines)))
         check_device_name(self.device)
+
+    @property
+    def sampled_with(self) -> dict[str, Any]:
+        """What is sampled otherwise than the world does: fields of SamplingDefaults."""
+        return sampling_given(self.steps, self.guidance, self.scheduler, self.batch_size)
 
     @cached_property
     def all_methods(self) -> tuple[str, ...]:
@@ -106,6 +117,22 @@ def by_own_settings(sampling: str) -> bool:
     if sampling not in get_args(Variant):
         raise UserError(f"There is no sampling variant '{sampling}'.", did_you_mean(sampling, get_args(Variant)))
     return sampling == "i2p-rows"
+
+
+def sampling_given(
+    steps: int | None, guidance: float | None, scheduler: str | None, batch_size: int | None
+) -> dict[str, Any]:
+    """Those that are given, as fields of SamplingDefaults. UserError for a value that cannot be."""
+    if steps is not None and not 1 <= steps <= 1000:
+        raise UserError(f"--steps {steps} is not possible.", "Give 1 to 1000; the model was trained on 1000 timesteps.")
+    if guidance is not None and not 0 <= guidance < inf:
+        raise UserError(f"--guidance {guidance} is not possible.", "Give 0 or more; 1 or less is without guidance.")
+    if scheduler is not None and scheduler not in SCHEDULER_NAMES:
+        raise UserError(f"There is no scheduler '{scheduler}'.", did_you_mean(scheduler, SCHEDULER_NAMES))
+    if batch_size is not None and batch_size < 1:
+        raise UserError(f"--batch-size {batch_size} is not possible.", "Give 1 or more images.")
+    values = {"steps": steps, "guidance": guidance, "scheduler": scheduler, "batch_size": batch_size}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def check_device_name(device: str) -> None:

@@ -54,8 +54,16 @@ def started_alone(environment: Mapping[str, str] = os.environ) -> bool:
     return by_accelerate and "MASTER_PORT" in environment and "WORLD_SIZE" not in environment
 
 
-def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Path | None, device: str | None) -> bool:
-    """Write the images of `table` and images.csv (the table and each row's file) to `out`; whether the CSV was written.
+class Made(NamedTuple):
+    """What a process has made: rows asked of it, those of them without an image, whether images.csv was written."""
+
+    asked: int
+    broken: int
+    listed: bool
+
+
+def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Path | None, device: str | None) -> Made:
+    """Write the images of `table` and images.csv (the table and each row's file) to `out`.
 
     Under `accelerate launch` (or torchrun) this process makes every n-th row on its own GPU; which process makes a row
     changes no pixel. The CSV is written by whichever process finds all images there when its own are done: the last
@@ -73,14 +81,16 @@ def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Pa
     profile = NumericsProfile(device_type=session.device.type, batch_size=world.sampling.batch_size)
     digests = image_digests(table, numerics_of(world, profile), erasure.digest)
     store = ImageStore(out)
-    images = wanted(table.rows[rank::processes], digests, world.sampling)
+    own = table.rows[rank::processes]
+    images = wanted(own, digests, world.sampling)
     paint(store, images, session.pipeline, erasure, profile, f"images, process {rank}")
     # Read afresh: the other processes have added to the ledger meanwhile.
     whole = ImageStore(out)
-    if whole.missing(digests.values()):
-        return False
-    write_listing(out / LISTING, table, digests, whole)
-    return True
+    broken = sum(whole.entries[digests[row.row]].sha256 is None for row in own)
+    listed = not whole.missing(digests.values())
+    if listed:
+        write_listing(out / LISTING, table, digests, whole)
+    return Made(len(own), broken, listed)
 
 
 def write_listing(path: Path, table: PromptTable, digests: dict[int, str], store: ImageStore) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import DDPMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms import functional as transforms
@@ -16,6 +16,7 @@ from erasebench.atomic import atomic_write
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.method import Workspace
+from erasebench.schedulers import build_scheduler
 from erasebench.training.seeds import stream_seed
 
 CHUNK = 64
@@ -84,7 +85,7 @@ class NoisedImages(NamedTuple):
 class Latents:
     """Images as the autoencoder's distributions, from which noised latents are drawn."""
 
-    def __init__(self, mean: Tensor, deviation: Tensor, diffusion: DDPMScheduler) -> None:
+    def __init__(self, mean: Tensor, deviation: Tensor, diffusion: DDIMScheduler) -> None:
         """`mean`, `deviation`: [images, channels, h, w], scaled as the U-Net expects and on its device."""
         self._mean, self._deviation, self._diffusion = mean, deviation, diffusion
 
@@ -131,4 +132,4 @@ def encoded(
         found = vae.encode(normalised(pixels).to(vae.device, vae.dtype)).latent_dist
         means.append((found.mean * vae.config.scaling_factor).to(dtype))
         deviations.append((found.std * vae.config.scaling_factor).to(dtype))
-    return Latents(torch.cat(means), torch.cat(deviations), DDPMScheduler.from_config(pipeline.scheduler.config))
+    return Latents(torch.cat(means), torch.cat(deviations), build_scheduler("ddim", pipeline))

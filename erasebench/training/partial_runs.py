@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
+from erasebench.schedulers import build_scheduler
 from erasebench.training.config import PartialRunConfig
 from erasebench.training.objectives import guided
 
@@ -38,9 +39,10 @@ class PartialRuns:
         """`states`: each concept's [concepts, tokens, d]; `nothing`: the empty prompt's [1, tokens, d]."""
         unet = pipeline.unet
         self._states, self._nothing, self._config = states, nothing, config
-        self._shape = (unet.config["in_channels"], unet.config["sample_size"], unet.config["sample_size"])
+        side = unet.config["sample_size"]
+        self._shape = (unet.config["in_channels"], *((side, side) if isinstance(side, int) else side))
         self._device = unet.device
-        self._scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+        self._scheduler = build_scheduler("ddim", pipeline)
         self._scheduler.set_timesteps(config.ddim_steps, device=self._device)
 
     def source(self, tuned: Predict, original: Predict, generator: torch.Generator) -> Draw:

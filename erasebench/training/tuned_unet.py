@@ -90,10 +90,18 @@ def frozen(pipeline: StableDiffusionPipeline) -> Iterator[TunedUnet]:
 
 
 def require_noise_prediction(pipeline: StableDiffusionPipeline) -> None:
-    """UserError for a model that predicts anything but the noise (Stable Diffusion v2.1 at 768 pixels: velocities)."""
+    """UserError for a model that predicts anything but the noise, or predicts it under a guidance that it is given.
+
+    The first is Stable Diffusion v2.1 at 768 pixels (velocities), the second a latent-consistency model.
+    """
     predicts = pipeline.scheduler.config.get("prediction_type", "epsilon")
     if predicts != "epsilon":
         raise UserError(
             f"The model predicts '{predicts}', and this method's formula is written for the noise (epsilon).",
             "Use a model that predicts the noise, as Stable Diffusion v1.x does.",
+        )
+    if pipeline.unet.config.get("time_cond_proj_dim") is not None:
+        raise UserError(
+            "The model is given its guidance (a latent-consistency model), which this method's training does not do.",
+            "Erase on the model that it was distilled from, or with a closed form such as uce.",
         )

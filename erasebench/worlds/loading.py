@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,9 @@ from transformers import CLIPTextModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from erasebench.errors import UserError
+from erasebench.worlds.model_folder import variant
+
+log = logging.getLogger(__name__)
 
 PARTS: dict[str, Any] = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
 
@@ -28,7 +33,11 @@ def load_pipeline(
     """
     dtype = dtype or torch.float32
     with quiet():
-        parts = {name: load_strictly(folder / name, kind, dtype) for name, kind in PARTS.items()}
+        halves = {name: variant(folder / name) for name in PARTS if (folder / name).is_dir()}
+        if only := {name: half for name, half in halves.items() if half is not None}:
+            which = ", ".join(f"{name} ({half})" for name, half in only.items())
+            log.warning("%s has half-precision weights alone, which are read, of %s.", folder, which)
+        parts = {name: load_strictly(folder / name, kind, dtype, halves.get(name)) for name, kind in PARTS.items()}
         try:
             pipeline = StableDiffusionPipeline.from_pretrained(
                 folder, **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
@@ -45,14 +54,19 @@ def load_pipeline(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Neither diffusers nor transformers reports in the block: `load_strictly` raises what they would say."""
+    """Neither diffusers nor transformers reports in the block: `load_strictly` raises what they would say.
+
+    diffusers' deprecations are of scheduler configs, which are settled when the model is sampled.
+    """
     levels = diffusers_logging.get_verbosity(), transformers_logging.get_verbosity()
     diffusers_logging.set_verbosity(diffusers_logging.CRITICAL)
     transformers_logging.set_verbosity(transformers_logging.CRITICAL)
     diffusers_logging.disable_progress_bar()
     transformers_logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         diffusers_logging.set_verbosity(levels[0])
         transformers_logging.set_verbosity(levels[1])
@@ -60,10 +74,15 @@ def quiet() -> Iterator[None]:
         transformers_logging.enable_progress_bar()
 
 
-def load_strictly(folder: Path, kind: Any, dtype: torch.dtype) -> Any:
-    """The model of class `kind` (diffusers or transformers) in `folder`, in eval mode. UserError as `load_pipeline`."""
+def load_strictly(folder: Path, kind: Any, dtype: torch.dtype, half: str | None = None) -> Any:
+    """The model of class `kind` (diffusers or transformers) in `folder`, in eval mode. UserError as `load_pipeline`.
+
+    `half`: the variant whose files are read (fp16), None for the usual ones.
+    """
     # transformers names a misshapen weight only where told to go on; the check below then refuses it.
-    more = {"ignore_mismatched_sizes": True} if issubclass(kind, PreTrainedModel) else {}
+    more: dict[str, Any] = {"ignore_mismatched_sizes": True} if issubclass(kind, PreTrainedModel) else {}
+    if half is not None:
+        more["variant"] = half
     try:
         model, found = kind.from_pretrained(folder, dtype=dtype, output_loading_info=True, **more)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:

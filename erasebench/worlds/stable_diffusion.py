@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from erasebench.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
 from erasebench.prompts.imports import load_import
-from erasebench.segmenters.weights import grounded_sam_digest, locate_both, read_files
+from erasebench.segmenters.weights import grounded_sam_digest, locate_both
+from erasebench.segmenters.weights import read_files as segmenter_files
 from erasebench.weights import check_reachable, files_digest, looks_local, weights_folder
 from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, SizeName, World
 from erasebench.worlds.protocol import CLASSES, EXPLICIT, SYNONYMS
 
 from . import photograph_judges
+from .model_folder import COMPONENTS, checked_folder, few_steps, latent_size, read_config, read_files
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 HUB_ID = "CompVis/stable-diffusion-v1-4"
 CAST_FILE = Path(__file__).parent / "data" / "concept_names.csv"
-COMPONENTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 _HUB_FILES: dict[str, Any] = {
     "allow_patterns": ["model_index.json", *(f"{part}/*" for part in COMPONENTS)],
     "ignore_patterns": ["*.fp16.*", "*.non_ema.*", "*.msgpack", "*.bin"],
@@ -64,7 +65,7 @@ class StableDiffusionWorld(World):
         """`model`: a hub id or a folder in diffusers' format. UserError for a folder that is none."""
         self.model = model
         if looks_local(model):
-            _checked_folder(Path(model).expanduser())
+            checked_folder(Path(model).expanduser())
 
     @classmethod
     def open(cls, model: str | None = None) -> Self:
@@ -74,10 +75,20 @@ class StableDiffusionWorld(World):
     @cached_property
     def sampling(self) -> SamplingDefaults:  # type: ignore[override]
         """The protocol's 50 steps at 7.5, at the model's own size: 512 pixels for v1.4."""
-        latents = _config_value(self.folder / "unet", "sample_size")
-        halvings = len(_config_value(self.folder / "vae", "block_out_channels")) - 1
-        pixels = latents * 2**halvings
-        return SamplingDefaults(steps=50, guidance=7.5, width=pixels, height=pixels, batch_size=8)
+        height, width = latent_size(self.folder)
+        factor = 2 ** (len(read_config(self.folder / "vae" / "config.json")["block_out_channels"]) - 1)
+        return SamplingDefaults(steps=50, guidance=7.5, width=width * factor, height=height * factor, batch_size=8)
+
+    def sample_with(self, given: Mapping[str, Any]) -> None:
+        """See `World.sample_with`. UserError for a model of few steps without steps, guidance and scheduler given."""
+        lacking = [name for name in ("steps", "guidance", "scheduler") if name not in given]
+        if lacking and self.missing("model") is None and (special := few_steps(self.folder)) is not None:
+            usual = f"{self.sampling.steps} steps of DDIM at guidance {self.sampling.guidance}"
+            raise UserError(
+                f"{self.model} is {special.what}: {usual} are not how it is sampled.",
+                f"Give --steps, --guidance and --scheduler as its authors do, for example {special.options}.",
+            )
+        super().sample_with(given)
 
     @cached_property
     def cast(self) -> Cast:  # type: ignore[override]
@@ -87,13 +98,12 @@ class StableDiffusionWorld(World):
     def folder(self) -> Path:
         """The model's folder; a hub id is looked up in the local hub cache first, then downloaded."""
         if looks_local(self.model):
-            return _checked_folder(Path(self.model).expanduser())
+            return checked_folder(Path(self.model).expanduser())
         return _from_hub(self.model)
 
     def weights_digest(self) -> str:
         """SHA-256 over the files of the five components that sampling uses."""
-        files = [path for part in COMPONENTS for path in sorted((self.folder / part).glob("*")) if _is_loaded(path)]
-        return files_digest(files, self.folder)
+        return files_digest(read_files(self.folder), self.folder)
 
     def pipeline(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
         """The pipeline on `device`. UserError for missing or misshapen weights, naming them."""
@@ -127,7 +137,7 @@ class StableDiffusionWorld(World):
         found = {path for path in weights_folder().rglob("*") if path.is_file()}
         found.update(self.judge_settings.files())
         with suppress(UserError):
-            found.update(path for folder in locate_both(weights_folder()) for path in read_files(folder))
+            found.update(path for folder in locate_both(weights_folder()) for path in segmenter_files(folder))
         return tuple(sorted(found))
 
     def missing(self, what: str) -> UserError | None:
@@ -141,9 +151,8 @@ class StableDiffusionWorld(World):
                 return error
         if what == "prior":
             return _prior_trouble()
-        if what == "model" and not looks_local(self.model) and _cached(self.model) is None:
-            what = f"The model {self.model} is not in the local hub cache (4 GB; licence: CreativeML Open RAIL-M)."
-            return UserError(what, f"{_download_command(self.model)}; then give --model FOLDER.")
+        if what == "model" and not looks_local(self.model):
+            return _cached_trouble(self.model)
         return None
 
     def prior_captions(self) -> tuple[str, ...]:
@@ -173,47 +182,8 @@ def _prior_trouble() -> UserError | None:
     return UserError(f"{what} A method that keeps a prior of captions erases without it.", mend)
 
 
-def _checked_folder(folder: Path) -> Path:
-    index = folder / "model_index.json"
-    mend = "Give a folder in diffusers' format (model_index.json, unet, vae, text_encoder, ...) or a hub id."
-    if not folder.is_dir():
-        raise UserError(f"There is no model folder {folder}.", mend)
-    if not index.is_file():
-        raise UserError(f"{folder} is not a model folder: it has no model_index.json.", mend)
-    try:
-        content: Any = json.loads(index.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{index} is no JSON ({error}).", mend) from error
-    kind = content.get("_class_name") if isinstance(content, dict) else None
-    if kind != "StableDiffusionPipeline":
-        what = f"{folder} holds a {kind}, not a StableDiffusionPipeline."
-        raise UserError(what, "Give a Stable Diffusion v1.x model.")
-    for part in COMPONENTS:
-        if not (folder / part).is_dir():
-            raise UserError(f"{folder} lacks its {part} folder.", mend)
-    # transformers makes an empty tokenizer out of an empty folder, without a word.
-    if not any((folder / "tokenizer" / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-        raise UserError(f"{folder / 'tokenizer'} has neither tokenizer.json nor vocab.json.", mend)
-    return folder
-
-
-def _config_value(part: Path, key: str) -> Any:
-    try:
-        return json.loads((part / "config.json").read_text(encoding="utf-8"))[key]
-    except (OSError, json.JSONDecodeError, KeyError) as error:
-        raise UserError(f"{part / 'config.json'} has no readable {key}.", "Get the model again.") from error
-
-
-def _is_loaded(path: Path) -> bool:
-    """Whether diffusers reads this file by default: no half-precision variant, no .bin beside its .safetensors."""
-    if not path.is_file() or path.name.startswith(".") or ".fp16." in path.name or ".non_ema." in path.name:
-        return False
-    twin = {"pytorch_model.bin": "model.safetensors"}.get(path.name, f"{path.stem}.safetensors")
-    return path.suffix != ".bin" or not path.with_name(twin).exists()
-
-
 def _cached(model: str) -> Path | None:
-    """The model's folder in the local hub cache; None where it is not there."""
+    """The model's folder in the local hub cache, whole or in part; None where it is not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -223,22 +193,37 @@ def _cached(model: str) -> Path | None:
         return None
 
 
+def _cached_trouble(model: str) -> UserError | None:
+    """What keeps the hub's cache from being used as it is."""
+    if (found := _cached(model)) is None:
+        what = f"The model {model} is not in the local hub cache (4 GB; licence: CreativeML Open RAIL-M)."
+        return UserError(what, f"{_download_command(model)}; then give --model FOLDER.")
+    try:
+        checked_folder(found)
+    except UserError as error:
+        what = f"The model {model} is not whole in the local hub cache: {error.what}"
+        return UserError(what, f"{_download_command(model)}; then give --model FOLDER.")
+    return None
+
+
 def _from_hub(model: str) -> Path:
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+    found = _cached(model)
+    if found is not None and _cached_trouble(model) is None:
+        return found
     try:
-        found = _cached(model)
-        if found is None:
-            check_reachable(constants.ENDPOINT)
-            found = snapshot_download(model, **_HUB_FILES)
+        check_reachable(constants.ENDPOINT)
+        found = Path(snapshot_download(model, **_HUB_FILES))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
+        there = "is not in the local hub cache" if found is None else "is not whole in the local hub cache"
         raise UserError(
-            f"The model {model} is not in the local hub cache and cannot be downloaded ({reason}).",
+            f"The model {model} {there} and cannot be downloaded ({reason}).",
             f"Where there is internet: {_download_command(model)}; then give --model FOLDER.",
         ) from error
-    return _checked_folder(Path(found))
+    return checked_folder(found)
 
 
 def _download_command(model: str) -> str:

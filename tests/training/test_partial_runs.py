@@ -28,7 +28,7 @@ def eps(latents: Tensor, timesteps: Tensor | int, states: Tensor) -> Tensor:
 def by_hand(
     pipeline: StableDiffusionPipeline, noise: Tensor, state: Tensor, steps: int, stop: int
 ) -> tuple[Tensor, int]:
-    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
     scheduler.set_timesteps(steps)
     latents = noise[None]
     for timestep in scheduler.timesteps[:stop]:

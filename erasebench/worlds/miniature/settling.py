@@ -18,7 +18,8 @@ from tabulate import tabulate
 
 from erasebench.editing.text_states import TextStates
 from erasebench.errors import UserError
-from erasebench.sampling import Shot, build_scheduler
+from erasebench.sampling import Shot
+from erasebench.schedulers import build_scheduler
 
 from .measure import Images, Measurement
 from .painter import captions
