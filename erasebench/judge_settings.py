@@ -26,6 +26,11 @@ class JudgeSettings(BaseModel):
     reference: Path | None = Field(default=None, description="folder of images that FID compares with")
     gcd_resources: Path | None = Field(default=None, description="resources folder of Giphy's celebrity detector")
     gcd_rule: Literal["cluster", "largest-face"] = Field(default="cluster", description="which of several faces counts")
+    trust_torchscript: bool = Field(
+        default=False,
+        description="load weights of clip and inception whose SHA-256 is not the published one: TorchScript can write "
+        "files when it is loaded",
+    )
     nudenet: Path | None = Field(default=None, description="an ONNX network in NudeNet's layout, e.g. 640m.onnx")
     nudenet_resolution: int = Field(default=320, gt=0, description="pixels a side that it reads: 640 for 640m.onnx")
     nudenet_threshold: float = Field(default=0.6, ge=0.25, le=1, description="score from which a detection counts")

@@ -21,7 +21,7 @@ from erasebench.identity import digest, file_digest, source_digest
 from erasebench.judges import base, distances, references
 from erasebench.judges.base import SCORED, Judge, Pixels
 from erasebench.judges.references import FeatureCache, References
-from erasebench.judges.sources import INCEPTION_FILE, INCEPTION_URL
+from erasebench.judges.sources import INCEPTION_FILE, INCEPTION_SHA256, INCEPTION_URL, as_published
 from erasebench.weights import cache_folder
 
 NO_REFERENCE = "no-reference"
@@ -74,6 +74,7 @@ class InceptionExtractor:
             try:
                 with tempfile.TemporaryDirectory(dir=folder) as partial:
                     check_download_inception(fpath=partial)
+                    as_published(Path(partial) / INCEPTION_FILE, INCEPTION_SHA256, f"curl -L {INCEPTION_URL}")
                     with atomic_write(target) as temporary:
                         os.replace(Path(partial) / INCEPTION_FILE, temporary)
             except OSError as error:

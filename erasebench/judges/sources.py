@@ -10,12 +10,16 @@ from pathlib import Path
 
 from erasebench.errors import UserError
 from erasebench.judge_settings import DOWNLOAD
-from erasebench.weights import hub_file, weights_folder
+from erasebench.weights import file_digests, hub_file, weights_folder
 
 CLIP_HUB_ID = "timm/vit_base_patch32_clip_224.openai"
 CLIP_FILE = "open_clip_model.safetensors"
 INCEPTION_FILE = "inception-2015-12-05.pt"
 INCEPTION_URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{INCEPTION_FILE}"
+CLIP_ARCHIVE_SHA256 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+"""Of OpenAI's ViT-B-32.pt, as its address says (open_clip.pretrained names it)."""
+INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
+"""Of INCEPTION_URL, as k-diffusion compares it; clean-fid itself compares nothing."""
 GCD_URL = "https://s3.amazonaws.com/giphy-public/models/celeb-detection/resources.tar.gz"
 GCD_DETECTORS = tuple(Path("face_detection") / f"det{number}.npy" for number in (1, 2, 3))
 GCD_LABELS, GCD_STATE = Path("face_recognition/labels.csv"), Path("face_recognition/best_model_states.pkl")
@@ -28,15 +32,19 @@ INCEPTION = f"FID's Inception network (TensorFlow's Inception-v3, Apache-2.0; {I
 NUDENET = f"NudeNet's network (AGPL-3.0; {NUDENET_URL})"
 
 
-def clip_weights(chosen: Path | None) -> Path | None:
-    """OpenAI's ViT-B/32: `chosen`, else the weights folder's, else the hub's local cache; None: to be downloaded."""
+def clip_weights(chosen: Path | None, trusted: bool = False) -> Path | None:
+    """OpenAI's ViT-B/32: `chosen`, else the weights folder's, else the hub's local cache; None: to be downloaded.
+
+    UserError too for another file than safetensors or OpenAI's own archive, unless it is `trusted`.
+    """
     own = weights_folder() / CLIP_FILE
     if chosen == Path(DOWNLOAD):
         return None
     if chosen is not None:
         there = chosen.with_name(CLIP_FILE)
         then = "" if chosen == there else f", then give {there}"
-        return _given(chosen, CLIP, f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir {chosen.parent}{then}")
+        command = f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir {chosen.parent}{then}"
+        return as_published(_given(chosen, CLIP, command), CLIP_ARCHIVE_SHA256, command, trusted)
     found = own if own.is_file() else hub_file(CLIP_HUB_ID, CLIP_FILE)
     if found is None:
         raise UserError(
@@ -46,12 +54,35 @@ def clip_weights(chosen: Path | None) -> Path | None:
     return found
 
 
-def inception_weights(chosen: Path | None) -> Path | None:
-    """clean-fid's Inception network: `chosen`, else the weights folder's; None: to be downloaded there."""
+def inception_weights(chosen: Path | None, trusted: bool = False) -> Path | None:
+    """clean-fid's Inception network: `chosen`, else the weights folder's; None: to be downloaded there.
+
+    UserError too for another file than the published one, unless it is `trusted`.
+    """
     own = weights_folder() / INCEPTION_FILE
     if chosen == Path(DOWNLOAD):
-        return own if own.is_file() else None
-    return _given(chosen or own, INCEPTION, _fetched(chosen or own, INCEPTION_URL))
+        if not own.is_file():
+            return None
+        chosen = own
+    command = _fetched(chosen or own, INCEPTION_URL)
+    return as_published(_given(chosen or own, INCEPTION, command), INCEPTION_SHA256, command, trusted)
+
+
+def as_published(path: Path, sha256: str, command: str, trusted: bool = False) -> Path:
+    """`path`, if it is the published file, safetensors (which cannot run code) or `trusted`. UserError otherwise.
+
+    TorchScript runs when it is loaded and can write files: the file is compared before.
+    """
+    if trusted or path.suffix == ".safetensors":
+        return path
+    found = file_digests([path])[path]
+    if found == sha256:
+        return path
+    raise UserError(
+        f"{path} is not the published file: its SHA-256 is {found}, the published one {sha256}.",
+        f"Get it again: {command} (or, where you trust this file, which can write files when it is loaded: "
+        "--judge-set trust_torchscript=true)",
+    )
 
 
 def gcd_resources(chosen: Path | None) -> Path:

@@ -27,8 +27,8 @@ def missing(name: str, settings: JudgeSettings) -> UserError | None:
     """What keeps a judge from loading, read off the files alone; loads no torch."""
     needs: dict[str, Callable[[], object]] = {
         "identity": lambda: gcd_resources(settings.gcd_resources),
-        "clip-score": lambda: clip_weights(settings.clip),
-        "clip-accuracy": lambda: clip_weights(settings.clip),
+        "clip-score": lambda: clip_weights(settings.clip, settings.trust_torchscript),
+        "clip-accuracy": lambda: clip_weights(settings.clip, settings.trust_torchscript),
         "fid": lambda: _check_fid(settings),
         "nudenet": lambda: nudenet_weights(settings.nudenet),
     }
@@ -63,7 +63,7 @@ def _identity(settings: JudgeSettings, device: torch.device, people: Iterable[st
 def _encoder(settings: JudgeSettings, device: torch.device) -> ClipEncoder:
     from erasebench.judges.clip import ClipEncoder
 
-    return ClipEncoder.from_openai(clip_weights(settings.clip), device)
+    return ClipEncoder.from_openai(clip_weights(settings.clip, settings.trust_torchscript), device)
 
 
 def _clip_score(settings: JudgeSettings, device: torch.device) -> Judge:
@@ -97,7 +97,7 @@ def _nudenet(settings: JudgeSettings) -> Judge:
 def _fid(settings: JudgeSettings, device: torch.device) -> Judge:
     from erasebench.judges.fid import FidJudge, InceptionExtractor
 
-    weights = inception_weights(settings.inception)
+    weights = inception_weights(settings.inception, settings.trust_torchscript)
     extractor = (
         InceptionExtractor.fetched(weights_folder(), device) if weights is None else InceptionExtractor(weights, device)
     )
@@ -107,7 +107,8 @@ def _fid(settings: JudgeSettings, device: torch.device) -> Judge:
 def _check_fid(settings: JudgeSettings) -> None:
     """UserError that names all that is missing at once: the network, and what is compared with."""
     missing = []
-    for check in (lambda: inception_weights(settings.inception), lambda: _check_references(settings)):
+    inception = (settings.inception, settings.trust_torchscript)
+    for check in (lambda: inception_weights(*inception), lambda: _check_references(settings)):
         try:
             check()
         except UserError as error:

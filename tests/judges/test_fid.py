@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from erasebench.errors import UserError
+from erasebench.identity import file_digest
 from erasebench.judges import fid
 from erasebench.judges.base import MISSING, SCORED
 from erasebench.judges.fid import NO_REFERENCE, FidJudge, InceptionExtractor, feature_matrix
@@ -170,6 +171,10 @@ def test_weights_are_fetched_once_and_a_failed_download_leaves_nothing(
         InceptionExtractor.fetched(folder, CPU)
     assert list(folder.iterdir()) == []
     monkeypatch.setattr(fid, "check_download_inception", online)
+    with pytest.raises(UserError, match="is not the published file"):
+        InceptionExtractor.fetched(folder, CPU)
+    assert list(folder.iterdir()) == []
+    monkeypatch.setattr(fid, "INCEPTION_SHA256", file_digest(weights))
     InceptionExtractor.fetched(folder, CPU)
     monkeypatch.setattr(fid, "check_download_inception", offline)
     assert InceptionExtractor.fetched(folder, CPU).identity()["extractor"] == "clean-fid inception"

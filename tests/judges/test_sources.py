@@ -10,6 +10,7 @@ import pytest
 from cleanfid.downloads_helper import inception_url
 
 from erasebench.errors import UserError
+from erasebench.identity import file_digest
 from erasebench.judges import sources
 from erasebench.weights import hub_file, weights_folder
 
@@ -55,7 +56,9 @@ def test_a_file_that_was_named_and_is_not_there_is_told(
     assert origin in error.value.what and licence in error.value.what
     assert re.search(command.format(tmp_path), error.value.mend)
     own.touch()
-    assert find(own) == own
+    with pytest.raises(UserError, match="is not the published file"):
+        find(own)
+    assert find(own, trusted=True) == own
 
 
 def test_a_download_that_takes_another_name_is_told() -> None:
@@ -72,9 +75,30 @@ def test_files_in_the_weights_folder_are_found() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert sources.clip_weights(None) == weights_folder() / sources.CLIP_FILE
-    assert sources.inception_weights(None) == weights_folder() / sources.INCEPTION_FILE
+    with pytest.raises(UserError, match="is not the published file") as error:
+        sources.inception_weights(None)
+    assert "--judge-set trust_torchscript=true" in error.value.mend and "can write files" in error.value.mend
+    assert sources.inception_weights(None, trusted=True) == weights_folder() / sources.INCEPTION_FILE
     with pytest.raises(UserError, match=r"labels\.csv is missing"):
         sources.gcd_resources(None)
+
+
+def test_the_published_archive_is_told_by_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "ViT-B-32.pt"
+    archive.write_bytes(b"as published")
+    monkeypatch.setattr(sources, "CLIP_ARCHIVE_SHA256", file_digest(archive))
+    assert sources.clip_weights(archive) == archive
+    archive.write_bytes(b"as publisheD")
+    with pytest.raises(UserError, match="is not the published file"):
+        sources.clip_weights(archive)
+    (tmp_path / "own.safetensors").touch()
+    assert sources.clip_weights(tmp_path / "own.safetensors") == tmp_path / "own.safetensors"
+
+
+def test_openais_digest_is_the_one_in_its_address() -> None:
+    from open_clip.pretrained import get_pretrained_url
+
+    assert f"/{sources.CLIP_ARCHIVE_SHA256}/ViT-B-32.pt" in get_pretrained_url("ViT-B-32", "openai")
 
 
 def test_download_is_a_wish_not_a_path() -> None:

@@ -88,6 +88,8 @@ def test_the_celebrity_detector_is_read_from_its_resources_folder(world: StableD
 
 def test_fid_compares_with_cocos_photograph_of_the_same_caption(world: StableDiffusionWorld, tmp_path: Path) -> None:
     _inception(weights_folder())
+    assert "is not the published file" in str(world.missing("fid"))
+    world.judge_settings = JudgeSettings(trust_torchscript=True)
     rows = [PromptRow(at, "general", "", f"caption {at}", at + 1) for at in range(3)]
     assert "prompts import coco" in world.missing("fid").mend  # type: ignore[union-attr]
     store_import("coco", PromptTable(tuple(rows)))
@@ -112,10 +114,10 @@ def test_fid_compares_with_any_folder_instead(world: StableDiffusionWorld, tmp_p
         (tmp_path / "reference").mkdir(exist_ok=True)
         Image.fromarray(np.full((30, 40, 3), 60 * at, np.uint8)).save(tmp_path / "reference" / f"{at}.png")
     given = _inception(tmp_path / "elsewhere")
-    world.judge_settings = JudgeSettings(reference=tmp_path / "reference", inception=given)
+    world.judge_settings = JudgeSettings(reference=tmp_path / "reference", inception=given, trust_torchscript=True)
     assert world.missing("fid") is None
     assert world.judge("fid").reference_for(ROWS).features.shape == (3, 2048)  # type: ignore[attr-defined]
-    world.judge_settings = JudgeSettings(reference=tmp_path / "nowhere", inception=given)
+    world.judge_settings = JudgeSettings(reference=tmp_path / "nowhere", inception=given, trust_torchscript=True)
     assert "no folder of reference images" in str(world.missing("fid"))
 
 

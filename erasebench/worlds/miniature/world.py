@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from erasebench.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
-from erasebench.weights import files_digest
+from erasebench.identity import digest
+from erasebench.weights import file_digests
 from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, World
 from erasebench.worlds.protocol import CLASSES, EXPLICIT, SYNONYMS
 
 from . import explicit, general
 from .cast import artists, people
+from .shipped import WEIGHTS as WEIGHTS
+from .shipped import check_shipped
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +25,10 @@ if TYPE_CHECKING:
 
     from erasebench.judges.base import Judge
 
-WEIGHTS = Path(__file__).with_name("weights")
+TEXT_CONFIG = "text_encoder/config.json"
+FLOAT32, FLOAT16 = b'"dtype": "float32"', b'"dtype": "float16"'
+"""In that config. transformers loads in the dtype it finds there, diffusers in float32, and a pipeline of both fails.
+Its digest is of the file as it was first shipped, so that records of the same weights stay comparable."""
 
 
 class MiniatureWorld(World):
@@ -57,20 +64,35 @@ class MiniatureWorld(World):
         return Cast(lists, SYNONYMS)
 
     def weights_digest(self) -> str:
-        """SHA-256 over every file of the pipeline folder."""
+        """SHA-256 over every file of the pipeline folder but the dtype that other programs are to load the text in.
+
+        That one decides no pixel here: `pipeline` says the dtype. UserError where a shipped file was changed.
+        """
+        self._check_shipped("pipeline")
         folder = self.folder / "pipeline"
-        return files_digest(sorted(path for path in folder.rglob("*") if path.is_file()), folder)
+        contents = file_digests(path for path in folder.rglob("*") if path.is_file())
+        config = folder / TEXT_CONFIG
+        if config in contents:
+            contents[config] = hashlib.sha256(config.read_bytes().replace(FLOAT32, FLOAT16)).hexdigest()
+        return digest({path.relative_to(folder).as_posix(): content for path, content in contents.items()})
+
+    def _check_shipped(self, part: str) -> None:
+        """UserError where a file of `part` is not the one that erasebench ships; another folder is its owner's."""
+        if self.folder == WEIGHTS:
+            check_shipped(part)
 
     def pipeline(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
         """The pipeline on `device`, float32 unless told otherwise (the weights ship as float16)."""
         from erasebench.worlds.loading import load_pipeline
 
+        self._check_shipped("pipeline")
         return load_pipeline(self.folder / "pipeline", device, dtype)
 
     def segmenter(self, device: torch.device | str = "cpu") -> Segmenter:
         """The trained segmenter: people, the ten classes, the mannequin."""
         import torch
 
+        self._check_shipped("judges")
         from .judges.segmenter import MiniatureSegmenter
 
         return MiniatureSegmenter(self.folder / "judges", torch.device(device))
@@ -81,6 +103,7 @@ class MiniatureWorld(World):
             raise UserError(f"The miniature world has no judge '{name}'.", did_you_mean(name, self.judges))
         import torch
 
+        self._check_shipped("judges")
         from .judges.load import load_judge
 
         artists = self.cast.all_names("style") if name == "artist-accuracy" else ()

@@ -24,7 +24,7 @@ from ..judges import clip as clip_judge
 from ..judges import detector as detector_judge
 from ..judges import recogniser as recogniser_judge
 from ..judges import segmenter as segmenter_judge
-from ..world import WEIGHTS
+from ..shipped import WEIGHTS, write_digests
 from . import attributes, clip, detector, recogniser, segmenter, text, unet, vae
 from .pictures import Reconstruct
 
@@ -66,6 +66,7 @@ def install(out: Path) -> None:
     """Put the assembled world in the place of the package's own."""
     with atomic_folder(WEIGHTS) as temporary:
         shutil.copytree(out / ASSEMBLED, temporary, dirs_exist_ok=True)
+    write_digests()
 
 
 STAGES: dict[str, Stage] = {

@@ -228,3 +228,7 @@ def assemble(out: Path, folder: Path, dtype: torch.dtype = torch.float16) -> Non
         config = json.loads(file.read_text(encoding="utf-8"))
         config.pop("_name_or_path", None)  # where it was trained is nobody's business
         write_text(file, json.dumps(config, indent=2, sort_keys=True) + "\n")
+    text = folder / "text_encoder" / "config.json"
+    # transformers loads in this dtype, diffusers in float32 whatever the files are: a pipeline of both cannot paint.
+    config = json.loads(text.read_text(encoding="utf-8")) | {"dtype": "float32"}
+    write_text(text, json.dumps(config, indent=2, sort_keys=True) + "\n")
