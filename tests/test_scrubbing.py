@@ -15,7 +15,6 @@ from erasebench.board import write_board
 from erasebench.cli import _print_traceback, main
 from erasebench.errors import UserError
 from erasebench.messages import LOGGER
-from erasebench.registry import load_method
 from erasebench.runner.session import Session
 from erasebench.scrubbing import HIDDEN, scrubbed, scrubbed_content
 from tests import toy_world
@@ -141,16 +140,6 @@ def leaky_judges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "judge", leaky)
 
 
-def own_methods(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on a run finds this file's methods by their class's name."""
-    here = {each.__name__: each for each in (LeakyError, LeakyMistake, LeakyRecord)}
-
-    def load(name: str) -> Any:
-        return here.get(name) or load_method(name)
-
-    monkeypatch.setattr("erasebench.runner.request.load_method", load)
-
-
 def test_no_path_of_a_message_leads_a_key_into_a_file_or_onto_the_screen(
     planted: None,
     toy_words: dict[str, Any],
@@ -159,12 +148,13 @@ def test_no_path_of_a_message_leads_a_key_into_a_file_or_onto_the_screen(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     leaky_judges(monkeypatch)
-    own_methods(monkeypatch)
-    leaky = [each for name in ("LeakyError", "LeakyMistake", "LeakyRecord") for each in ("--method", name)]
+    leaky = [
+        each for name in ("LeakyError", "LeakyMistake", "LeakyRecord") for each in ("--method", f"{__file__}:{name}")
+    ]
     places = ["--world", toy_words["world"], "--suite", toy_words["suite"], "--model", toy_words["model"]]
     places += ["--runs-folder", str(toy_words["runs_folder"]), "--out", str(toy_words["out"])]
     assert main(["run", *leaky, *places, "--limit", "1", "--baselines", "none"]) == 1
-    erase = ["erase", "--method", "LeakyError", *places[:-2], "--export", str(tmp_path / "x")]
+    erase = ["erase", "--method", f"{__file__}:LeakyError", *places[:-2], "--export", str(tmp_path / "x")]
     assert main(erase) == 1
     assert main(["run", *leaky, *places, "--baselines", f"Bearer {KEY}"]) == 2
     assert main(["run", f"--{KEY}"]) == 2
