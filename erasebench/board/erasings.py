@@ -16,14 +16,12 @@ HOW_TO_READ = (
 
 def one_erasing(group: Group) -> str:
     """Which edited models of the group erased once, and what their intervals do not hold; '' where there are none."""
-    labels = [
-        label
-        for label, record in zip(group.labels, group.records, strict=True)
-        if record.method != UNEDITED and not record.repeats
-    ]
+    edited = [each for each in zip(group.labels, group.records, strict=True) if each[1].method != UNEDITED]
+    labels = [label for label, record in edited if not record.repeats]
     if not labels:
         return ""
-    return f"One erasing: {', '.join(labels)}. Intervals hold the luck of the prompts, not of training (--repeats 3)."
+    whose = " each" if len(labels) == len(edited) else f": {', '.join(labels)}"
+    return f"One erasing{whose}. Intervals hold the luck of the prompts, not of training (--repeats 3)."
 
 
 def makes_repeats(tables: Sequence[Group]) -> bool:
