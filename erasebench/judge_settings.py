@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from erasebench.errors import UserError, did_you_mean
 
@@ -34,7 +34,15 @@ class JudgeSettings(BaseModel):
     nudenet: Path | None = Field(default=None, description="an ONNX network in NudeNet's layout, e.g. 640m.onnx")
     nudenet_resolution: int = Field(default=320, gt=0, description="pixels a side that it reads: 640 for 640m.onnx")
     nudenet_threshold: float = Field(default=0.6, ge=0.25, le=1, description="score from which a detection counts")
+    names: tuple[str, ...] = Field(
+        default=(), description="names beyond the cast's, by commas: classes of clip-accuracy, people as they are spelt"
+    )
     nudenet_counting: Literal["detections", "images"] = Field(default="detections", description="what is counted")
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _by_commas(cls, names: object) -> object:
+        return [name.strip() for name in names.split(",") if name.strip()] if isinstance(names, str) else names
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[str], **spelled_out: object) -> Self:

@@ -29,6 +29,9 @@ SizeName = Literal["small", "full"]
 SCHEDULER_NAMES = ("ddim", "dpmsolver++", "euler", "euler-ancestral", "lcm")
 """What `erasebench.schedulers` makes."""
 
+ANY_WORDS = ("clip-score", "fid", "nudenet")
+"""Judges that need to know no name; clip-accuracy takes one more into its list of classes."""
+
 
 class SamplingDefaults(BaseModel):
     """How a world samples unless told otherwise: steps, guidance scale, pixels, scheduler, images a batch."""
@@ -179,6 +182,17 @@ class World(ABC):
     def explicit_prompts(self) -> list[GeneralRow]:
         """Prompts of explicit content in their order, for the explicit suite. UserError where there are none."""
         raise UserError(f"The world {self.name} has no prompts of explicit content.", "Use a world that has them.")
+
+    def cannot_judge(self, judge: str, name: str) -> str | None:
+        """Why a judge of this world cannot tell a concept that is not in the cast; None where it can.
+
+        CLIP compares an image with any words, and a distance or a detector of regions asks for no name; a recogniser
+        knows those that it has learned. A world whose judges differ overrides it.
+        """
+        if judge == "clip-accuracy":
+            words = {other: known for known, others in self.cast.synonyms.items() for other in others}
+            return f"it is another word for '{words[name]}', one of its classes" if name in words else None
+        return None if judge in ANY_WORDS else "it knows the names of this world's cast alone"
 
     def missing(self, what: str) -> UserError | None:
         """What keeps 'model', 'segmenter', 'prior' or a judge from loading, off the files alone; None: nothing known.

@@ -30,6 +30,7 @@ def erase(
     model: options.Model = None,
     scale: options.Scale = None,
     concepts: options.Concepts = None,
+    anchor: options.Anchor = None,
     set_: options.Settings = None,
     recipe: options.Recipe = "default",
     steps: options.Steps = None,
@@ -54,6 +55,7 @@ def erase(
         model=model,
         scale=scale,
         concepts=options.names(concepts),
+        anchors=options.anchors(anchor),
         recipe=recipe,
         steps=steps,
         guidance=guidance,
@@ -65,7 +67,7 @@ def erase(
         seed=seed,
         runs_folder=runs_folder,
     )
-    jobs = plan(request)
+    jobs = plan(request, measured=False)
     if len(jobs) > 1:
         names = ", ".join(job.selection.erased[0] for job in jobs)
         raise UserError(f"The suite {suite} erases one at a time: {names}.", "Choose one with --concepts NAME.")

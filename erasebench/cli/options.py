@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 World = Annotated[str, typer.Option("--world", help="The world: a base model with its cast and judges.")]
 Model = Annotated[str | None, typer.Option("--model", help="Hub id or folder of the model, where the world takes one.")]
 Scale = Annotated[int | None, typer.Option("--scale", help="How many names are erased: 1, 5, 10 or 100.")]
-Concepts = Annotated[str | None, typer.Option("--concepts", help="Names to erase instead, separated by commas.")]
+Concepts = Annotated[
+    str | None, typer.Option("--concepts", help="Names to erase instead, separated by commas; any words with --anchor.")
+]
+Anchor = Annotated[
+    str | None,
+    typer.Option(
+        "--anchor",
+        help="What the erased names become, in place of the suite's: one for all, or one for each, by commas. "
+        "With it --concepts may be any words.",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:<number>.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' own randomness.")]
 FirstSeed = Annotated[
@@ -53,8 +63,13 @@ RunsFolder = Annotated[Path, typer.Option("--runs-folder", help="Where everythin
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
-    """'a, b' -> ('a', 'b'); None stays None."""
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+    """'a, b' -> ('a', 'b'); None stays None, and a blank between commas an empty name."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if text.strip())
+
+
+def anchors(text: str | None) -> tuple[str, ...] | None:
+    """As `names`; '' is one empty anchor."""
+    return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
 def settings(pairs: list[str] | None) -> dict[str, str]:

@@ -29,6 +29,7 @@ def run(
     model: options.Model = None,
     scale: options.Scale = None,
     concepts: options.Concepts = None,
+    anchor: options.Anchor = None,
     size: Annotated[str | None, typer.Option("--size", help="small or full; default: the world's.")] = None,
     limit: options.Limit = None,
     sampling: options.Sampling = "released",
@@ -65,7 +66,14 @@ def run(
     from erasebench.runner.request import Request
     from erasebench.runner.run import run_jobs
 
-    words = {"--method": method, "--suite": suite, "--scale": scale, "--concepts": concepts, "--set": set_}
+    words = {
+        "--method": method,
+        "--suite": suite,
+        "--scale": scale,
+        "--concepts": concepts,
+        "--anchor": anchor,
+        "--set": set_,
+    }
     _check_asked(plan, words | {"--recipe": recipe if recipe != "default" else None}, workers)
     request = Request(
         methods=tuple(method or ()),
@@ -74,6 +82,7 @@ def run(
         model=model,
         scale=scale,
         concepts=options.names(concepts),
+        anchors=options.anchors(anchor),
         size=options.size(size),
         limit=limit,
         sampling=sampling,

@@ -50,7 +50,7 @@ def build_table(
     A prompt's n seeds are `first_seed`, `first_seed` + 1 ...: 1..n by the protocol. `own_settings`: rows keep the
     guidance and size that their set gives them (the variant 'i2p-rows'); otherwise all are sampled alike ('released').
     """
-    kept, unseen = _measured(selection, size)
+    kept, unseen = _measured(selection, size, one_more=suite.one_at_a_time and bool(selection.new))
     named: dict[Group, tuple[Sequence[str], int]] = {
         "erased": (selection.erased, size.seeds_for(len(selection.erased))),
         "synonyms": (selection.synonyms, size.synonym_seeds),
@@ -85,9 +85,12 @@ def _of_set(group: Group, row: GeneralRow, own_settings: bool) -> PromptRow:
     return PromptRow(0, group, row.concept, row.prompt, row.seed, *own)
 
 
-def _measured(selection: Selection, size: Size) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The retained names that are measured; where one kind runs short, the other makes up the number."""
-    total = size.retained_kept + size.retained_unseen
+def _measured(selection: Selection, size: Size, *, one_more: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The retained names that are measured; where one kind runs short, the other makes up the number.
+
+    `one_more`: what is erased is none of the suite's names, so that one more of them than usual stays.
+    """
+    total = size.retained_kept + size.retained_unseen + one_more
     unseen = selection.unseen[: max(size.retained_unseen, total - len(selection.shown))]
     kept = selection.shown[: total - len(unseen)]
     return kept, unseen[: total - len(kept)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from erasebench.atomic import write_json
 from erasebench.board.columns import FigureTable
+from erasebench.choice import marked
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.record import AVERAGE, Figure, Manifest, Pairing, Record, Stage
@@ -91,15 +92,16 @@ class Average:
 
         first, job = records[0], self.jobs[0]
         names = tuple(job.selection.erased[0] for job in self.jobs)
+        anchors = tuple(job.selection.anchors[0] for job in self.jobs)
         changed = {
             "identity": identity,
             "table": self.table,
-            "scale": AVERAGE,
+            "scale": f"{AVERAGE} to {marked(anchors)}" if job.selection.own_anchors else AVERAGE,
             "concepts": names,
             "figures": dict(figures),
             "pairing": pairing,
             "edit": mean_edit([record.edit for record in records]),
-            "command": command_of(job, names),
+            "command": command_of(job, names, anchors),
             "manifest": merged_manifest([record.manifest for record in records], names),
         }
         return first.model_copy(update=changed)

@@ -6,12 +6,14 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from erasebench.judge_settings import JudgeSettings
 from erasebench.runner.job import Job
 from erasebench.runner.request import Request
 
 
-def command_of(job: Job, concepts: Sequence[str] = ()) -> str:
-    """The command line that makes the job's record again; of an average: over the runs of these `concepts`."""
+def command_of(job: Job, concepts: Sequence[str] = (), anchors: Sequence[str] = ()) -> str:
+    """The command line that makes the job's record again; of an average: over the runs of these `concepts`, which
+    become these `anchors`."""
     asked = job.request
     default = Request(methods=(), suites=())
     words = ["erasebench", "run", "--method", job.chosen.asked, "--suite", job.suite_asked]
@@ -21,14 +23,16 @@ def command_of(job: Job, concepts: Sequence[str] = ()) -> str:
     if asked.concepts is not None or job.suite.one_at_a_time:
         words += ["--concepts", ",".join(concepts or job.selection.erased)]
     elif job.suite.has_scales:
-        words += ["--scale", str(job.selection.scale)]
+        words += ["--scale", str(job.suite.default_scale if asked.scale is None else asked.scale)]
+    if asked.anchors is not None:
+        words += ["--anchor", ",".join(anchors or job.selection.anchors)]
     words += ["--size", job.size]
     if job.chosen.variant != "default":
         words += ["--recipe", job.chosen.variant]
     for key, value in sorted(asked.settings.items()):
         if key.startswith(f"{job.chosen.name}."):
             words += ["--set", f"{key}={value}"]
-    for pair in _judge_settings(asked):
+    for pair in _judge_settings(job.world.judge_settings):
         words += ["--judge-set", pair]
     for flag in ("sampling", "steps", "guidance", "scheduler", "batch_size", "limit", "device", "seed"):
         if (value := getattr(asked, flag)) != getattr(default, flag):
@@ -36,7 +40,13 @@ def command_of(job: Job, concepts: Sequence[str] = ()) -> str:
     return shlex.join(words)
 
 
-def _judge_settings(asked: Request) -> list[str]:
+def _judge_settings(settings: JudgeSettings) -> list[str]:
     """Settings that differ from their defaults; of files and folders the names alone, since places differ."""
-    given = asked.judge_settings.model_dump(exclude_defaults=True)
-    return [f"{key}={value.name if isinstance(value, Path) else value}" for key, value in sorted(given.items())]
+    given = settings.model_dump(exclude_defaults=True)
+    return [f"{key}={_said(value)}" for key, value in sorted(given.items())]
+
+
+def _said(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return value.name if isinstance(value, Path) else str(value)

@@ -76,6 +76,8 @@ def _figures(
         group: (gone.expected if most is None else min(most, gone.expected), gone.error.what)
         for group, gone in job.absent.items()
     }
+    if job.without_synonyms is not None:
+        absent["synonyms"] = (0, job.without_synonyms)
     return suite_figures(table, judged, lacking, reference, resampled=job.suite.table.resampled, absent=absent)
 
 
@@ -87,6 +89,8 @@ def _announce_missing_judges(job: Job, session: Session) -> bool:
     missing = False
     for group, gone in job.absent.items():
         log.warning("%s: no %s prompts, their figures stay unscored. %s", job.label, group, gone.error)
+    if job.without_synonyms is not None:
+        log.warning("%s: %s: how far the erasure reaches beyond its word is unscored.", job.label, job.without_synonyms)
     for name in dict.fromkeys(name for group in job.table.groups for name in job.suite.judges_of(group, job.world)):
         found = session.judge(name)
         if isinstance(found, UserError):

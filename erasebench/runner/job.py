@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -13,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from erasebench.concepts import ErasureTask
-from erasebench.errors import UserError, did_you_mean
+from erasebench.errors import UserError
 from erasebench.identity import NumericsProfile, digest, source_digest
 from erasebench.prompts import Group, PromptTable, build_table, sets_of
 from erasebench.prompts.build import Absent
 from erasebench.record import UNEDITED
-from erasebench.registry import load_world, own_worlds
+from erasebench.registry import load_world
+from erasebench.runner.checks import check_judges, check_judges_know
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
 from erasebench.store import RunFolder, run_name
 from erasebench.suite import Selection, Suite, load_suite, selections
@@ -50,12 +52,24 @@ class Job:
     variant: str | None = None
     """How rows that bring settings of their own are sampled; None where no row brings any."""
     absent: Mapping[Group, Absent] = field(default_factory=dict)
+    mark: str = ""
+    """What tells the job from another one of the same method's and suite's names; '' where there is none."""
 
     @property
     def label(self) -> str:
-        """For progress and messages: 'mace on celebrity-10', with the seed where a method erases under several."""
+        """For progress and messages: 'mace on celebrity-10', with the seed where a method erases under several.
+
+        Two jobs of one plan never share it.
+        """
         seed = f", seed {self.request.seed}" * (self.request.repeats > 1 and self.chosen.name != UNEDITED)
-        return f"{self.chosen.name} on {self.suite.name}-{self.selection.scale}{seed}"
+        return f"{self.chosen.name} on {self.suite.name}-{self.selection.scale}{seed}{self.mark}"
+
+    @property
+    def without_synonyms(self) -> str | None:
+        """Why a suite that asks for other words of what is erased has none; None where it has, or does not ask."""
+        if "synonyms" not in self.suite.groups or self.selection.synonyms:
+            return None
+        return f"no other words for {', '.join(self.selection.erased)} are known"
 
     @cached_property
     def task(self) -> ErasureTask:
@@ -167,10 +181,11 @@ def image_digests(table: PromptTable, numerics: dict[str, Any], erasure_digest: 
     return {row.row: digest([common, row.prompt, row.seed, *own[row.row]])[:20] for row in table.rows}
 
 
-def plan(request: Request, *, forecast: bool = False) -> list[Job]:
+def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> list[Job]:
     """Every job of a request, suite by suite, baselines first. UserError before anything has run.
 
     `forecast`: prompts of erased concepts that have yet to be imported are no error, since nothing is going to run.
+    `measured`: False where nothing is judged, so that concepts may be erased that no judge knows.
     """
     check_settings(request)
     suites = {name: load_suite(name) for name in request.suites}
@@ -181,39 +196,46 @@ def plan(request: Request, *, forecast: bool = False) -> list[Job]:
     world.judge_settings = request.judge_settings
     world.sample_with(request.sampled_with)
     for suite in suites.values():
-        _check_judges(suite, world)
-    jobs = [job for name, suite in suites.items() for job in _jobs(request, world, suite, name)]
+        check_judges(suite, world)
+    chosen = {
+        name: selections(
+            suite, world, request.size or world.default_size, request.scale, request.concepts, request.anchors
+        )
+        for name, suite in suites.items()
+    }
+    new = dict.fromkeys(name for own in chosen.values() for selection in own for name in selection.new)
+    if new:
+        known = request.judge_settings.names
+        names = (*known, *(name for name in new if name not in known))
+        world.judge_settings = request.judge_settings.model_copy(update={"names": names})
+    if measured and request.concepts is not None:
+        for name, suite in suites.items():
+            check_judges_know(suite, world, chosen[name])
+    jobs = told_apart(
+        [job for name, suite in suites.items() for job in _jobs(request, world, suite, name, chosen[name])]
+    )
     absent = [job.absent[group].error for job in jobs for group in job.absent if group != "general"]
     if absent and not forecast:
         raise absent[0]
     return jobs
 
 
-def _check_judges(suite: Suite, world: World) -> None:
-    """UserError for a judge that neither this world nor erasebench's own have; a warning where it may be absent.
-
-    One that another of these has, and this world lacks, leaves its figures unscored, and the record says so.
-    """
-    for group, judges in suite.groups.items():
-        for name in (*judges.judges, *judges.where_available):
-            if name in world.judges or name in (known := _known_judges(world)):
-                continue
-            what = f"The suite {suite.name} has its group {group} judged by '{name}', which no world brings."
-            if name in judges.judges:
-                raise UserError(what, did_you_mean(name, known))
-            log.warning("%s %s", what, did_you_mean(name, known))
+def told_apart(jobs: list[Job]) -> list[Job]:
+    """The jobs; those with one label, since two files name their method or suite alike, say which file they are of."""
+    times = Counter(job.label for job in jobs)
+    return [
+        replace(job, mark=f" ({job.chosen.asked}, {job.suite_asked})") if times[job.label] > 1 else job for job in jobs
+    ]
 
 
-def _known_judges(world: World) -> set[str]:
-    return set(world.judges).union(*(own.judges for own in own_worlds().values()))
-
-
-def _jobs(request: Request, world: World, suite: Suite, suite_asked: str) -> Iterator[Job]:
+def _jobs(
+    request: Request, world: World, suite: Suite, suite_asked: str, chosen_names: tuple[Selection, ...]
+) -> Iterator[Job]:
     size = request.size or world.default_size
     sets, absent = sets_of(suite, world, suite.sizes[size])
     own = by_own_settings(request.sampling)
     variant = request.sampling if any(row.guidance or row.width for rows in sets.values() for row in rows) else None
-    for selection in selections(suite, world, size, request.scale, request.concepts):
+    for selection in chosen_names:
         table = build_table(suite, selection, suite.sizes[size], sets, world.first_seed, own_settings=own)
         if request.limit is not None:
             table = table.limited(request.limit)

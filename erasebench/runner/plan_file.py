@@ -24,6 +24,7 @@ class Entry(BaseModel):
     suites: tuple[Name, ...] = Field(min_length=1)
     scale: int | None = Field(default=None, ge=1)
     concepts: tuple[Name, ...] | None = Field(default=None, min_length=1)
+    anchors: tuple[str, ...] | None = Field(default=None, min_length=1)
     recipe: str = Field(default="default", min_length=1)
     repeats: int | None = Field(default=None, ge=1)
     settings: dict[str, str | float | int | bool] = {}
@@ -81,6 +82,7 @@ def _single(plan: Plan, common: Request) -> Iterator[Request]:
                     scale=entry.scale,
                     concepts=entry.concepts,
                     repeats=entry.repeats or common.repeats,
+                    anchors=entry.anchors,
                     recipe="default" if method == UNEDITED else entry.recipe,
                     settings={key: value for key, value in settings.items() if key.partition(".")[0] in names},
                     baselines="none",

@@ -57,6 +57,7 @@ class Request:
     model: str | None = None
     scale: int | None = None
     concepts: tuple[str, ...] | None = None
+    anchors: tuple[str, ...] | None = None
     size: SizeName | None = None
     limit: int | None = None
     recipe: str = "default"
@@ -186,7 +187,7 @@ def choose(request: Request, name: str, *, recipes: str, kind: Kind, n_concepts:
     method.check_kind(kind)
     variant = request.recipe if name in request.methods and method.name != UNEDITED else "default"
     config = method.recipe(world=recipes, kind=kind, n_concepts=n_concepts, variant=variant)
-    changes = _settings_of(method, name, request)
+    changes = _anchor_of_task(method, request) | _settings_of(method, name, request)
     if changes:
         try:
             config = type(config).model_validate(config.model_dump() | changes)
@@ -208,6 +209,12 @@ def check_settings(request: Request) -> None:
             raise UserError(f"--set {key} names no field.", "Write --set method.field=value, e.g. mace.steps=20.")
         if owner not in known:
             raise UserError(f"--set {key}: the method '{owner}' is not part of this run.", did_you_mean(owner, known))
+
+
+def _anchor_of_task(method: type[Method], request: Request) -> dict[str, Any]:
+    """Where the user gives anchors, a method that has a choice takes them in place of its release's own."""
+    field = method.Config.model_fields.get("anchor")
+    return {"anchor": "task"} if request.anchors and field and "task" in get_args(field.annotation) else {}
 
 
 def _settings_of(method: type[Method], name: str, request: Request) -> dict[str, Any]:

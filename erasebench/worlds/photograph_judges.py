@@ -11,7 +11,7 @@ from erasebench.judges.sources import clip_weights, gcd_resources, inception_wei
 from erasebench.prompts.imports import load_import
 from erasebench.weights import weights_folder
 
-from .protocol import CLASSES, SYNONYMS
+from .protocol import class_of_synonym, with_classes
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,8 @@ def _identity(settings: JudgeSettings, device: torch.device, people: Iterable[st
     from erasebench.judges.gcd import GcdRecogniser
     from erasebench.judges.recogniser import IdentityJudge
 
-    return IdentityJudge(GcdRecogniser(gcd_resources(settings.gcd_resources), device, settings.gcd_rule, people))
+    names = (*people, *settings.names)
+    return IdentityJudge(GcdRecogniser(gcd_resources(settings.gcd_resources), device, settings.gcd_rule, names))
 
 
 def _encoder(settings: JudgeSettings, device: torch.device) -> ClipEncoder:
@@ -75,12 +76,21 @@ def _clip_score(settings: JudgeSettings, device: torch.device) -> Judge:
 def _clip_accuracy(settings: JudgeSettings, device: torch.device) -> Judge:
     from erasebench.judges.clip import ClipAccuracyJudge
 
-    return ClipAccuracyJudge(_encoder(settings, device), CLASSES, synonyms=class_of_synonym())
+    return ClipAccuracyJudge(_encoder(settings, device), with_classes(settings.names), synonyms=class_of_synonym())
 
 
-def class_of_synonym() -> dict[str, str]:
-    """'car' -> 'automobile', for every synonym of the object suite."""
-    return {synonym: name for name, synonyms in SYNONYMS.items() for synonym in synonyms}
+def unknown_person(settings: JudgeSettings, name: str) -> str | None:
+    """Why the celebrity detector cannot tell a person; None where it has a label for them."""
+    try:
+        resources = gcd_resources(settings.gcd_resources)
+        import torch
+
+        from erasebench.judges.gcd import GcdRecogniser
+
+        recogniser = GcdRecogniser(resources, torch.device("cpu"), names=[name])
+    except UserError as error:
+        return f"whether it knows the name cannot be told: {error.what.rstrip('.')}"
+    return f"its {len(recogniser.names):,} people are without this one" if recogniser.unknown([name]) else None
 
 
 def _nudenet(settings: JudgeSettings) -> Judge:

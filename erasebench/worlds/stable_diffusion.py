@@ -132,6 +132,12 @@ class StableDiffusionWorld(World):
 
         return photograph_judges.load(name, self.judge_settings, torch.device(device), self.cast.all_names("person"))
 
+    def cannot_judge(self, judge: str, name: str) -> str | None:
+        """See `World.cannot_judge`; the celebrity detector knows more people than the cast has."""
+        if judge == "identity":
+            return photograph_judges.unknown_person(self.judge_settings, name)
+        return super().cannot_judge(judge, name)
+
     def judge_files(self) -> tuple[Path, ...]:
         """What lies in the folder of judges' weights or was named by the user, and the segmenter's files."""
         found = {path for path in weights_folder().rglob("*") if path.is_file()}

@@ -36,12 +36,15 @@ def unavailable_figures(judge: str, table: pd.DataFrame, missing: Unavailable) -
 
 
 def absent_figures(absent: Mapping[str, tuple[int, str]]) -> Figures:
-    """The figures of a general group that has no prompts: group -> (images asked for, why there are none)."""
+    """The figures of a group (general, synonyms) without prompts: group -> (images asked for, why there are none)."""
     found: Figures = {}
     for group, (expected, reason) in absent.items():
         if group == "general" and expected:
             found["clip_score_general"] = unscored_figure("points", expected, reason)
             found[f"fid_{expected}"] = unscored_figure("distance", expected, reason)
+        if group == "synonyms":
+            names = [*(f"acc_g_{convention}" for convention in CONVENTIONS), *H_O.values()]
+            found |= {name: unscored_figure("fraction", expected, reason) for name in names}
     return found
 
 

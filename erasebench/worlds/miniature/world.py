@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -108,6 +110,20 @@ class MiniatureWorld(World):
 
         artists = self.cast.all_names("style") if name == "artist-accuracy" else ()
         return load_judge(name, self.folder / "judges", torch.device(device), self.judge_settings, artists)
+
+    def cannot_judge(self, judge: str, name: str) -> str | None:
+        """See `World.cannot_judge`; this world's CLIP knows the words that its captions are made of, and no others."""
+        words = self.clip_words
+        if judge.startswith("clip-") and (
+            unknown := [word for word in re.findall(r"[a-z0-9]+|[^\sa-z0-9]", name.lower()) if word not in words]
+        ):
+            return f"this world's CLIP does not know the word '{unknown[0]}'"
+        return super().cannot_judge(judge, name)
+
+    @cached_property
+    def clip_words(self) -> frozenset[str]:
+        """The vocabulary of the judge CLIP."""
+        return frozenset(json.loads((self.folder / "judges" / "clip" / "vocabulary.json").read_text(encoding="utf-8")))
 
     def prior_captions(self) -> tuple[str, ...]:
         """General captions that are no general prompts."""

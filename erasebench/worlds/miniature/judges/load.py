@@ -16,7 +16,7 @@ from erasebench.judges.recogniser import IdentityJudge
 from erasebench.judges.references import FolderReferences, References
 from erasebench.worlds.miniature.painter.captions import STYLE
 from erasebench.worlds.miniature.references import painted_references
-from erasebench.worlds.protocol import CLASSES, SYNONYMS
+from erasebench.worlds.protocol import class_of_synonym, with_classes
 
 from .attributes import AttributeJudge
 from .clip import ArtistAccuracyJudge, miniature_clip
@@ -32,12 +32,13 @@ def load_judge(
 
     `artists` are the classes of artist-accuracy. UserError for weights that are missing or broken.
     """
-    class_of = {synonym: own for own, synonyms in SYNONYMS.items() for synonym in synonyms}
     makers: dict[str, Callable[[], Judge]] = {
         "identity": lambda: IdentityJudge(MiniatureRecogniser(folder, device)),
         "attributes": lambda: AttributeJudge(folder, device),
         "clip-score": lambda: ClipScoreJudge(miniature_clip(folder, device)),
-        "clip-accuracy": lambda: ClipAccuracyJudge(miniature_clip(folder, device), CLASSES, synonyms=class_of),
+        "clip-accuracy": lambda: ClipAccuracyJudge(
+            miniature_clip(folder, device), with_classes(settings.names), synonyms=class_of_synonym()
+        ),
         "artist-accuracy": lambda: ArtistAccuracyJudge(miniature_clip(folder, device), artists, STYLE[0]),
         "fid": lambda: FidJudge(MiniatureFeatures(folder, device), _references(settings)),
         "nudenet": lambda: NudenetJudge(

@@ -1,0 +1,45 @@
+"""Whether the judges of a suite are there, and can tell what is erased: asked before any work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from erasebench.errors import UserError, did_you_mean
+from erasebench.registry import own_worlds
+from erasebench.selection import Selection
+from erasebench.suite import Suite
+from erasebench.world import World
+
+log = logging.getLogger(__name__)
+
+
+def check_judges_know(suite: Suite, world: World, chosen: Iterable[Selection]) -> None:
+    """UserError for a concept of the user's own that a judge of the erased cannot tell."""
+    for name in dict.fromkeys(name for selection in chosen for name in selection.new):
+        for judge in suite.groups["erased"].judges:
+            if (reason := world.cannot_judge(judge, name)) is not None:
+                raise UserError(
+                    f"The judge {judge} of the suite {suite.name} cannot tell '{name}': {reason}.",
+                    "Erase without measuring (erasebench erase ... --export FOLDER), or write a suite's file with "
+                    "judges that can: clip-score, clip-accuracy.",
+                )
+
+
+def check_judges(suite: Suite, world: World) -> None:
+    """UserError for a judge that neither this world nor erasebench's own have; a warning where it may be absent.
+
+    One that another of these has, and this world lacks, leaves its figures unscored, and the record says so.
+    """
+    for group, judges in suite.groups.items():
+        for name in (*judges.judges, *judges.where_available):
+            if name in world.judges or name in (known := _known_judges(world)):
+                continue
+            what = f"The suite {suite.name} has its group {group} judged by '{name}', which no world brings."
+            if name in judges.judges:
+                raise UserError(what, did_you_mean(name, known))
+            log.warning("%s %s", what, did_you_mean(name, known))
+
+
+def _known_judges(world: World) -> set[str]:
+    return set(world.judges).union(*(own.judges for own in own_worlds().values()))
