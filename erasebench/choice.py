@@ -46,8 +46,8 @@ def _way(name: str, known: Sequence[str]) -> str:
     suggestion = "" if near is None else f"Did you mean '{near}'? "
     shown = ", ".join(known[:_SHOWN]) + (f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else "")
     return (
-        f"{suggestion}Any words are erased where an anchor says what they become: --concepts '{name}' --anchor 'a word', "
-        f"or write a suite's file with `sets`. Known: {shown or 'none'}."
+        f"{suggestion}Any words are erased where an anchor says what they become: --concepts '{name}' "
+        f"--anchor 'a word', or write a suite's file with `sets`. Known: {shown or 'none'}."
     )
 
 
