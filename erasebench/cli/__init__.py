@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from erasebench.cli import inspect, make, new_method, prompts, run, score, tune
+from erasebench.cli import clean, inspect, make, new_method, prompts, run, score, tune
 from erasebench.cli.commands import Command, Group, reporting
 from erasebench.errors import UserError
 from erasebench.messages import LOGGER, print_messages
@@ -60,6 +60,7 @@ _add("erase", PARTS, make.erase)
 _add("sample", PARTS, make.sample)
 _add("score", PARTS, score.score)
 _add("board", PARTS, inspect.board)
+_add("clean", PARTS, clean.clean)
 app.add_typer(prompts.app, name="prompts", cls=Group, rich_help_panel=PARTS)
 _add("list", LOOK, inspect.list_)
 _add("doctor", LOOK, inspect.doctor)

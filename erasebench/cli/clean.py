@@ -1,0 +1,46 @@
+"""erasebench clean: remove what later runs have made superfluous."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from erasebench.cli import options
+from erasebench.errors import UserError
+
+_LISTED = 40
+
+
+def clean(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the board, its records and sheets.")] = Path("results"),
+    runs_folder: options.RunsFolder = Path("runs"),
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+) -> None:
+    """Remove records, sheets, erasures and images of jobs that were run again since; lists them and asks first."""
+    from erasebench.runner.clean import remove, superfluous
+
+    if not (out.is_dir() or runs_folder.is_dir()):
+        raise UserError(f"There is neither a folder {out} nor {runs_folder}.", "Give --out and --runs-folder.")
+    found = superfluous(out, runs_folder)
+    if not found:
+        print("There is nothing to remove: every record, erasure and image is the newest of its job.")
+        return
+    for each in found[:_LISTED]:
+        print(f"{each.size / 1e6:9.1f} MB  {each.path}  ({each.why})")
+    if len(found) > _LISTED:
+        print(f"and {len(found) - _LISTED:,} more")
+    print(f"{len(found):,} in all, {sum(each.size for each in found) / 1e6:,.1f} MB.")
+    if not yes and not sys.stdin.isatty():
+        print("Nothing is removed: give --yes.")
+        return
+    if not yes and not typer.confirm("Remove them?"):
+        return
+    removed = remove(found)
+    print(f"{len(removed):,} removed.")
+    if any((out / "results").glob("*.json")):
+        from erasebench.board import write_board
+
+        print(f"Board: {write_board(out)}")
