@@ -9,13 +9,18 @@ counts once its labels are there.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import platform
+import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +28,9 @@ from typing import Any
 from erasebench.errors import UserError
 
 TEMPORARY_PREFIX = ".writing-"
+_TEMPORARY_NAME = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}(?P<process>\d{{1,9}})-(?:(?P<host>[0-9a-f]{{6}})-)?")
+"""The writing process and its machine; an earlier erasebench named no machine."""
+_LEFT_OVER_SECONDS = 24 * 3600.0
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -130,12 +138,62 @@ def is_temporary(path: Path) -> bool:
     return path.name.startswith(TEMPORARY_PREFIX)
 
 
+def remove_leftovers(folder: Path, *, below: bool = True) -> list[Path]:
+    """Remove the temporary files and folders that killed writers left in `folder` (and `below` it); returns them.
+
+    One is left over where its writer, a process of this machine, is gone; one of another machine's after a day.
+    """
+    removed = []
+    for place, folders, files in os.walk(folder):
+        for name in [*files, *folders]:
+            if name.startswith(TEMPORARY_PREFIX) and _is_left_over(path := Path(place) / name):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    with suppress(OSError):
+                        path.unlink()
+                removed.append(path)
+        if not below:
+            break
+    return removed
+
+
+def _is_left_over(path: Path) -> bool:
+    found = _TEMPORARY_NAME.match(path.name)
+    try:
+        old = time.time() - path.lstat().st_mtime > _LEFT_OVER_SECONDS
+    except OSError:
+        return False  # gone meanwhile: its writer is done
+    here = found is not None and found["host"] in (None, _host())
+    return old or (found is not None and here and not _is_alive(int(found["process"])))
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":
+        import psutil
+
+        return bool(psutil.pid_exists(process))
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it is there, and another user's
+    return True
+
+
+@cache
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
 def _beside(path: Path) -> Path:
-    return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{_host()}-{secrets.token_hex(4)}-{path.name}")
 
 
 def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    # Windows flushes only what is open for writing.
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

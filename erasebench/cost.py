@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -43,9 +43,21 @@ class Meter:
             import torch
 
             return Cost(time.perf_counter() - self._start, torch.cuda.max_memory_allocated(self._device))
-        unit = 1 if sys.platform == "darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        return Cost(time.perf_counter() - self._start, peak)
+        return Cost(time.perf_counter() - self._start, _peak_memory())
+
+
+def _peak_memory() -> int | None:
+    """The most that the process has had resident; None where the system keeps no such mark."""
+    if os.name == "nt":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    try:
+        import resource
+    except ImportError:
+        return None
+    # macOS counts bytes, Linux KiB.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from erasebench.errors import UserError
 from erasebench.export import RECORD_FILE as RECORD_FILE
 from erasebench.export import check_folder
 from erasebench.sampling_change import SamplingChange, restored
+from erasebench.sealed import damage, is_sealed, sealed_write, write_sealed_json
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -72,21 +73,24 @@ class Erasure:
 
     def save(self, folder: Path) -> None:
         """Write safetensors, then the JSON record with the digest: its existence means that both are whole."""
-        with atomic_write(folder / WEIGHTS_FILE) as temporary:
+        with sealed_write(folder / WEIGHTS_FILE) as temporary:
             save_file(self._stored(), temporary, metadata={"format": "pt"})
-        write_json(folder / RECORD_FILE, self._description())
+        write_sealed_json(folder / RECORD_FILE, self._description())
 
     @classmethod
     def load(cls, folder: Path) -> Erasure:
         """The erasure saved in `folder`. UserError where it is missing, unreadable or not what was written."""
         mend = "Give the folder of a finished erasure, or remove it and erase again."
+        for path in (folder / RECORD_FILE, folder / WEIGHTS_FILE):
+            if is_sealed(path) and path.is_file() and (wrong := damage(path)) is not None:
+                raise UserError(f"{path} {wrong}.", mend)
         try:
             written = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
             stored = load_file(folder / WEIGHTS_FILE)
             weights = {name: value for name, value in stored.items() if not name.startswith(SAMPLING)}
             loaded = cls(weights, written["record"], _restored(written.get("sampling"), stored))
             expected = written["digest"]
-        except (OSError, SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"No readable erasure in {folder} ({error}).", mend) from error
         if loaded._content != expected:
             raise UserError(f"{folder / WEIGHTS_FILE} is not what was written (its digest differs).", mend)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,11 +17,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from erasebench.atomic import atomic_write
 from erasebench.cost import Cost
 from erasebench.errors import UserError
+from erasebench.identity import digest
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+
+log = logging.getLogger(__name__)
+
+_CHECK, _CHECK_DIGITS = "check", 8
+"""A ledger line's digest of its other fields: its key, and how many hex digits of it are kept."""
 
 
 @contextmanager
@@ -44,6 +51,13 @@ class Entry(NamedTuple):
     peak_memory_bytes: int | None = None
 
 
+def _entry(line: bytes) -> tuple[str, Entry]:
+    row = json.loads(line)
+    if row.pop(_CHECK, None) not in (None, digest(row)[:_CHECK_DIGITS]):
+        raise ValueError("the line's own digest differs")
+    return row.pop("image"), Entry(**row)
+
+
 class ImageStore:
     """The images of one edited model, each under the digest of everything that decides it."""
 
@@ -57,16 +71,24 @@ class ImageStore:
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """The ledger; a line torn by a kill is an image that was not yet recorded."""
+        """The ledger, in which each line carries a digest of itself (an earlier erasebench's has none).
+
+        Lines that were torn by a kill or changed since are named in the log: their images count as never recorded.
+        """
+        if not self.ledger.exists():
+            return {}
         found: dict[str, Entry] = {}
-        if self.ledger.exists():
-            for line in self.ledger.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    row = json.loads(line)
-                    image = row.pop("image")
-                    found[image] = Entry(**row)
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    continue
+        damaged: list[int] = []
+        for number, line in enumerate(self.ledger.read_bytes().splitlines(), start=1):
+            try:
+                if line:
+                    image, entry = _entry(line)
+                    found[image] = entry
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                damaged.append(number)
+        if damaged:
+            lines = ", ".join(map(str, damaged[:5])) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
+            log.warning("%s: line %s is not what was written: its image is made anew.", self.ledger, lines)
         return found
 
     def put(self, image: str, pixels: NDArray[np.uint8] | None, cost: Cost) -> None:
@@ -95,7 +117,8 @@ class ImageStore:
             handle = os.open(self.ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             try:
                 # The leading line end closes a line that a kill may have torn; the one write keeps two runs apart.
-                os.write(handle, f"\n{json.dumps(row)}\n".encode())
+                checked = {**row, _CHECK: digest(row)[:_CHECK_DIGITS]}
+                os.write(handle, f"\n{json.dumps(checked)}\n".encode())
             finally:
                 os.close(handle)
 

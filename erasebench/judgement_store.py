@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasebench.atomic import atomic_write
 from erasebench.cost import Cost
 from erasebench.errors import UserError
 from erasebench.identity import digest
+from erasebench.sealed import sealed_write, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,15 +43,18 @@ class JudgementStore:
         frame[self._KEY] = list(keys)
         frame[self._SECONDS] = cost.seconds / len(keys)
         frame[self._PEAK] = cost.peak_memory_bytes
-        with atomic_write(self.folder / f"{digest(list(keys))[:16]}.parquet") as temporary:
+        with sealed_write(self.folder / f"{digest(list(keys))[:16]}.parquet") as temporary:
             frame.to_parquet(temporary)
 
     def read(self) -> pd.DataFrame | None:
-        """All rows, indexed by key; None where there are none yet. UserError for a file that is no parquet."""
+        """All rows, indexed by key; None where there are none yet.
+
+        A damaged file is named, set aside and left out. UserError for one that this pandas cannot read.
+        """
         import pandas as pd
 
         parts = []
-        for path in sorted(self.folder.glob("[0-9a-f]*.parquet")):
+        for path in filter(whole, sorted(self.folder.glob("[0-9a-f]*.parquet"))):
             try:
                 parts.append(pd.read_parquet(path))
             except (OSError, ValueError) as error:

@@ -56,6 +56,8 @@ class Workspace(Protocol):
     seed: int
     folder: Path
     """Scratch space that belongs to this erasure's identity and survives a kill: resuming lives here."""
+    batch_size: int
+    """Images that `sample` makes at a time: asked for as many, it leaves nothing idle."""
 
     def sample(
         self,

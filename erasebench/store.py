@@ -10,15 +10,24 @@ Images stand outside the run since suites and scales share them: the unedited mo
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+from erasebench.atomic import write_text
 from erasebench.errors import UserError
 from erasebench.image_store import ImageStore, full_disk_named
 from erasebench.judgement_store import JudgementStore
+
+log = logging.getLogger(__name__)
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
+"""What a file system without locks answers: Lustre mounted without flock, NFS without its lock service."""
 
 SHORT = 8
 """Hex digits of a digest in a folder's name."""
@@ -61,23 +70,48 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Hold the folder for this process; BusyError, naming the process that holds it. A dead one's lock is taken."""
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = self.path / "lock"
-        with full_disk_named(self.path), lock.open("a+", encoding="utf-8") as handle:
-            _lock(handle.fileno(), lock, self.path)
-            handle.truncate(0)
-            handle.write(str(os.getpid()))
-            handle.flush()
+        holder = self.path / "lock"
+        with full_disk_named(self.path), _locked(self.path, holder):
+            write_text(holder, str(os.getpid()))
             yield
-            handle.truncate(0)
+            write_text(holder, "")
 
 
-def _lock(descriptor: int, lock: Path, folder: Path) -> None:
-    # The kernel drops the lock with its process, however it dies, so a lock is never stale.
-    import fcntl
+@contextmanager
+def _locked(folder: Path, holder: Path) -> Iterator[None]:
+    # The system drops the lock with its process, however it dies, so a lock is never stale. Who holds it is written
+    # into a file of its own: on Windows nobody else can read a locked one.
+    from filelock import FileLock, Timeout
 
+    lock = FileLock(folder / "lock.held", timeout=0, fallback_to_soft=False)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = lock.read_text(encoding="utf-8") or "unknown"
-        what = f"Another run (process {holder}) is working in {folder}."
+        lock.acquire()
+    except Timeout as error:
+        what = f"Another run (process {_holder(holder)}) is working in {folder}."
         raise BusyError(what, "Wait until it is done and run this again: what it made is then used.") from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        _warn_of_no_locks(error.strerror)
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _holder(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8") or "unknown"
+    except OSError:
+        return "unknown"
+
+
+@cache
+def _warn_of_no_locks(why: str) -> None:
+    log.warning(
+        "The file system of the runs' folder has no file locks (%s): nothing keeps two runs apart there. "
+        "Do not start the same job twice at a time, or give a --runs-folder on a local disk.",
+        why,
+    )

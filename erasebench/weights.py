@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import socket
@@ -16,6 +17,8 @@ from erasebench.atomic import write_json
 from erasebench.errors import UserError
 from erasebench.file_names import readable
 from erasebench.identity import digest, file_digest
+
+log = logging.getLogger(__name__)
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -73,15 +76,30 @@ def file_digests(files: Iterable[Path]) -> dict[Path, str]:
     if fresh:
         # A cache that cannot be written costs time, never a result.
         with suppress(OSError, UserError):
-            write_json(store, remembered | fresh)
+            write_json(store, {f"{key}|{_check(key, sha)}": sha for key, sha in (remembered | fresh).items()})
     return contents
 
 
 def _read(store: Path) -> dict[str, str]:
-    """What is remembered; nothing where the cache is absent or damaged, for it can always be made again."""
+    """What is remembered; nothing where the cache is absent or damaged, for it can always be made again.
+
+    Each entry's key ends with a check of the entry: several processes write the file, so no digest can lie beside it.
+    """
     try:
         content = json.loads(store.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except FileNotFoundError:
         return {}
-    found = content if isinstance(content, dict) else {}
-    return {key: value for key, value in found.items() if isinstance(value, str) and _DIGEST.fullmatch(value)}
+    except (OSError, ValueError, RecursionError):
+        content = None
+    found: dict[str, str] = {}
+    for stored, sha in content.items() if isinstance(content, dict) else ():
+        key, _, check = stored.rpartition("|")
+        if isinstance(sha, str) and _DIGEST.fullmatch(sha) and _check(key, sha) == check:
+            found[key] = sha
+    if not isinstance(content, dict) or len(found) < len(content):
+        log.warning("%s has entries that are not what was written: they are left out and made anew.", store)
+    return found
+
+
+def _check(key: str, sha: str) -> str:
+    return digest([key, sha])[:8]

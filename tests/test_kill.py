@@ -62,7 +62,7 @@ def timeless_records(folder: Path) -> dict[str, Any]:
     """The leaderboard's records by file name, without seconds and memory."""
     records = {path.name: json.loads(path.read_text()) for path in (folder / "leaderboard" / "results").glob("*.json")}
     for record in records.values():
-        del record["manifest"]["stages"]
+        del record["manifest"]["stages"], record["manifest"]["sampling_ratio"]
     return records
 
 

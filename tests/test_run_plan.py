@@ -47,7 +47,7 @@ def results(folder: Path) -> dict[str, Any]:
     found = {}
     for path in sorted((folder / "results").glob("*.json")):
         content = json.loads(path.read_text())
-        del content["manifest"]["stages"], content["manifest"]["threads"]
+        del content["manifest"]["stages"], content["manifest"]["sampling_ratio"], content["manifest"]["threads"]
         found[path.name] = content
     return found
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from erasebench import store as store_module
 from erasebench.cost import Cost
 from erasebench.errors import UserError
 from erasebench.image_store import ImageStore, full_disk_named
@@ -114,10 +115,22 @@ def test_features_survive_as_vectors(tmp_path: Path) -> None:
     assert np.array_equal(np.stack(list(rows["features"])), np.stack(vectors))
 
 
-def test_a_broken_judgement_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "0123456789abcdef.parquet").write_bytes(b"no parquet")
-    with pytest.raises(UserError, match=r"0123456789abcdef\.parquet cannot be read"):
-        JudgementStore(tmp_path).read()
+def test_a_damaged_judgement_file_is_named_set_aside_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = JudgementStore(tmp_path)
+    for key, seen in (("k1", "scored"), ("k2", "no-face")):
+        store.add([key], pd.DataFrame({"outcome": [seen]}), Cost())
+    victim = sorted(tmp_path.glob("*.parquet"))[0]
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+    rows = JudgementStore(tmp_path).read()
+    assert rows is not None and len(rows) == 1
+    assert caplog.messages == [
+        f"{victim} is not what was written: it is set aside as {victim.name}.damaged and made anew."
+    ]
+    assert victim.with_name(f"{victim.name}.damaged").read_bytes() == content and not victim.exists()
 
 
 def test_a_full_disk_is_named_and_what_was_done_stays(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,3 +173,36 @@ def test_names_are_readable(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path, "miniature", "celebrity", 5, "mace", "3f9a01c2deadbeef")
     assert folder.path == tmp_path / "miniature" / "celebrity-5" / "mace-3f9a01c2"
     assert folder.images("e3b0c44298fc").folder == tmp_path / "miniature" / "images" / "mace-e3b0c442"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_worked_on_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def refusing(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refusing)
+    store_module._warn_of_no_locks.cache_clear()
+    folder = RunFolder(tmp_path, "w", "s", 1, "m", "12345678")
+    for _ in range(2):
+        with folder.locked():
+            assert (folder.path / "lock").read_text() == str(os.getpid())
+    (warning,) = caplog.messages
+    assert f"has no file locks ({os.strerror(code)})" in warning and "Another run" not in warning
+
+
+def test_the_package_works_without_fcntl_and_resource(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "sys.modules.update(fcntl=None, resource=None)\n"
+        "from pathlib import Path\n"
+        "from erasebench.cost import measured\n"
+        "from erasebench.store import RunFolder\n"
+        "with measured('cpu') as meter, RunFolder(Path(sys.argv[1]), 'w', 's', 1, 'm', '12345678').locked():\n"
+        "    assert meter.read().seconds >= 0\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

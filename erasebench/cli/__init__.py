@@ -14,6 +14,7 @@ import typer
 from erasebench.cli import clean, inspect, make, new_method, prompts, run, score, tune
 from erasebench.cli.commands import Command, Group, reporting
 from erasebench.errors import UserError
+from erasebench.interruption import MESSAGES, interrupted
 from erasebench.messages import LOGGER, print_messages
 from erasebench.scrubbing import scrubbed
 
@@ -69,7 +70,10 @@ _add("tune", EXTEND, tune.tune_)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns 0 done, 1 a run failed (the others still ran), 2 bad arguments, 130 interrupted."""
+    """Run the command line and return its exit code.
+
+    0 done, 1 a run failed (the others still ran), 2 bad arguments, 130 interrupted, 143 ended by SIGTERM.
+    """
     if arguments is None:
         sys.excepthook = _print_traceback
     with _plain_messages():
@@ -83,9 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(scrubbed(f"{error.format_message()}\nSee erasebench --help."), file=sys.stderr)
             return 2
         except (KeyboardInterrupt, typer.Abort):
-            code = 130
-    if code == 130:
-        print("Interrupted. Run the same command again: it goes on where it stopped.", file=sys.stderr)
+            code = interrupted() or 130
+    if code in MESSAGES:
+        print(MESSAGES[code], file=sys.stderr)
     return int(code or 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ import typer
 
 from erasebench.cli import options
 from erasebench.errors import UserError
+from erasebench.interruption import check_interrupted
 from erasebench.scrubbing import failure_text
+
+log = logging.getLogger(__name__)
 
 
 def erase(
@@ -141,12 +145,16 @@ def sample(
 @contextmanager
 def _failing_as(label: str, *mistakes: type[Exception]) -> Iterator[None]:
     """What breaks off inside ends the command with exit code 1 and a line, as a run does; `mistakes` pass."""
-    from erasebench.runner.run import FAILURES
+    from erasebench.runner.run import EXPECTED
 
     try:
         yield
     except mistakes:
         raise
-    except FAILURES as error:
+    except (KeyboardInterrupt, typer.Exit):
+        raise
+    except BaseException as error:
+        check_interrupted(error)
+        log.log(logging.DEBUG if isinstance(error, EXPECTED) else logging.ERROR, "The traceback:", exc_info=error)
         print(f"{label} failed: {failure_text(error)}", file=sys.stderr)
         raise typer.Exit(1) from error

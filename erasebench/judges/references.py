@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from erasebench.atomic import atomic_write
 from erasebench.errors import UserError
 from erasebench.file_names import readable
 from erasebench.identity import digest
 from erasebench.judges.base import Pixels
 from erasebench.judges.image_files import HIDDEN, IMAGE_SUFFIXES, UNREAD_SUFFIXES, Files, files_below
+from erasebench.sealed import sealed_write, whole
 from erasebench.weights import file_digests
 
 log = logging.getLogger(__name__)
@@ -175,14 +175,14 @@ class FeatureCache:
             chunk = todo[start : start + self._CHUNK]
             found = extract([image.load() for image in chunk]).astype(np.float32)
             keys = [image.digest for image in chunk]
-            with atomic_write(place / f"{digest(keys)[:16]}.npz") as temporary:
+            with sealed_write(place / f"{digest(keys)[:16]}.npz") as temporary:
                 np.savez(temporary, keys=np.array(keys), features=found)
             known.update(zip(keys, found, strict=True))
         return np.stack([known[image.digest] for image in images]).astype(np.float32)
 
 
 def _stored(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    for path in sorted(folder.glob("[0-9a-f]*.npz")):
+    for path in filter(whole, sorted(folder.glob("[0-9a-f]*.npz"))):
         try:
             with np.load(path, allow_pickle=False) as content:
                 keys, features = content["keys"], content["features"]

@@ -100,4 +100,6 @@ def _read(folder: Path, key: str, mend: str) -> Imported:
     if changed:
         raise UserError(f"{folder / changed[0]} is not what was imported.", f"Import it again: {mend}")
     table = read_csv(folder / f"{key}.csv", repeats=True, blanks=True)
+    if digest({"table": table.digest, "images": kept["images"], "captions": captions}) != key:
+        raise UserError(f"{folder / f'{key}.json'} is not what was imported.", f"Import it again: {mend}")
     return Imported(table, tuple(map(Path, kept["images"])), tuple(captions), key)

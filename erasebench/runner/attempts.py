@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from erasebench.atomic import write_json
 from erasebench.cost import Cost, Meter, total
 from erasebench.errors import UserError
+from erasebench.sealed import read_sealed_json, write_sealed_json
 
 SECONDS_BETWEEN = 2.0
 """How often it is written down, and so the most that a kill can hide."""
@@ -22,9 +21,7 @@ def all_attempts(file: Path, meter: Meter) -> Iterator[Callable[[], Cost]]:
 
     Remove the file once the work is done: what is then made anew is no further attempt.
     """
-    earlier = Cost()
-    with suppress(OSError, ValueError, TypeError):
-        earlier = Cost(*json.loads(file.read_text(encoding="utf-8")))
+    earlier = Cost(*(read_sealed_json(file) or ()))
     over = threading.Event()
 
     def read() -> Cost:
@@ -32,7 +29,7 @@ def all_attempts(file: Path, meter: Meter) -> Iterator[Callable[[], Cost]]:
 
     def write() -> None:
         with suppress(OSError, UserError):  # a full disk is reported by what needs the room
-            write_json(file, list(read()))
+            write_sealed_json(file, list(read()))
 
     def keep() -> None:
         while not over.wait(SECONDS_BETWEEN):

@@ -9,15 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasebench.atomic import write_json
 from erasebench.board.columns import FigureTable
 from erasebench.choice import marked
-from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.record import AVERAGE, Figure, Manifest, Pairing, Record, Stage
 from erasebench.runner.command import command_of
 from erasebench.runner.finished import read_judged, record_in
 from erasebench.runner.job import Job
+from erasebench.sealed import whole, write_sealed_json
 from erasebench.store import run_name
 
 if TYPE_CHECKING:
@@ -51,14 +50,14 @@ class Average:
     def record(self, records: Sequence[Record]) -> Record:
         """The record over the runs' records, in the order of `jobs`; made once and then read."""
         identity = digest([AVERAGE, *(record.identity for record in records)])
-        kept = record_in(self.file)
+        kept = record_in(self.file) if whole(self.file) else None
         if kept is not None and (kept.identity, kept.label) == (identity, records[0].label):
             return kept
         runs = self._judged()
         figures = self._figures(records, runs)
         made = self._record(records, identity, figures, self._pairing(runs))
         if all(figure.value is not None for figure in figures.values()):
-            write_json(self.file, made.model_dump(mode="json"))
+            write_sealed_json(self.file, made.model_dump(mode="json"))
         return made
 
     def _judged(self) -> dict[str, pd.DataFrame] | None:
@@ -126,11 +125,7 @@ def averaged(average: Average, records: Mapping[str, Record]) -> Record | None:
     if failed:
         log.warning("%s: no average, since the run on %s failed.", average.label, ", ".join(failed))
         return None
-    try:
-        return average.record([records[job.label] for job in average.jobs])
-    except (UserError, OSError, ValueError) as error:
-        log.error("%s failed: %s", average.label, error)
-        return None
+    return average.record([records[job.label] for job in average.jobs])
 
 
 def merged_manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
@@ -143,6 +138,7 @@ def merged_manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
         key: value if all(run.digests.get(key) == value for run in runs) else digest([r.digests.get(key) for r in runs])
         for key, value in first.digests.items()
     }
+    ratios = [run.sampling_ratio for run in runs if run.sampling_ratio is not None]
     stages: dict[str, Stage] = {}
     for name in first.stages:
         own = [run.stages[name] for run in runs]

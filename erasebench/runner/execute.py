@@ -13,12 +13,12 @@ from erasebench.judges.figures import Unavailable, reference_of, suite_figures
 from erasebench.judges.figures.pairing import headline_pairing
 from erasebench.judges.unknown_names import warn_of_unknown
 from erasebench.record import UNEDITED, Figure, Record
-from erasebench.runner.finished import finish, keep_judged, sheet_of
+from erasebench.runner.finished import finish, keep_judged, listing_of, sheet_of
 from erasebench.runner.job import Job
 from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
 from erasebench.runner.session import Session
 from erasebench.runner.share import write_listing
-from erasebench.runner.stages import Images, Judgement, claim, erase, judge, sample
+from erasebench.runner.stages import Images, Judgement, claim, erase, judge, sample, sampling_ratio
 from erasebench.store import RunFolder
 
 log = logging.getLogger(__name__)
@@ -35,15 +35,16 @@ def execute(job: Job, session: Session) -> Record:
         missing = _announce_missing_judges(job, session)
         erasure, erase_cost = erase(job, session, folder)
         images = sample(job, session, folder, erasure)
+        ratio = sampling_ratio(job, session, folder, erasure)
         judgements = judge(job, session, folder, images)
         costs = {"erase": erase_cost, "sample": images.cost, "judge": judgement_cost(judgements)}
         judged = _by_judge(judgements)
         figures = _figures(job, session, judgements, judged)
         asked = job.suite.table
         pairing = headline_pairing(asked.headline, job.table.frame(), judged, resampled=asked.resampled)
-        record = done_record(job, session, erasure, figures, pairing, judgements, costs)
+        record = done_record(job, session, erasure, figures, pairing, judgements, costs, ratio)
         keep_judged(job, judged)
-        write_listing(job.finished_file.with_suffix(".csv"), job.table, images.by_row, images.store)
+        write_listing(listing_of(job), job.table, images.by_row, images.store)
         write_sheet(sheet_of(job), job, images, _unedited(job, folder))
         if not missing:
             finish(job, record, erasure.digest, images.store)

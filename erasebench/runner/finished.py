@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from erasebench.atomic import atomic_write, write_bytes, write_json
+from erasebench.atomic import atomic_write, write_bytes
 from erasebench.errors import UserError
-from erasebench.identity import file_digest
 from erasebench.image_store import ImageStore
 from erasebench.record import Record
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job
+from erasebench.sealed import damage, seal, set_aside, write_sealed_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,28 +30,29 @@ VECTORS = ("features",)
 
 
 class Kept(NamedTuple):
-    """A finished file: the edit's digest, where the images are from here, the judged rows' digest, and the record."""
+    """A finished file: the edit's digest, where the images are from here, and the record."""
 
     erasure: str
     images: str
-    judged: str
     record: Record
 
 
 def finished(job: Job) -> Record | None:
     """The record of a job that is done and whose images are all whole; None where there is anything to do.
 
-    What is damaged is named in the log, and the job is done again: everything that it rests on is still there.
+    What is damaged is named in the log and set aside, and the job is done again: all that it rests on is still there.
     """
-    if not (job.finished_file.exists() and judged_file(job).exists()):
+    if not all(path.is_file() for path in (*_beside(job), job.finished_file)):
         return None
+    for path in (*_beside(job), job.finished_file):
+        if (wrong := damage(path)) is not None:
+            aside = set_aside(path).name
+            log.warning("%s %s: set aside as %s, and %s counts as not finished.", path, wrong, aside, job.label)
+            return None
     try:
         kept = _read(job.finished_file)
     except _DAMAGE as error:
         log.warning("%s is damaged (%s): %s counts as not finished.", job.finished_file, _first_line(error), job.label)
-        return None
-    if file_digest(judged_file(job)) != kept.judged:
-        log.warning("%s is not what was written: %s counts as not finished.", judged_file(job), job.label)
         return None
     store = ImageStore(job.finished_file.parent / kept.images)
     images = job.image_digests(kept.erasure).values()
@@ -71,8 +72,7 @@ def _relabelled(record: Record, job: Job) -> Record:
 
 def _read(path: Path) -> Kept:
     content = json.loads(path.read_text(encoding="utf-8"))
-    record = Record.model_validate(content["record"])
-    return Kept(str(content["erasure"]), str(content["images"]), str(content["judged"]), record)
+    return Kept(str(content["erasure"]), str(content["images"]), Record.model_validate(content["record"]))
 
 
 def _first_line(error: Exception) -> str:
@@ -82,8 +82,15 @@ def _first_line(error: Exception) -> str:
 def finish(job: Job, record: Record, erasure: str, images: ImageStore) -> None:
     """Mark a job as done: the last thing that is written. `erasure` is the digest of the edit."""
     relative = os.path.relpath(images.folder, job.finished_file.parent)
-    kept = Kept(erasure, relative, file_digest(judged_file(job)), record)
-    write_json(job.finished_file, kept._asdict() | {"record": record.model_dump(mode="json")})
+    for path in _beside(job):
+        seal(path)
+    kept = Kept(erasure, relative, record)
+    write_sealed_json(job.finished_file, kept._asdict() | {"record": record.model_dump(mode="json")})
+
+
+def _beside(job: Job) -> tuple[Path, ...]:
+    """What is kept of a finished job beside its finished file."""
+    return judged_file(job), listing_of(job), sheet_of(job)
 
 
 def judged_file(job: Job) -> Path:
@@ -120,23 +127,34 @@ def sheet_of(job: Job) -> Path:
     return job.finished_file.with_suffix(".png")
 
 
-def publish(out: Path, record: Record, kept: Path | None = None) -> bool:
-    """Copy a record and its contact sheet, `kept`, to the leaderboard's folder; whether anything was new there.
+def listing_of(job: Job) -> Path:
+    """Where the list of a job's images is kept beside its finished file."""
+    return job.finished_file.with_suffix(".csv")
 
-    A failure never takes the place of the same job's result, nor a shipped record that of one that was made here.
+
+def publish(out: Path, record: Record, kept: Path | None = None) -> bool:
+    """Bring a leaderboard's folder in line with a record and its contact sheet, `kept`; whether anything was new there.
+
+    The sheet goes first, so that a record that is there has its sheet; either is made good where it is missing or
+    differs. A failure never takes the place of the same job's result, nor a shipped record that of one made here.
     """
     target, sheet = out / "results" / f"{record.id}.json", out / "sheets" / f"{record.id}.png"
     present = record_in(target)
-    if present == record:
+    changed = present != record
+    keeps = record.shipped or (present is not None and (record.status, present.status) == ("failed", "done"))
+    if present is not None and changed and keeps and not present.shipped:
+        return False
+    if record.status == "done" and kept is not None and kept.is_file():
+        content = kept.read_bytes()
+        if not sheet.is_file() or sheet.read_bytes() != content:
+            write_bytes(sheet, content)
+            changed = True
+    if present != record:
+        record.write(target.parent)
+    else:
         # Of several records of one job the one that was written or confirmed last is shown.
         os.utime(target)
-        return False
-    if present and not present.shipped and (record.shipped or (record.status, present.status) == ("failed", "done")):
-        return False
-    record.write(target.parent)
-    if record.status == "done" and kept is not None and kept.exists():
-        write_bytes(sheet, kept.read_bytes())
-    return True
+    return changed
 
 
 def record_in(path: Path) -> Record | None:

@@ -24,7 +24,7 @@ from erasebench.runner.checks import check_judges, check_judges_know
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
 from erasebench.store import RunFolder, run_name
 from erasebench.suite import Selection, Suite, load_suite, selections
-from erasebench.weights import files_digest
+from erasebench.weights import file_digests, files_digest
 from erasebench.world import SizeName, World
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class Job:
                 "installation": installation_digest(),
                 "packages": installed_packages(),
                 "world": [self.world.name, _world_source(self.world)],
-                "judges": files_digest(self.world.judge_files(), Path("/")),
+                "judges": {str(path): sha for path, sha in file_digests(self.world.judge_files()).items()},
                 "judge settings": self.world.judge_settings,
                 "suite": self.suite.digest,
                 "numerics": self.numerics,

@@ -39,6 +39,7 @@ def done_record(
     pairing: Pairing | None,
     judgements: list[Judgement],
     costs: Mapping[str, Cost],
+    sampling_ratio: float | None,
 ) -> Record:
     """The record of a finished job; its config holds the method's settings and the scheduler's as resolved."""
     digests = {"erasure": erasure.digest, "segmenter": session.segmenter}
@@ -50,7 +51,7 @@ def done_record(
     judges = {each.judge: session.judge_identity(each.judge) for each in judgements}
     manifest = _manifest(job, digests, costs, scheduler, judges, _condition_numbers(erasure))
     cut = cut_prompts(session.pipeline, (row.prompt for row in job.table.rows))
-    manifest = manifest.model_copy(update={"prompts_cut": cut})
+    manifest = manifest.model_copy(update={"prompts_cut": cut, "sampling_ratio": sampling_ratio})
     return _record(
         job,
         session,
@@ -90,7 +91,7 @@ def judgement_cost(judgements: list[Judgement]) -> Cost:
 
 def _record(job: Job, session: Session, manifest: Manifest, erasure: str | None, **rest: Any) -> Record:
     return Record(
-        identity=record_identity(job, session, erasure),
+        identity=record_identity(job, session, erasure, failed=rest["status"] == "failed"),
         world=job.world.name,
         world_about=job.world.about,
         suite=job.suite.name,
@@ -109,7 +110,7 @@ def _record(job: Job, session: Session, manifest: Manifest, erasure: str | None,
     )
 
 
-def record_identity(job: Job, session: Session, erasure: str | None) -> str:
+def record_identity(job: Job, session: Session, erasure: str | None, *, failed: bool = False) -> str:
     """Digest of everything that decides the figures: known before the first stage runs.
 
     Only where the method asks outside does the erasure's own digest decide too (None: there is none, the run failed).
@@ -123,10 +124,20 @@ def record_identity(job: Job, session: Session, erasure: str | None) -> str:
             "size": job.size,
             "prompts": job.table.digest,
             "partial": job.request.limit is not None,
-            "judges": {name: [session.judge_digest(name), session.reference_digest(name)] for name in judges},
+            "judges": {name: _judge_digests(session, name, failed=failed) for name in judges},
             **outside,
         }
     )
+
+
+def _judge_digests(session: Session, name: str, *, failed: bool) -> list[str | None]:
+    try:
+        return [session.judge_digest(name), session.reference_digest(name)]
+    except Exception:
+        # What the judge raises has ended the job: its record says so, and needs an identity all the same.
+        if not failed:
+            raise
+        return [None, None]
 
 
 def _manifest(

@@ -74,15 +74,18 @@ def paint(
         )
     with (
         erasure.applied_to(pipeline),
-        progress_bar(len(images), label, "image") as advance,
+        progress_bar(len(images), label, "image", done_before=len(images) - len(missing)) as advance,
         measured(device) as meter,
     ):
-        advance(len(images) - len(missing))
         spent = 0.0
         for settings, alike in batches.items():
-            painted = Sampler(pipeline, settings, profile).images([images[image].shot for image in alike])
-            for image, pixels in zip(alike, painted, strict=True):
-                now = meter.read()
-                store.put(image, pixels, Cost(now.seconds - spent, now.peak_memory_bytes))
-                spent = now.seconds
-                advance(1)
+            sampler = Sampler(pipeline, settings, profile)
+            painted = sampler.images([images[image].shot for image in alike])
+            # Counted a batch at a time, as they are made: one by one, the first would seem to have taken all the time.
+            for first in range(0, len(alike), profile.batch_size):
+                batch = alike[first : first + profile.batch_size]
+                for image in batch:
+                    pixels, now = next(painted), meter.read()
+                    store.put(image, pixels, Cost(now.seconds - spent, now.peak_memory_bytes))
+                    spent = now.seconds
+                advance(len(batch))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasebench.atomic import check_writable
+from erasebench.atomic import check_writable, remove_leftovers
 from erasebench.board import write_board
 from erasebench.errors import UserError
+from erasebench.interruption import check_interrupted
 from erasebench.record import Record
 from erasebench.registry import load_method
 from erasebench.runner.average import averaged, averages
@@ -28,10 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FAILURES = (UserError, ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)
-"""What a method, a model or a machine can do to a job: reported, and the other jobs still run."""
-MISTAKES = (AssertionError, AttributeError, ImportError, LookupError, TypeError)
-"""What a mistake in a method's code looks like: the other jobs still run, and its traceback is shown."""
+EXPECTED = (UserError, ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)
+"""What a model or a machine does to a job, said in a line. Anything else is a mistake: its traceback is shown."""
 
 
 @dataclass
@@ -78,14 +78,17 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     jobs = plan(request)
     for place in (request.out, request.runs_folder):
         check_writable(place)
+    for place in (request.out, request.out / "results", request.out / "sheets"):
+        remove_leftovers(place, below=False)
+    for world in {job.world.name for job in jobs}:
+        remove_leftovers(request.runs_folder / world)
     session: Session | None = None
     summary = Summary()
-    changed = not all((request.out / page).exists() for page in ("README.md", "index.html"))
     done: dict[str, Record] = {}
     for job in jobs:
         if (record := finished(job)) is not None:
             log.info("%s: already done, nothing to do.", job.label)
-            changed = _done(job, record, summary, done) or changed
+            _done(job, record, summary, done)
             continue
         # Only here does anything load torch: a finished request is answered without it.
         from erasebench.runner.session import Session
@@ -93,16 +96,17 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
         if session is None:
             session = Session(job.world, request.device)
             _tell_what_will_fail(jobs)
-        changed = _attempt(job, session, summary, done) or changed
-    for record, sheet in _taken_together(jobs, done):
-        summary.records.append(record)
-        changed = publish(request.out, record, sheet) or changed
+        _attempt(job, session, summary, done)
+    with _failing_alone("What is taken over several runs", summary):
+        for record, sheet in _taken_together(jobs, done):
+            summary.records.append(record)
+            publish(request.out, record, sheet)
     # Not before: a mistake is answered at once, without what draws tables.
     from erasebench.runner.baselines import show_shipped
 
-    summary.shipped, shown = show_shipped(request, summary.records)
-    changed = shown or changed
+    summary.shipped, _ = show_shipped(request, summary.records)
     if board and (summary.records or any((request.out / "results").glob("*.json"))):
+        # Always: a page that was cut short, or lacks a record for another reason, is whole again.
         summary.yours = _yours(request, summary.records)
         summary.board = write_board(request.out, summary.yours)
     return summary
@@ -113,13 +117,12 @@ def _yours(request: Request, records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(record.id for record in records if record.method in asked)
 
 
-def _done(job: Job, record: Record, summary: Summary, done: dict[str, Record]) -> bool:
+def _done(job: Job, record: Record, summary: Summary, done: dict[str, Record]) -> None:
     """Keep a finished job's record and publish it; one of several erasings goes to the board with the others."""
     done[job.label] = record
-    if is_repeated(job):
-        return False
-    summary.records.append(record)
-    return publish(job.request.out, record, sheet_of(job))
+    if not is_repeated(job):
+        publish(job.request.out, record, sheet_of(job))
+        summary.records.append(record)
 
 
 def _taken_together(jobs: Sequence[Job], done: Mapping[str, Record]) -> Iterator[tuple[Record, Path]]:
@@ -141,28 +144,40 @@ def _taken_together(jobs: Sequence[Job], done: Mapping[str, Record]) -> Iterator
 def _tell_what_will_fail(jobs: Sequence[Job]) -> None:
     """Before the unedited model paints for hours: jobs that cannot be done as things are, each with what mends it."""
     for job in jobs:
-        if (absent := job.segmenter_missing) is not None and finished(job) is None:
-            log.warning("%s will fail: %s", job.label, absent)
+        # Whatever else the world or the method raises here ends the job itself, when it is its turn.
+        with suppress(Exception):
+            if (absent := job.segmenter_missing) is not None and finished(job) is None:
+                log.warning("%s will fail: %s", job.label, absent)
 
 
-def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Record]) -> bool:
-    """Execute one job and publish what came of it; whether the leaderboard's folder changed."""
+def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Record]) -> None:
+    """Execute one job and publish what came of it."""
     from erasebench.runner.execute import execute
     from erasebench.runner.outcome import failed_record, forget_failure
 
-    try:
+    with _failing_alone(job.label, summary) as failure:
         record = execute(job, session)
         forget_failure(job, session)
-        return _done(job, record, summary, done)
-    except (*FAILURES, *MISTAKES) as error:
-        what = failure_text(error)
-        log.error("%s failed: %s", job.label, what)
-        log.log(logging.ERROR if isinstance(error, MISTAKES) else logging.DEBUG, "The traceback:", exc_info=error)
-        summary.failures[job.label] = what
-        if isinstance(error, BusyError):
-            return False
+        _done(job, record, summary, done)
+    if failure and not isinstance(failure[0], BusyError):
+        with _failing_alone(f"The record of the failure of {job.label}", Summary()):
+            publish(job.request.out, failed_record(job, session, summary.failures[job.label]))
+
+
+@contextmanager
+def _failing_alone(label: str, summary: Summary) -> Iterator[list[BaseException]]:
+    """Whatever the block raises is logged, noted in the summary and put into the list that is given: the run goes on.
+
+    Of all that code of a method, a world or a judge may raise, SystemExit included, only an interruption goes through.
+    """
+    raised: list[BaseException] = []
     try:
-        return publish(job.request.out, failed_record(job, session, what), sheet_of(job))
-    except (UserError, OSError) as error:
-        log.error("The failure could not be recorded: %s", error)
-        return False
+        yield raised
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        check_interrupted(error)
+        raised.append(error)
+        summary.failures[label] = what = failure_text(error)
+        log.error("%s failed: %s", label, what)
+        log.log(logging.DEBUG if isinstance(error, EXPECTED) else logging.ERROR, "The traceback:", exc_info=error)

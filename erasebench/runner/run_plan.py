@@ -5,21 +5,25 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
 from erasebench.board import write_board
 from erasebench.errors import UserError
+from erasebench.interruption import check_interrupted
 from erasebench.messages import print_messages
 from erasebench.runner.job import plan
 from erasebench.runner.plan_file import is_unedited
 from erasebench.runner.request import Request
 from erasebench.runner.run import Summary, run_jobs
+from erasebench.scrubbing import failure_text
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +83,8 @@ def _run_in_turn(requests: Sequence[Request], workers: int) -> Iterator[tuple[Re
 def _run_side_by_side(requests: Sequence[Request], workers: int) -> Iterator[tuple[Request, Summary]]:
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     pool = ProcessPoolExecutor(workers, context, _start, (workers,))
-    futures: dict[Future[Summary], Request] = {pool.submit(_run, request): request for request in requests}
+    with _ignoring_interrupts():
+        futures: dict[Future[Summary], Request] = {pool.submit(_run, request): request for request in requests}
     try:
         for future in as_completed(futures):
             yield futures[future], future.result()
@@ -95,8 +100,30 @@ def _run_side_by_side(requests: Sequence[Request], workers: int) -> Iterator[tup
                 process.terminate()
 
 
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    # Workers begun within the block ignore Ctrl-C, which reaches every process of a terminal: this one ends them.
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread may say what a signal does.
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _run(request: Request) -> Summary:
-    return run_jobs(request, board=False)
+    """One request's summary, whatever its jobs raise."""
+    try:
+        return run_jobs(request, board=False)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        check_interrupted(error)
+        label = f"{', '.join(request.methods)} on {', '.join(request.suites)}"
+        log.error("%s failed: %s", label, failure_text(error))
+        return Summary(failures={label: failure_text(error)})
 
 
 def _start(workers: int) -> None:

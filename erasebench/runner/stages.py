@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasebench.atomic import write_json
 from erasebench.cost import Cost, measured, total
-from erasebench.erasure import RECORD_FILE, Erasure
+from erasebench.erasure import RECORD_FILE, WEIGHTS_FILE, Erasure
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.image_store import ImageStore
@@ -25,10 +23,13 @@ from erasebench.record import UNEDITED
 from erasebench.runner.attempts import all_attempts
 from erasebench.runner.job import Job
 from erasebench.runner.paint import paint, wanted
+from erasebench.runner.ratio import measured_ratio
 from erasebench.runner.session import Session, weights_of
 from erasebench.runner.threads import threads
 from erasebench.runner.workspace import RunWorkspace
+from erasebench.sampling import Shot
 from erasebench.scrubbing import scrubbed_content
+from erasebench.sealed import read_sealed_json, whole, write_sealed_json
 from erasebench.store import RunFolder
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ ROWS_PER_CHUNK = 256
 def claim(job: Job, session: Session, folder: RunFolder) -> None:
     """Write the run's identity into its folder. UserError where the folder, named by a part of it, is another's."""
     file, identity = folder.path / "run.json", job.erasure_identity(session.segmenter)
-    with suppress(OSError, ValueError):  # Missing or damaged: whose it is cannot be told, and it is written anew.
-        if digest(json.loads(file.read_text(encoding="utf-8"))) != digest(identity):
-            what = f"{folder.path} is of another run, whose identity begins with the same digits."
-            raise UserError(what, "Give another --runs-folder.")
-    write_json(file, identity)
+    if (known := read_sealed_json(file)) is None:
+        write_sealed_json(file, identity)
+    elif digest(known) != digest(identity):
+        what = f"{folder.path} is of another run, whose identity begins with the same digits."
+        raise UserError(what, "Give another --runs-folder.")
 
 
 def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]:
@@ -59,7 +60,7 @@ def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]
     if job.chosen.name != UNEDITED and (gone := job.world.missing("prior")) is not None:
         log.warning("%s: %s", job.label, gone)
     cost_file = folder.erasure / "cost.json"
-    if (folder.erasure / RECORD_FILE).exists() and cost_file.exists():
+    if all(whole(folder.erasure / name) for name in (RECORD_FILE, WEIGHTS_FILE, cost_file.name)):
         return Erasure.load(folder.erasure), Cost(*json.loads(cost_file.read_text(encoding="utf-8")))
     if (absent := job.segmenter_missing) is not None:
         raise absent
@@ -71,7 +72,7 @@ def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]
         raise
     erasure = replace(erasure, record=scrubbed_content(dict(erasure.record)))
     erasure.save(folder.erasure)
-    write_json(cost_file, list(cost))
+    write_sealed_json(cost_file, list(cost))
     _attempts(folder).unlink(missing_ok=True)
     return erasure, cost
 
@@ -119,6 +120,21 @@ def sample(job: Job, session: Session, folder: RunFolder, erasure: Erasure) -> I
     return images
 
 
+def sampling_ratio(job: Job, session: Session, folder: RunFolder, erasure: Erasure) -> float | None:
+    """What sampling takes with the edit against without, both measured here and once for an erasure.
+
+    None for the unedited model, and under --limit, where measuring would take longer than the job.
+    """
+    if job.chosen.name == UNEDITED or job.request.limit is not None:
+        return None
+    file = folder.path / "sampling-ratio.json"
+    if (known := read_sealed_json(file)) is None:
+        shots = [Shot(row.prompt, row.seed) for row in job.table.rows]
+        known = measured_ratio(session.pipeline, erasure, shots, job.world.sampling, job.profile)
+        write_sealed_json(file, known)
+    return float(known)
+
+
 @dataclass(frozen=True)
 class Judgement:
     """The rows of one judge on one group, indexed as the prompt table; `unavailable` says why there are none."""
@@ -152,8 +168,8 @@ def _judged(job: Job, judge: Judge, store: JudgementStore, images: Images, group
     done = set() if known is None else set(known.index)
     todo = [at for at, key in enumerate(keys) if key not in done]
     if todo:
-        with progress_bar(len(keys), f"{job.label}: {judge.name} on {group}", "image") as bar:
-            bar(len(keys) - len(todo))
+        label, before = f"{job.label}: {judge.name} on {group}", len(keys) - len(todo)
+        with progress_bar(len(keys), label, "image", done_before=before) as bar:
             for start in range(0, len(todo), ROWS_PER_CHUNK):
                 chunk = todo[start : start + ROWS_PER_CHUNK]
                 with measured(job.request.device) as meter:

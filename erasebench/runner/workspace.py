@@ -28,6 +28,7 @@ class RunWorkspace:
         self.device: torch.device = pipeline.device
         self.seed = seed
         self.folder = folder
+        self.batch_size = profile.batch_size
         self._world = world
         self._pipeline = pipeline
         self._profile = profile

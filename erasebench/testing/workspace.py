@@ -35,6 +35,7 @@ class ToyWorkspace:
         self.device: torch.device = pipeline.device
         self.seed = seed
         self.folder = folder
+        self.batch_size = PROFILE.batch_size
         self.painted: list[str] = []
         self._pipeline = pipeline
         self._segments = segments

@@ -12,15 +12,15 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import functional as transforms
 
-from erasebench.atomic import atomic_write
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.method import Workspace
 from erasebench.schedulers import build_scheduler
+from erasebench.sealed import sealed_write, whole
 from erasebench.training.seeds import stream_seed
 
 CHUNK = 64
-"""Images painted between two writes: what a kill can cost."""
+"""Images that the autoencoder encodes at a time."""
 
 
 class Shot(NamedTuple):
@@ -47,19 +47,21 @@ def painted(prompts: Sequence[str], workspace: Workspace, label: str) -> list[Im
 
 
 def paint(shots: Sequence[Shot], workspace: Workspace, label: str, **sampling: Any) -> list[Image.Image]:
-    """The shots' images in RGB, painted where their file is missing.
+    """The shots' images in RGB, painted where their file is missing or damaged.
 
     `sampling`: steps, guidance and scheduler, where they are not the world's own. UserError as in read_image.
     """
+    # A batch between two writes: it is what a kill can cost, and what the progress bar advances by.
+    size = workspace.batch_size
     with workspace.progress(len(shots), f"{label}: training images") as progress:
-        for first in range(0, len(shots), CHUNK):
-            chunk = shots[first : first + CHUNK]
-            if missing := [shot for shot in chunk if not shot.file.exists()]:
+        for first in range(0, len(shots), size):
+            chunk = shots[first : first + size]
+            if missing := [shot for shot in chunk if not whole(shot.file)]:
                 images = workspace.sample(
                     [shot.prompt for shot in missing], [shot.seed for shot in missing], **sampling
                 )
                 for shot, image in zip(missing, images, strict=True):
-                    with atomic_write(shot.file) as temporary:
+                    with sealed_write(shot.file) as temporary:
                         image.convert("RGB").save(temporary)
             progress(len(chunk))
     return [read_image(shot.file, "RGB") for shot in shots]

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from erasebench.atomic import atomic_write
 from erasebench.errors import UserError
 from erasebench.method import Workspace
+from erasebench.sealed import sealed_write, whole
 from erasebench.training.config import TrainingConfig
 from erasebench.training.seeds import generator_of
 
@@ -103,13 +103,13 @@ def _checkpoint(
         "parameters": {name: value.detach() for name, value in parameters.items()},
         "optimizer": None if optimizer is None else optimizer.state_dict(),
     }
-    with atomic_write(file) as temporary:
+    with sealed_write(file) as temporary:
         torch.save(state, temporary)
 
 
 def _resume(file: Path, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> list[float]:
-    """Put a checkpoint's state in place; returns the losses so far, none where there is no checkpoint."""
-    if not file.exists():
+    """Put a checkpoint's state in place; returns the losses so far, none where there is no whole checkpoint."""
+    if not whole(file):
         return []
     try:
         # On the CPU first: AdamW's step counts belong there, and load_state_dict moves the rest.

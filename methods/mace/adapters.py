@@ -12,19 +12,19 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 from torchvision.transforms import functional as transforms
 
-from erasebench.atomic import write_json
 from erasebench.concepts import Concept
 from erasebench.editing.text_states import TextStates
 from erasebench.editing.tokens import PromptPair, suppressed_positions
 from erasebench.identity import digest
 from erasebench.method import Workspace
+from erasebench.sealed import whole, write_sealed_json
 from erasebench.training.images import autoencoder_range, encoded
 from erasebench.training.seeds import generator_of
 
 from .config import MaceConfig
 from .data import TrainingImages, concept_folder
 from .lora import Lora
-from .peft_format import WEIGHTS_FILE, export_lora, import_lora
+from .peft_format import CONFIG_FILE, WEIGHTS_FILE, export_lora, import_lora
 from .training import TrainingConcept, train_loras
 
 LOSS_FILE = "training.json"
@@ -64,7 +64,7 @@ def trained_loras(
         for first in range(0, len(concepts), config.concepts_per_batch):
             chunk = concepts[first : first + config.concepts_per_batch]
             folders = [concept_folder(workspace, stage, concept) for concept in chunk]
-            if all((folder / WEIGHTS_FILE).exists() for folder in folders):
+            if all(whole(folder / name) for folder in folders for name in (WEIGHTS_FILE, CONFIG_FILE, LOSS_FILE)):
                 progress(len(chunk) * config.steps)
             else:
                 training = [
@@ -73,7 +73,9 @@ def trained_loras(
                 ]
                 trained, losses = train_loras(pipeline, training, config, progress)
                 for concept, folder, lora, curve in zip(chunk, folders, trained, losses.T.tolist(), strict=True):
-                    write_json(folder / LOSS_FILE, {"concept": concept.name, "first": curve[0], "last": curve[-1]})
+                    write_sealed_json(
+                        folder / LOSS_FILE, {"concept": concept.name, "first": curve[0], "last": curve[-1]}
+                    )
                     export_lora(lora, folder)
             for folder in folders:
                 loss = json.loads((folder / LOSS_FILE).read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from erasebench.atomic import atomic_write, write_json
 from erasebench.concepts import Concept
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.method import Segmentation, Workspace
+from erasebench.sealed import read_sealed_json, sealed_write, whole, write_sealed_json
 from erasebench.templates import data_prompt
 from erasebench.training.images import Shot, paint, read_image
 from erasebench.training.seeds import stream_seed
@@ -77,10 +76,11 @@ def prepare(concepts: Sequence[Concept], config: MaceConfig, workspace: Workspac
 def _segment(concept: Concept, images: list[Image.Image], config: MaceConfig, workspace: Workspace) -> TrainingImages:
     folder = concept_folder(workspace, IMAGES, concept)
     mask_files = [folder / f"mask-{number}.png" for number in range(config.n_images)]
-    if not (folder / MASKS_FILE).exists():
-        outcomes = _write_masks(concept, config, workspace, images, mask_files)
-        write_json(folder / MASKS_FILE, {"concept": concept.name, "outcomes": outcomes})
-    outcomes = json.loads((folder / MASKS_FILE).read_text(encoding="utf-8"))["outcomes"]
+    known = read_sealed_json(folder / MASKS_FILE)
+    if known is None or not all(whole(file) for file in mask_files):
+        known = {"concept": concept.name, "outcomes": _write_masks(concept, config, workspace, images, mask_files)}
+        write_sealed_json(folder / MASKS_FILE, known)
+    outcomes = known["outcomes"]
     used = [number for number, outcome in enumerate(outcomes) if outcome != "dropped"]
     if not used:
         raise UserError(
@@ -110,7 +110,7 @@ def _write_masks(
         else:
             outcomes.append("dropped" if config.on_no_detection == "drop" else "whole-image")
         whole = np.ones((image.height, image.width), dtype=bool)
-        with atomic_write(file) as temporary:
+        with sealed_write(file) as temporary:
             Image.fromarray(np.where(whole if mask is None else mask, 255, 0).astype(np.uint8)).save(temporary)
     return outcomes
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from erasebench.atomic import write_json
 from erasebench.concepts import Concept, ErasureTask
 from erasebench.editing.text_states import TextStates
 from erasebench.editing.tokens import PLACEHOLDER, pair_prompts
 from erasebench.errors import UserError
 from erasebench.method import Workspace
+from erasebench.sealed import whole, write_sealed_json
 from erasebench.training.seeds import stream_seed
 
 from .config import MaceConfig
@@ -48,7 +48,7 @@ def written_prompts(
     with workspace.progress(len(task.concepts), "MACE: prompts from the language model") as progress:
         for concept in task.concepts:
             file = concept_folder(workspace, "prompts", concept).with_suffix(".json")
-            if not file.exists():
+            if not whole(file):
                 _write(file, concept, text, config, workspace)
             written[concept.name] = _read(file)
             progress(1)
@@ -74,7 +74,7 @@ def _write(file: Path, concept: Concept, text: TextStates, config: MaceConfig, w
                     templates.setdefault(template.lower(), template)
         if len(templates) >= wanted:
             chosen = list(templates.values())[:wanted]
-            write_json(file, {"concept": concept.name, "templates": chosen, "answers": answers})
+            write_sealed_json(file, {"concept": concept.name, "templates": chosen, "answers": answers})
             return
     last = f" The last one refused: {refused[-1]}" if refused else ""
     raise UserError(

@@ -8,8 +8,8 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from erasebench.atomic import atomic_write, write_json
 from erasebench.errors import UserError
+from erasebench.sealed import sealed_write, write_sealed_json
 
 from .lora import Lora
 
@@ -24,7 +24,7 @@ def export_lora(lora: Lora, folder: Path) -> None:
     The weights come last, so their existence means that the folder is whole.
     """
     rank = next(iter(lora.down.values())).shape[0]
-    write_json(
+    write_sealed_json(
         folder / CONFIG_FILE,
         {
             "peft_type": "LORA",
@@ -42,7 +42,7 @@ def export_lora(lora: Lora, folder: Path) -> None:
     )
     tensors = {f"{PREFIX}{name}.lora_A.weight": values.contiguous() for name, values in lora.down.items()}
     tensors |= {f"{PREFIX}{name}.lora_B.weight": values.contiguous() for name, values in lora.up.items()}
-    with atomic_write(folder / WEIGHTS_FILE) as temporary:
+    with sealed_write(folder / WEIGHTS_FILE) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from erasebench.errors import UserError
+from erasebench.judges.base import Pixels
 from erasebench.judges.references import FeatureCache, FolderReferences, PairedReferences
 
 
@@ -61,3 +63,24 @@ def test_a_huge_or_broken_reference_is_named_before_any_work(
         references.check()
     with pytest.raises(UserError, match=r"scan.png cannot be read"):
         references.images(pd.DataFrame())[-1].load()
+
+
+def test_a_damaged_cache_file_is_named_and_its_features_are_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = FeatureCache(tmp_path / "features")
+    references = FolderReferences(_folder(tmp_path / "in")).images(pd.DataFrame())
+    looked: list[int] = []
+
+    def extract(pixels: Sequence[Pixels]) -> np.ndarray:
+        looked.append(len(pixels))
+        return np.full((len(pixels), 2), 0.5)
+
+    expected = cache.features(references, "ab" * 32, extract)
+    (file,) = (tmp_path / "features").rglob("*.npz")
+    content = bytearray(file.read_bytes())
+    content[content.index(np.float32(0.5).tobytes()) + 2] ^= 1
+    file.write_bytes(content)
+    assert np.array_equal(cache.features(references, "ab" * 32, extract), expected)
+    assert looked == [3, 3]
+    assert f"{file} is not what was written" in caplog.text

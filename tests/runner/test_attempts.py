@@ -13,12 +13,13 @@ import erasebench
 from erasebench.cost import Cost, measured
 from erasebench.runner import attempts
 from erasebench.runner.attempts import all_attempts
+from erasebench.sealed import write_sealed_json
 from tests.runner.toy import of
 
 
 def test_earlier_attempts_count_and_the_larger_peak_stays(tmp_path: Path) -> None:
     file = tmp_path / "attempts.json"
-    file.write_text(json.dumps([100.0, 2**60]))
+    write_sealed_json(file, [100.0, 2**60])
     with measured("cpu") as meter, all_attempts(file, meter) as spent:
         cost = spent()
     assert 100.0 < cost.seconds < 110.0 and cost.peak_memory_bytes == 2**60
@@ -49,7 +50,7 @@ def test_a_record_counts_the_attempt_that_was_cut_short(words: dict[str, Any]) -
     assert not (folder / "attempts.json").exists()
     for path in (folder / "erasure" / "cost.json", *words["runs_folder"].glob("toy/toy-2/finished/shift-*")):
         path.unlink()
-    (folder / "attempts.json").write_text(json.dumps([1000.0, 1]))
+    write_sealed_json(folder / "attempts.json", [1000.0, 1])
     again = of(erasebench.run(**words), "shift")
     assert again.id == of(first, "shift").id
     assert again.manifest.stages["erase"].seconds > 1000

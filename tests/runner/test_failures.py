@@ -13,6 +13,7 @@ import erasebench
 from erasebench.errors import UserError
 from erasebench.record import Record
 from erasebench.registry import WORLDS
+from erasebench.sealed import write_sealed_json
 from tests.runner.toy import TOY, of, timeless
 
 
@@ -99,7 +100,7 @@ def test_a_folder_whose_name_another_run_has_too_is_left_alone(words: dict[str, 
     erasebench.run(**words)
     (file,) = words["runs_folder"].glob("*/*/shift-*/run.json")
     theirs = json.loads(file.read_text()) | {"seed": 1}
-    file.write_text(json.dumps(theirs))
+    write_sealed_json(file, theirs)
     for finished in words["runs_folder"].glob("*/*/finished/shift-*"):
         finished.unlink()
     summary = erasebench.run(**words)
@@ -132,3 +133,46 @@ def test_a_mistake_is_found_before_any_work(words: dict[str, Any], change: dict[
         erasebench.run(**words | change)
     assert message in str(caught.value)
     assert not list(words["out"].glob("results/*"))
+
+
+RAISING = f"{Path(__file__).parents[1] / 'toy_failures.py'}:"
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("exit", "SystemExit: no GPU"),
+        ("stop", "StopIteration"),
+        ("generator", "GeneratorExit"),
+        ("own", "Unheard: of my own"),
+        ("recursion", "RecursionError: too deep"),
+        ("text", "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+    ],
+)
+def test_whatever_a_method_raises_ends_its_own_job_alone(words: dict[str, Any], what: str, said: str) -> None:
+    asked = {"method": [RAISING + "Raising", TOY + "Shift"], "settings": {"raising.what": what}}
+    summary = erasebench.run(**words | asked, limit=1)
+    assert [record.method for record in summary.records] == ["original", "shift"]
+    assert summary.failures == {"raising on toy-2": said}
+    (failed,) = [Record.read(path) for path in (words["out"] / "results").glob("*-raising-*.json")]
+    assert (failed.status, failed.error) == ("failed", said)
+
+
+def test_an_interruption_goes_through(words: dict[str, Any]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        erasebench.run(**words | {"method": RAISING + "Raising"}, settings={"raising.what": "interrupt"}, limit=1)
+    assert not list((words["out"] / "results").glob("*-raising-*.json"))
+
+
+@pytest.mark.parametrize(
+    ("world", "said"),
+    [
+        ("WorldOfRaisingJudge", "SystemExit: no GPU"),
+        ("WorldOfRaisingIdentity", "LookupError: no weights listed"),
+    ],
+)
+def test_whatever_a_judge_raises_ends_its_own_jobs_with_a_record(words: dict[str, Any], world: str, said: str) -> None:
+    summary = erasebench.run(**words | {"world": RAISING + world}, limit=1)
+    assert summary.failures == {"original on toy-2": said, "shift on toy-2": said}
+    failed = [Record.read(path) for path in (words["out"] / "results").glob("*.json")]
+    assert [(record.status, record.error) for record in failed] == [("failed", said)] * 2

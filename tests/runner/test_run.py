@@ -70,6 +70,7 @@ def test_numbers_that_are_no_image_are_unscored(words: dict[str, Any]) -> None:
     record = of(erasebench.run(**words | {"method": TOY + "Overflow"}), "overflow")
     figure = record.figures["acc_e"]
     assert (figure.value, figure.n_scored, figure.n_expected) == (None, 0, 4)
+    assert figure.reason == "the model gave NaN or infinity for 12 of 12 images"
     assert record.status == "done"
 
 

@@ -140,12 +140,18 @@ def test_a_loss_that_is_no_number_is_named(workspace: TestWorkspace) -> None:
         fit(weights, lambda _: weights["a"].sum() * float("nan"), CONFIG, workspace, label="toy")
 
 
-def test_a_broken_checkpoint_is_named(workspace: TestWorkspace) -> None:
-    run(workspace)
+def test_a_damaged_checkpoint_is_named_and_the_run_begins_anew(
+    workspace: TestWorkspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights, losses = run(workspace)
     (file,) = workspace.folder.rglob("*.pt")
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(UserError, match="cannot be read"):
-        run(workspace)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    again = run(workspace)
+    assert_same(again[0], weights)
+    assert again[1] == losses
+    assert caplog.messages == [f"{file} is not what was written: it is set aside as {file.name}.damaged and made anew."]
 
 
 def test_settings_that_decide_determinism_come_back() -> None:

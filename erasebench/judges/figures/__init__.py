@@ -13,6 +13,7 @@ from erasebench.judges.figures.classes import class_figures
 from erasebench.judges.figures.detections import detection_figures
 from erasebench.judges.figures.distances import Reference, distance_figures, reference_of
 from erasebench.judges.figures.faces import agreement_figures, attribute_figures, identity_figures
+from erasebench.judges.figures.not_finite import naming_not_finite
 from erasebench.judges.figures.parts import Figures, clustered
 from erasebench.judges.figures.scores import clip_score_figures
 
@@ -59,9 +60,9 @@ def suite_figures(
         found |= unavailable_figures(name, table, missing)
     for name, own in rows.items():
         if name in OF_JUDGE:
-            found |= OF_JUDGE[name](own)
+            found |= naming_not_finite(OF_JUDGE[name](own), own)
     if "identity" in rows and "attributes" in rows:
         found |= agreement_figures(rows["identity"], rows["attributes"])
     if "fid" in rows and reference is not None:
-        found |= distance_figures(rows["fid"], reference)
+        found |= naming_not_finite(distance_figures(rows["fid"], reference), rows["fid"])
     return found

@@ -33,6 +33,7 @@ class TestWorkspace:
     pipeline: StableDiffusionPipeline
     folder: Path
     seed: int = 2024
+    batch_size: int = 64
     device: torch.device = CPU
     sampled: list[str] = field(default_factory=list)
     segmented: int = 0

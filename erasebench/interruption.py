@@ -1,0 +1,52 @@
+"""Ctrl-C and a polite kill (SIGTERM): both end a command without a traceback, and the next run goes on."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+"""Exit codes, as shells give them: 128 and the signal's number."""
+MESSAGES = {
+    130: "Interrupted. Run the same command again: it goes on where it stopped.",
+    143: "Ended by SIGTERM. Run the same command again: it goes on where it stopped.",
+}
+_received: list[int] = []
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal that asks the command to end; `code` is the exit code that goes with it."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block, which the main thread runs, SIGINT and SIGTERM raise `Interrupted`."""
+    _received.clear()
+    before = {number: signal.signal(number, _interrupt) for number in CODES}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _received.append(number)
+    raise Interrupted(CODES[signal.Signals(number)])
+
+
+def interrupted() -> int | None:
+    """The exit code of the signal that has come since `interruptible` began; None where none has."""
+    return CODES[signal.Signals(_received[0])] if _received else None
+
+
+def check_interrupted(error: BaseException) -> None:
+    """Raise `Interrupted` where a signal has come: an import that it broke off may have turned it into `error`."""
+    if (code := interrupted()) is not None:
+        raise Interrupted(code) from error

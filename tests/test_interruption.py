@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM end the program at any moment with their exit code, a line and no traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from erasebench.interruption import Interrupted, check_interrupted, interrupted, interruptible
+
+READY = """
+import sys
+sys.argv = ["erasebench", *sys.argv[1:]]
+from erasebench.__main__ import main
+from erasebench import interruption
+import contextlib
+inner = interruption.interruptible
+@contextlib.contextmanager
+def announced():
+    with inner():
+        print("ready", flush=True)
+        yield
+import erasebench.__main__ as program
+program.interruptible = announced
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds", "code", "said"),
+    [
+        *((signal.SIGINT, seconds, 130, "Interrupted. Run the same command again") for seconds in (0.0, 0.2, 0.7, 2.0)),
+        (signal.SIGTERM, 0.4, 143, "Ended by SIGTERM. Run the same command again"),
+    ],
+)
+def test_a_signal_during_imports_and_work_leaves_a_line_and_no_traceback(
+    tmp_path: Path, number: int, seconds: float, code: int, said: str
+) -> None:
+    words = ["run", "--method", "mace", "--suite", "celebrity", "--out", "out", "--runs-folder", "runs"]
+    command = [sys.executable, "-c", READY, *words]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        time.sleep(seconds)
+        process.send_signal(number)
+        _, printed = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in printed) == (code, False), printed
+    assert said in printed and "it goes on where it stopped" in printed
+
+
+def test_what_an_import_makes_of_an_interruption_is_one_still() -> None:
+    with interruptible():
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        assert interrupted() == 130
+        with pytest.raises(Interrupted):
+            check_interrupted(ImportError("a library gave up"))
+    with interruptible():
+        assert interrupted() is None
+        check_interrupted(ImportError("a library is not there"))
