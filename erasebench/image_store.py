@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _CHECK, _CHECK_DIGITS = "check", 8
 """A ledger line's digest of its other fields: its key, and how many hex digits of it are kept."""
+_KNOWN = "damaged lines"
+"""Key of a ledger line that lists, by SHA-256, damaged ones that the log has named already."""
 
 
 @contextmanager
@@ -51,11 +53,12 @@ class Entry(NamedTuple):
     peak_memory_bytes: int | None = None
 
 
-def _entry(line: bytes) -> tuple[str, Entry]:
+def _checked(line: bytes) -> dict[str, Any]:
+    """A line's fields. ValueError where they are not what was written."""
     row = json.loads(line)
     if row.pop(_CHECK, None) not in (None, digest(row)[:_CHECK_DIGITS]):
         raise ValueError("the line's own digest differs")
-    return row.pop("image"), Entry(**row)
+    return row  # type: ignore[no-any-return]
 
 
 class ImageStore:
@@ -64,6 +67,7 @@ class ImageStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ledger = folder / "ledger.jsonl"
+        self._named: list[str] = []
 
     def path(self, image: str) -> Path:
         """Where the image of this digest lies."""
@@ -78,17 +82,23 @@ class ImageStore:
         if not self.ledger.exists():
             return {}
         found: dict[str, Entry] = {}
-        damaged: list[int] = []
+        damaged: dict[str, int] = {}
         for number, line in enumerate(self.ledger.read_bytes().splitlines(), start=1):
             try:
-                if line:
-                    image, entry = _entry(line)
-                    found[image] = entry
+                row = _checked(line) if line else {}
+                if _KNOWN in row:
+                    for known in row[_KNOWN]:
+                        damaged.pop(known, None)
+                elif row:
+                    image = row.pop("image")
+                    found[image] = Entry(**row)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                damaged.append(number)
+                damaged[hashlib.sha256(line).hexdigest()] = number
         if damaged:
-            lines = ", ".join(map(str, damaged[:5])) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
+            numbers = list(damaged.values())
+            lines = ", ".join(map(str, numbers[:5])) + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
             log.warning("%s: line %s is not what was written: its image is made anew.", self.ledger, lines)
+        self._named = list(damaged)
         return found
 
     def put(self, image: str, pixels: NDArray[np.uint8] | None, cost: Cost) -> None:
@@ -103,6 +113,10 @@ class ImageStore:
             self._write(image, content)
             entry = Entry(len(content), hashlib.sha256(content).hexdigest(), *cost)
         self.entries[image] = entry
+        if self._named:
+            # The ledger is only ever added to, since several processes may write it: so what was named stays, noted.
+            self._append({_KNOWN: self._named})
+            self._named = []
         self._append({"image": image, **entry._asdict()})
 
     def _write(self, image: str, content: bytes) -> None:

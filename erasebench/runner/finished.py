@@ -54,7 +54,7 @@ def finished(job: Job) -> Record | None:
     except _DAMAGE as error:
         log.warning("%s is damaged (%s): %s counts as not finished.", job.finished_file, _first_line(error), job.label)
         return None
-    store = ImageStore(job.finished_file.parent / kept.images)
+    store = ImageStore(Path(os.path.normpath(job.finished_file.parent / kept.images)))
     images = job.image_digests(kept.erasure).values()
     if store.missing(images) or store.corrupted(images, whole_at=job.finished_file.stat().st_mtime):
         return None

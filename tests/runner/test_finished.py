@@ -90,7 +90,7 @@ def test_a_damaged_record_of_the_leaderboard_is_named_and_written_again(
     cut(file)
     erasebench.run(**words)
     assert file.read_bytes() == whole
-    assert f"{file} is no JSON" in caplog.text
+    assert f"{file} is not valid JSON" in caplog.text
 
 
 def test_a_damaged_average_is_named_and_made_again(words: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
