@@ -75,7 +75,8 @@ def failure_text(error: BaseException) -> str:
     """What a failed run stores and prints of an error: a UserError's two lines, else class and text; scrubbed."""
     from erasebench.errors import UserError
 
-    return scrubbed(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+    text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return scrubbed(text.removesuffix(": "))
 
 
 def _in_use() -> tuple[str, ...]:
