@@ -4,6 +4,7 @@ The Python API has the command line's words:
 
     import erasebench
     summary = erasebench.run(method="mace", suite="celebrity")
+    frame = summary.to_frame()  # fractions in [0, 1], not percent; the column `unit` says which is which
     pipeline = erasebench.load_world("miniature").pipeline()
 """
 
@@ -16,11 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from erasebench.method import Method
     from erasebench.runner.run import Summary
+    from erasebench.scoring.report import Report
     from erasebench.world import World
 
-__all__ = ["__version__", "build_board", "load_method", "load_world", "run"]
+__all__ = ["__version__", "build_board", "load_method", "load_world", "run", "sample", "score"]
 
 
 def run(
@@ -35,6 +39,10 @@ def run(
     size: Literal["small", "full"] | None = None,
     limit: int | None = None,
     sampling: Literal["released", "i2p-rows"] = "released",
+    steps: int | None = None,
+    guidance: float | None = None,
+    scheduler: str | None = None,
+    batch_size: int | None = None,
     judge_settings: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     recipe: str = "default",
@@ -49,7 +57,8 @@ def run(
 
     `judge_settings` is --judge-set: {'nudenet_threshold': 0.5}; see erasebench.judge_settings.
 
-    Returns records, failures and the board's path. erasebench.errors.UserError for a mistake found before any work.
+    Returns records, failures and the board's path; figures of unit 'fraction' lie in [0, 1].
+    erasebench.errors.UserError for a mistake found before any work.
     """
     from erasebench.judge_settings import JudgeSettings
     from erasebench.runner.request import DEFAULT_SEED, Request, as_typed
@@ -67,6 +76,10 @@ def run(
             size=size,
             limit=limit,
             sampling=sampling,
+            steps=steps,
+            guidance=guidance,
+            scheduler=scheduler,
+            batch_size=batch_size,
             judge_settings=JudgeSettings.checked(**(judge_settings or {})),
             recipe=recipe,
             settings={key: as_typed(value) for key, value in (settings or {}).items()},
@@ -78,6 +91,81 @@ def run(
             runs_folder=Path(runs_folder),
         )
     )
+
+
+def sample(
+    prompts: str | Path | Sequence[str],
+    out: str | Path,
+    *,
+    erasure: str | Path | None = None,
+    world: str = "miniature",
+    model: str | None = None,
+    limit: int | None = None,
+    sampling: Literal["released", "i2p-rows"] = "released",
+    seed: int | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    scheduler: str | None = None,
+    batch_size: int | None = None,
+    device: str = "cpu",
+) -> pd.DataFrame:
+    """Images of a prompt table (a path) or of a list of prompts, written to the folder `out`, as `erasebench sample`.
+
+    `seed`: where the prompts bring none, the first one's (default 1 for a list); the next ones count on.
+    Returns the table with one more column, `file`: each row's image in `out`, '' where the model gave NaN or infinity.
+    erasebench.errors.UserError for a table, model or erasure that cannot be used.
+    """
+    from erasebench.prompts import PromptRow, PromptTable, read_csv
+    from erasebench.registry import load_world as load
+    from erasebench.runner.request import by_own_settings, sampling_given
+
+    given = sampling_given(steps, guidance, scheduler, batch_size)
+    own = by_own_settings(sampling)
+    if isinstance(prompts, str | Path):
+        table = read_csv(Path(prompts), first_seed=seed)
+    else:
+        first = 1 if seed is None else seed
+        table = PromptTable(
+            tuple(PromptRow(at, "general", "", prompt, first + at) for at, prompt in enumerate(prompts))
+        )
+    table = table if own else table.alike()
+    table = table if limit is None else table.limited(limit)
+    opened = load(world, model)
+    opened.sample_with(given)
+    import pandas as pd
+
+    from erasebench.runner.share import sample_table
+    from erasebench.scoring.listing import LISTING
+
+    sample_table(opened, table, Path(out), None if erasure is None else Path(erasure), device)
+    return pd.read_csv(Path(out) / LISTING, keep_default_na=False)
+
+
+def score(
+    folder: str | Path,
+    judge: str | Sequence[str],
+    *,
+    prompts: str | Path | None = None,
+    world: str | None = None,
+    judge_settings: Mapping[str, Any] | None = None,
+    convert: bool = False,
+    device: str = "cpu",
+) -> Report:
+    """Judge the images in `folder`, as `erasebench score`; `judge_settings` as for `run`.
+
+    Returns figures with intervals (fractions in [0, 1]) and a row for each image. erasebench.errors.UserError as there.
+    """
+    from erasebench.judge_settings import JudgeSettings
+    from erasebench.registry import load_world as load
+    from erasebench.registry import world_of_size
+    from erasebench.scoring.report import check_request, score_folder
+
+    judges = _several(judge)
+    check_request(judges, None)
+    opened = load(world or world_of_size("full"))
+    opened.judge_settings = JudgeSettings.checked(**(judge_settings or {}))
+    table = None if prompts is None else Path(prompts)
+    return score_folder(Path(folder), judges, opened, prompts=table, device=device, convert=convert)
 
 
 def build_board(folder: str | Path = "results") -> Path:

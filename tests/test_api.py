@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import erasebench
+from erasebench.errors import UserError
 from erasebench.methods.checkpoint import CheckpointConfig
 from erasebench.methods.mace import MaceConfig
 from erasebench.runner.request import Request, choose
+from erasebench.runner.run import Summary
+from tests.sample_records import record
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], method: str = "mace") -> Request:
@@ -41,8 +48,68 @@ def test_a_setting_arrives_as_it_was_given(monkeypatch: pytest.MonkeyPatch, fiel
 
 def test_a_path_arrives_as_a_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "changed weights.safetensors"
-    file.touch()
+    save_file({"x": torch.zeros(1)}, file)
     request = asked(monkeypatch, {"checkpoint.path": file}, method="checkpoint")
     config = choose(request, "checkpoint", recipes="miniature", kind="person", n_concepts=1).config
     assert isinstance(config, CheckpointConfig)
     assert config.path == file
+
+
+def test_how_to_sample_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[Request] = []
+    monkeypatch.setattr("erasebench.runner.run.run_jobs", requests.append)
+    erasebench.run("mace", "celebrity", steps=7, guidance=3.5, scheduler="dpmsolver++", batch_size=2, repeats=3)
+    (request,) = requests
+    asked = (request.steps, request.guidance, request.scheduler, request.batch_size, request.repeats)
+    assert asked == (7, 3.5, "dpmsolver++", 2, 3)
+
+
+def test_prompts_are_painted_and_scored(tmp_path: Path) -> None:
+    prompts = ["a photo of the ship", 'a "photo" of the car, in red']
+    listed = erasebench.sample(prompts, tmp_path / "images", seed=4, steps=2)
+    assert list(listed["prompt"]) == prompts
+    assert list(listed["seed"]) == [4, 5]
+    assert all((tmp_path / "images" / file).is_file() for file in listed["file"])
+    report = erasebench.score(tmp_path / "images", "clip-score", world="miniature")
+    frame = report.to_frame()
+    assert list(frame["metric"]) == ["clip_score"]
+    assert list(frame["unit"]) == ["points"]
+    assert frame["n_scored"].item() == 2
+    assert "clip_score" in report._repr_html_()
+
+
+def test_a_judge_that_there_is_not_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is no judge 'clip'"):
+        erasebench.score(tmp_path, "clip")
+
+
+def test_a_board_is_built_from_its_records(tmp_path: Path) -> None:
+    record("mace").write(tmp_path / "results")
+    assert erasebench.build_board(tmp_path) == tmp_path / "README.md"
+    assert "mace" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_summary_shows_itself_in_a_notebook(tmp_path: Path) -> None:
+    summary = Summary(records=[record("mace")], shipped=[record("uce", shipped=True)])
+    frame = summary.to_frame()
+    assert list(dict.fromkeys(frame["method"])) == ["mace", "uce"]
+    assert frame.loc[frame["method"] == "uce", "shipped"].all()
+    assert "<table" in summary._repr_html_()
+
+
+LIGHT = """
+import sys
+import erasebench
+erasebench.load_method("mace")
+assert erasebench.__version__
+heavy = sorted({"torch", "diffusers", "transformers", "pandas"} & set(sys.modules))
+assert not heavy, heavy
+"""
+
+
+def test_importing_erasebench_loads_nothing_heavy() -> None:
+    subprocess.run([sys.executable, "-c", LIGHT], check=True)
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (Path(erasebench.__file__).parent / "py.typed").is_file()
