@@ -64,7 +64,7 @@ def test_a_broken_file_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogC
     (tmp_path / "broken.json").write_text("{")
     with caplog.at_level(logging.WARNING):
         assert [r.method for r in shipped_records(tmp_path)] == ["uce"]
-    assert "broken.json is no JSON" in caplog.text
+    assert "broken.json is not valid JSON" in caplog.text
 
 
 def test_a_record_fits_where_it_may_stand_in_one_table() -> None:
