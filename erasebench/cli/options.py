@@ -13,11 +13,34 @@ from erasebench.world import SCHEDULER_NAMES
 if TYPE_CHECKING:
     from erasebench.world import SizeName
 
-World = Annotated[str, typer.Option("--world", help="The world: a base model with its cast and judges.")]
-Model = Annotated[str | None, typer.Option("--model", help="Hub id or folder of the model, where the world takes one.")]
-Scale = Annotated[int | None, typer.Option("--scale", help="How many names are erased: 1, 5, 10 or 100.")]
+ASKED, ERASING, PAINTING = "What is run", "How it is erased", "How images are sampled"
+JUDGING, WHERE = "How images are judged", "Where"
+"""Headings of the options in a command's help."""
+
+World = Annotated[
+    str, typer.Option("--world", help="The world: a base model with its cast and judges.", rich_help_panel=ASKED)
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Hub id or folder of the model, where the world takes one; default: the world's own.",
+        rich_help_panel=ASKED,
+    ),
+]
+Scale = Annotated[
+    int | None,
+    typer.Option(
+        "--scale", help="How many names are erased: 1, 5, 10 or 100; default: the suite's.", rich_help_panel=ASKED
+    ),
+]
 Concepts = Annotated[
-    str | None, typer.Option("--concepts", help="Names to erase instead, separated by commas; any words with --anchor.")
+    str | None,
+    typer.Option(
+        "--concepts",
+        help="Names to erase in place of the suite's, separated by commas; any words with --anchor.",
+        rich_help_panel=ASKED,
+    ),
 ]
 Anchor = Annotated[
     str | None,
@@ -25,41 +48,81 @@ Anchor = Annotated[
         "--anchor",
         help="What the erased names become, in place of the suite's: one for all, or one for each, by commas. "
         "With it --concepts may be any words.",
+        rich_help_panel=ASKED,
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:<number>.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' own randomness.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:<number>.", rich_help_panel=WHERE)]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' own randomness.", rich_help_panel=ASKED)]
 FirstSeed = Annotated[
-    int | None, typer.Option("--seed", help="For a table without seeds: the first row's; the next rows count on.")
+    int | None,
+    typer.Option(
+        "--seed", help="For a table without seeds: the first row's; the next rows count on.", rich_help_panel=PAINTING
+    ),
 ]
 Repeats = Annotated[
     int,
-    typer.Option("--repeats", help="Erase under this many seeds, from --seed on: mean, spread, both kinds of luck."),
+    typer.Option(
+        "--repeats",
+        help="Erase under this many seeds, from --seed on: mean, spread, both kinds of luck.",
+        rich_help_panel=ASKED,
+    ),
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A setting; may be repeated.")
+    list[str] | None,
+    typer.Option("--set", metavar="METHOD.FIELD=VALUE", help="A setting; may be repeated.", rich_help_panel=ERASING),
 ]
-Recipe = Annotated[str, typer.Option("--recipe", help="A named recipe of the methods, e.g. as-released.")]
-Limit = Annotated[int | None, typer.Option("--limit", help="At most this many images of each group; not ranked.")]
+Recipe = Annotated[
+    str, typer.Option("--recipe", help="A named recipe of the methods, e.g. as-released.", rich_help_panel=ERASING)
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        help="At most this many images of each group, for a quick look: not ranked; default: all.",
+        rich_help_panel=PAINTING,
+    ),
+]
 Sampling = Annotated[
-    str, typer.Option("--sampling", help="released: all rows alike; i2p-rows: rows by their own guidance and size.")
+    str,
+    typer.Option(
+        "--sampling",
+        help="released: all rows alike; i2p-rows: rows by their own guidance and size.",
+        rich_help_panel=PAINTING,
+    ),
 ]
-Steps = Annotated[int | None, typer.Option("--steps", help="Sampling steps; default: the world's.")]
+Steps = Annotated[
+    int | None, typer.Option("--steps", help="Sampling steps; default: the world's.", rich_help_panel=PAINTING)
+]
 Guidance = Annotated[
-    float | None, typer.Option("--guidance", help="Guidance scale; 1 or less: none; default: the world's.")
+    float | None,
+    typer.Option("--guidance", help="Guidance scale; 1 or less: none; default: the world's.", rich_help_panel=PAINTING),
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option("--scheduler", help=f"{', '.join(SCHEDULER_NAMES)}; default: the world's (DDIM)."),
+    typer.Option(
+        "--scheduler", help=f"{', '.join(SCHEDULER_NAMES)}; default: the world's (DDIM).", rich_help_panel=PAINTING
+    ),
 ]
 BatchSize = Annotated[
-    int | None, typer.Option("--batch-size", help="Images sampled together; it may change last digits of pixels.")
+    int | None,
+    typer.Option(
+        "--batch-size",
+        help="Images sampled together; it may change last digits of pixels; default: the world's.",
+        rich_help_panel=PAINTING,
+    ),
 ]
 JudgeSet = Annotated[
     list[str] | None,
-    typer.Option("--judge-set", metavar="SETTING=VALUE", help="A judge's setting or weights; may be repeated."),
+    typer.Option(
+        "--judge-set",
+        metavar="SETTING=VALUE",
+        help="A judge's setting or weights; may be repeated.",
+        rich_help_panel=JUDGING,
+    ),
 ]
-RunsFolder = Annotated[Path, typer.Option("--runs-folder", help="Where everything that is made is kept.")]
+RunsFolder = Annotated[
+    Path, typer.Option("--runs-folder", help="Where everything that is made is kept.", rich_help_panel=WHERE)
+]
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

@@ -14,23 +14,35 @@ from erasebench.errors import UserError
 
 def run(
     method: Annotated[
-        list[str] | None, typer.Option("--method", help="A method, or path/to/file.py:Class; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--method", help="A method, or path/to/file.py:Class; may be repeated.", rich_help_panel=options.ASKED
+        ),
     ] = None,
     suite: Annotated[
-        list[str] | None, typer.Option("--suite", help="A suite, or a YAML file; may be repeated.")
+        list[str] | None,
+        typer.Option("--suite", help="A suite, or a YAML file; may be repeated.", rich_help_panel=options.ASKED),
     ] = None,
     plan: Annotated[
-        Path | None, typer.Option("--plan", help="YAML file of many runs, in place of --method and --suite.")
+        Path | None,
+        typer.Option(
+            "--plan", help="YAML file of many runs, in place of --method and --suite.", rich_help_panel=options.ASKED
+        ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", help="For --plan: processes side by side on the CPU; default 1.")
+        int | None,
+        typer.Option(
+            "--workers", help="For --plan: processes side by side on the CPU; default 1.", rich_help_panel=options.ASKED
+        ),
     ] = None,
     world: options.World = "miniature",
     model: options.Model = None,
     scale: options.Scale = None,
     concepts: options.Concepts = None,
     anchor: options.Anchor = None,
-    size: Annotated[str | None, typer.Option("--size", help="small or full; default: the world's.")] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", help="small or full; default: the world's.", rich_help_panel=options.ASKED)
+    ] = None,
     limit: options.Limit = None,
     sampling: options.Sampling = "released",
     steps: options.Steps = None,
@@ -45,6 +57,7 @@ def run(
             "--baselines",
             help="shipped: the unedited model is run, uce and esd-x are shown from shipped records that fit; "
             "run: all three are run; none.",
+            rich_help_panel=options.ASKED,
         ),
     ] = "shipped",
     device: options.Device = "cpu",
@@ -52,13 +65,26 @@ def run(
     repeats: options.Repeats = 1,
     judge_set: options.JudgeSet = None,
     gcd_resources: Annotated[
-        Path | None, typer.Option("--gcd-resources", help="Resources folder of the celebrity detector.")
+        Path | None,
+        typer.Option(
+            "--gcd-resources", help="Resources folder of the celebrity detector.", rich_help_panel=options.JUDGING
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder of the board, its records and sheets.")] = Path("results"),
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of the board, its records and sheets.", rich_help_panel=options.WHERE)
+    ] = Path("results"),
     runs_folder: options.RunsFolder = Path("runs"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made and what is missing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be made and what is missing.", rich_help_panel=options.ASKED),
+    ] = False,
     rate: Annotated[
-        float | None, typer.Option("--rate", help="For --dry-run: images a second; default: as measured in the runs.")
+        float | None,
+        typer.Option(
+            "--rate",
+            help="For --dry-run: images a second; default: as measured in the runs.",
+            rich_help_panel=options.ASKED,
+        ),
     ] = None,
 ) -> int:
     """Erase, sample, judge and write the board. What is done already is not done again."""
