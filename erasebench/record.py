@@ -251,6 +251,10 @@ class Record(_Part):
     pairing: Pairing | None = Field(default=None, description="None where the headline cannot be compared in pairs")
     edit: Edit | None = Field(default=None, description="None of a failed run, and in older records")
     tuning: Tuning | None = Field(default=None, description="None unless run with settings that are tuned on a split")
+    intervals: Literal["bootstrap", "closed form"] = Field(
+        default="bootstrap",
+        description="the rule of the figures' intervals: erasebench.statistics' today, or its former bootstrap",
+    )
     repeats: tuple[Repeat, ...] = Field(
         default=(),
         max_length=1_000,

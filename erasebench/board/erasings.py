@@ -24,6 +24,16 @@ def one_erasing(group: Group) -> str:
     return f"One erasing{whose}. Intervals hold the luck of the prompts, not of training (--repeats 3)."
 
 
+def former_intervals(group: Group) -> str:
+    """Which records of the group hold intervals by the former rule, and how those differ; '' where none does."""
+    labelled = list(zip(group.labels, group.records, strict=True))
+    former = [label for label, record in labelled if record.intervals == "bootstrap"]
+    if not former:
+        return ""
+    whose = "All rows hold" if len(former) == len(labelled) else f"{', '.join(former)}:"
+    return f"{whose} intervals by the former rule, a bootstrap: too narrow where prompts are few (below some 25)."
+
+
 def makes_repeats(tables: Sequence[Group]) -> bool:
     """Whether any record of the tables has several erasings."""
     return any(record.repeats for group in tables for record in group.records)

@@ -8,7 +8,7 @@ from erasebench.board.against_published import against_published
 from erasebench.board.cells import figure_cell, seconds_cell
 from erasebench.board.costs import how_to_read
 from erasebench.board.erasings import HOW_TO_READ as ERASINGS
-from erasebench.board.erasings import makes_repeats, one_erasing
+from erasebench.board.erasings import former_intervals, makes_repeats, one_erasing
 from erasebench.board.groups import Group, groups, labels_of, title_of
 from erasebench.board.markup import Markdown, code, escaped
 from erasebench.board.newest import shown, superseded
@@ -109,7 +109,13 @@ def _suite(records: Sequence[Record], sheets: Collection[str], yours: Collection
 
 def _ranked(group: Group, sheets: Collection[str]) -> list[str]:
     title = "### " + escaped(f"{group.first.world}: {group.title}")
-    blocks = [title, measured_table(group), escaped(one_erasing(group)), _shipped(group.records)]
+    blocks = [
+        title,
+        measured_table(group),
+        escaped(one_erasing(group)),
+        escaped(former_intervals(group)),
+        _shipped(group.records),
+    ]
     blocks += [_setting(group.first), _no_intervals(group)]
     pictured = [(escaped(label), r) for label, r in zip(group.labels, group.records, strict=True) if r.id in sheets]
     blocks.append(against_published(group))

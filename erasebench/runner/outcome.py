@@ -106,6 +106,7 @@ def _record(job: Job, session: Session, manifest: Manifest, erasure: str | None,
         manifest=manifest,
         command=scrubbed(command_of(job)),
         partial=job.request.limit is not None,
+        intervals="closed form",
         **rest,
     )
 

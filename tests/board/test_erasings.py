@@ -73,3 +73,16 @@ def test_a_difference_from_the_best_holds_the_luck_of_training(spread: float) ->
     assert None not in (alone.low, alone.high, both.low, both.high)
     assert both.value == pytest.approx(alone.value, abs=1e-6)
     assert both.high - both.low > alone.high - alone.low + spread  # type: ignore[operator]
+
+
+def test_intervals_by_the_former_rule_are_marked(tmp_path: Path) -> None:
+    for each in (record("mace"), record("uce", intervals="closed form"), record("esd-x", intervals="closed form")):
+        each.write(tmp_path / "results")
+    page = write_board(tmp_path).read_text(encoding="utf-8")
+    assert "mace: intervals by the former rule, a bootstrap" in page
+
+
+def test_intervals_by_todays_rule_need_no_mark(tmp_path: Path) -> None:
+    for each in (record("mace", intervals="closed form"), record("uce", intervals="closed form")):
+        each.write(tmp_path / "results")
+    assert "former rule" not in write_board(tmp_path).read_text(encoding="utf-8")
