@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from erasebench.csv_cells import safe_cell
 from erasebench.errors import UserError
 from erasebench.scoring.folder import list_images
 from erasebench.scoring.matching import Entry, by_names, by_table
@@ -274,8 +275,9 @@ def test_what_sample_wrote_is_matched_whole_by_its_table_and_by_its_listing(
     # Names and listing are what counts here, not what is painted.
     monkeypatch.setattr(Sampler, "images", lambda self, shots: [np.zeros((16, 16, 3), np.uint8)] * len(shots))
     prompts = tmp_path / "t.csv"
-    lines = [f"a picture of {n} ships,{n}" for n in range(28)] + ["=1+1,5", "'-x',6"]
-    prompts.write_text("prompt,seed\n" + "\n".join(lines) + "\n")
+    asked = [*(f"a picture of {n} ships" for n in range(28)), "=1+1", "'-x'"]
+    cells = [f"{safe_cell(prompt)},{n}" for n, prompt in enumerate(asked)]
+    prompts.write_text("prompt,seed\n" + "\n".join(cells) + "\n")
     out = tmp_path / "out"
     toy = f"{Path(__file__).parents[1] / 'toy_world.py'}:ToyWorld"
     words = ["--prompts", str(prompts), "--out", str(out), "--world", toy, "--model", str(tiny_model_folder)]
@@ -286,4 +288,4 @@ def test_what_sample_wrote_is_matched_whole_by_its_table_and_by_its_listing(
     assert all(entry.image is not None and not entry.fault for entry in by_own + by_given)
     of_prompt = {entry.prompt: entry.image for entry in by_own}
     assert {entry.prompt: entry.image for entry in by_given} == of_prompt
-    assert [entry.prompt for entry in by_given] == [line.rpartition(",")[0] for line in lines]
+    assert [entry.prompt for entry in by_given] == asked
