@@ -149,9 +149,12 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
     if entry.dist is None:
         return "", ""
     try:
-        return entry.dist.name, entry.dist.version
+        name, version = entry.dist.name, entry.dist.version
     except (TypeError, KeyError, OSError, UnicodeDecodeError):
+        name = version = None
+    if not name or not version:  # some versions of Python raise, others answer None
         return str(getattr(entry.dist, "_path", "a package")), "without readable metadata"
+    return name, version
 
 
 def _load_class(entry: EntryPoint) -> type:

@@ -10,6 +10,7 @@ from erasebench import registry
 from erasebench.class_file import module_name
 from erasebench.errors import UserError
 from erasebench.registry import METHODS, SUITES, WORLDS, Registry, load_method, load_world, world_of_size
+from erasebench.suite import installed_suites
 
 
 def entries(monkeypatch: pytest.MonkeyPatch, *pairs: tuple[str, str]) -> Registry[str]:
@@ -143,3 +144,83 @@ def test_a_world_is_found_by_its_usual_size_but_no_split_of_one(monkeypatch: pyt
 def test_a_world_that_brings_its_own_model_takes_no_other() -> None:
     with pytest.raises(UserError, match="brings its own model"):
         load_world("miniature", "some/model")
+
+
+def installed(folder: Path, name: str, entry_points: str, *, metadata: bool = True) -> None:
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    if metadata:
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(entry_points)
+
+
+def test_what_is_broken_spoils_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A package that ends the program, one without metadata, a name of erasebench's own, one of two packages."""
+    (tmp_path / "ending.py").write_text("import sys\nsys.exit('no GPU')\n")
+    mine = "[erasebench.methods]\nuce = ending:M\nends = ending:M\nends-too = ending:M\ntwice = ending:A\nweird = !!\n"
+    installed(tmp_path, "ending", mine)
+    installed(tmp_path, "bare", "[erasebench.methods]\ntwice = ending:B\n", metadata=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    methods = Registry("method", "erasebench.methods", registry._load_class)
+    assert methods.load("uce") is load_method("uce")
+    assert {"uce", "ends", "ends-too", "twice", "weird"} <= set(methods.aliases())
+    found = methods.each(methods.load)
+    assert set(methods.names()) - set(found) == {"ends", "ends-too", "twice", "weird"}
+    for name, message in (
+        ("ends", "SystemExit: no GPU"),
+        ("twice", r"ending:A \(ending 1.0\) and ending:B \(.*without readable metadata\)"),
+        ("weird", "cannot be loaded"),
+    ):
+        with pytest.raises(UserError, match=message):
+            methods.load(name)
+    said = len(caplog.records)
+    assert "'uce' is erasebench's own: ending:M (ending 1.0) is not used" in caplog.text
+    methods.each(methods.load)
+    assert len(caplog.records) == said, "each is named once"
+
+
+def test_a_suite_of_another_package_that_is_broken_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "ghost").mkdir()
+    (tmp_path / "ghost" / "__init__.py").touch()
+    (tmp_path / "ghost" / "bad.yaml").write_text("name: [")
+    installed(tmp_path, "ghost", "[erasebench.suites]\nghost = ghost:ghost\nbad = ghost:bad\ngone = no_such.sub:x\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    suites = Registry("suite", "erasebench.suites", registry._suite_path)
+    monkeypatch.setattr("erasebench.suite.SUITES", suites)
+    assert set(installed_suites()) == {"celebrity", "explicit", "object", "style"}
+    for name in ("ghost", "bad", "gone"):
+        assert f"The suite '{name}' is left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import sys\nsys.exit('no GPU')\n", r"mine\.py, line 2: SystemExit: no GPU"),
+        ("class Wrong(Exception): pass\nraise Wrong('mine')\n", r"mine\.py, line 2: Wrong: mine"),
+        ("class Wrong(BaseException): pass\nraise Wrong('mine')\n", r"mine\.py, line 2: Wrong: mine"),
+        (
+            "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', required=True)\n"
+            "parser.parse_args()\n",
+            r"mine\.py, line 4: SystemExit: 2",
+        ),
+    ],
+)
+def test_a_file_that_ends_the_program_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UserError, match=message):
+        load_method(f"{tmp_path / 'mine.py'}:Mine")
+
+
+def test_a_parser_at_the_top_of_a_file_does_not_read_our_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["erasebench", "--lr", "7"])
+    (tmp_path / "mine.py").write_text(
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', default='0.1')\n"
+        "rate = parser.parse_args().lr\nfrom erasebench.methods.original import Original\n"
+        "class Mine(Original):\n    name = f'mine-{rate}'\n"
+    )
+    assert load_method(f"{tmp_path / 'mine.py'}:Mine").name == "mine-0.1"
+    assert sys.argv == ["erasebench", "--lr", "7"]
