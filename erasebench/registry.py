@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -148,10 +148,9 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
     """Name and version of the package that registers an entry; of one whose metadata is gone, what is known of it."""
     if entry.dist is None:
         return "", ""
-    try:
+    name, version = "", ""
+    with suppress(TypeError, KeyError, OSError, UnicodeDecodeError):
         name, version = entry.dist.name, entry.dist.version
-    except (TypeError, KeyError, OSError, UnicodeDecodeError):
-        name = version = None
     if not name or not version:  # some versions of Python raise, others answer None
         return str(getattr(entry.dist, "_path", "a package")), "without readable metadata"
     return name, version
