@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 from erasebench.board.cells import interval_text
@@ -10,6 +11,9 @@ from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown
 from erasebench.board.remembered import Differences, differences, key_of
 from erasebench.record import UNEDITED, Figure, Pairing, Record, Unit
+from erasebench.scrubbing import failure_text
+
+log = logging.getLogger(__name__)
 
 _AFTER_NUMBER = re.compile(":[^ ]*")
 BEST = "best"
@@ -59,7 +63,7 @@ def difference_heading(group: Group) -> str:
 def paired_difference(record: Record, best: Record, known: Differences | None = None) -> Figure | None:
     """The headline of `record` minus that of `best`, two records of one group; None where they do not make pairs.
 
-    known: what was computed before.
+    None too, and said in the log, where no figure comes of what they keep. known: what was computed before.
     """
     ours, theirs = record.pairing, best.pairing
     if ours is None or theirs is None or not _pairs(record, best):
@@ -67,11 +71,15 @@ def paired_difference(record: Record, best: Record, known: Differences | None = 
     unit = record.figures[record.table.headline].unit
     key = key_of(ours, theirs, unit)
     figure = known.get(key) if known else None
-    if figure is None:
-        figure = _difference(ours, theirs, unit)
-        if known:
-            known.put(key, figure)
-    return _with_luck_of_training(figure, record, best)
+    try:
+        if figure is None:
+            figure = _difference(ours, theirs, unit)
+            if known:
+                known.put(key, figure)
+        return _with_luck_of_training(figure, record, best)
+    except (ArithmeticError, ValueError) as error:
+        log.warning("%s cannot be compared with %s in pairs: %s", record.id, best.id, failure_text(error))
+        return None
 
 
 def _with_luck_of_training(difference: Figure, record: Record, best: Record) -> Figure:

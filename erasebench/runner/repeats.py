@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from erasebench.identity import digest
@@ -11,6 +12,10 @@ from erasebench.runner.average import merged_manifest
 from erasebench.runner.job import Job
 
 log = logging.getLogger(__name__)
+
+FRECHET = "fid"
+"""How the names of Frechet distances begin: they are never negative, as kernel distances may be."""
+_NUMBER = re.compile("_([0-9]+)$")
 
 
 def is_repeated(job: Job) -> bool:
@@ -54,18 +59,54 @@ def _over_seeds(seeds: Sequence[int], records: Sequence[Record]) -> dict[str, ob
 
     return {
         "identity": digest(["repeats", *(record.identity for record in records)]),
-        "figures": _figures(records),
+        "figures": _figures(records, seeds),
         "pairing": pooled_pairing([record.pairing for record in records]),
         "edit": mean_edit([record.edit for record in records]),
         "manifest": _manifest([record.manifest for record in records], seeds),
     }
 
 
-def _figures(records: Sequence[Record]) -> dict[str, Figure]:
+def _figures(records: Sequence[Record], seeds: Sequence[int]) -> dict[str, Figure]:
+    """Each figure over the seeds; one that a seed lacks is unscored and says under which."""
     from erasebench.statistics import repeated_figure
 
-    shared = [name for name in records[0].figures if all(name in record.figures for record in records)]
-    return {name: repeated_figure([record.figures[name] for record in records]) for name in shared}
+    names = dict.fromkeys(name for record in records for name in record.figures)
+    found = {}
+    for name in names:
+        own = [record.figures[name] for record in records if name in record.figures]
+        if len(own) == len(records):
+            found[name] = repeated_figure(own, never_negative=name.startswith(FRECHET))
+        elif not _has_larger(name, names):
+            found[name] = _lacking(name, records, seeds)
+    return found
+
+
+def _lacking(name: str, records: Sequence[Record], seeds: Sequence[int]) -> Figure:
+    lacking = [(seed, record) for seed, record in zip(seeds, records, strict=True) if name not in record.figures]
+    own = [record.figures[name] for record in records if name in record.figures]
+    others = (figure for _, record in lacking for key, figure in record.figures.items() if _stem(key) == _stem(name))
+    why = next((f": {figure.reason}" for figure in others if figure.reason), "")
+    return Figure(
+        value=None,
+        n_scored=sum(figure.n_scored for figure in own),
+        n_expected=sum(figure.n_expected for figure in own),
+        unit=own[0].unit,
+        reason=f"no {name} under seed {', '.join(str(seed) for seed, _ in lacking)}{why}",
+    )
+
+
+def _has_larger(name: str, names: Iterable[str]) -> bool:
+    """Whether another figure is the same but for a larger number of images in its name: fid_1000 for fid_999."""
+    return any(other != name and _stem(other) == _stem(name) and _number(other) > _number(name) for other in names)
+
+
+def _stem(name: str) -> str:
+    return _NUMBER.sub("", name)
+
+
+def _number(name: str) -> int:
+    found = _NUMBER.search(name)
+    return int(found[1]) if found else -1
 
 
 def _manifest(runs: Sequence[Manifest], seeds: Sequence[int]) -> Manifest:

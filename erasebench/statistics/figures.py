@@ -15,6 +15,8 @@ from erasebench.statistics.sample import Array, Sample
 _MOST_EMPTY = 0.05
 """Prompts that could not be scored may be so many that as many others would come out without any, this often."""
 
+NO_INTERVAL = "the interval is not a finite number"
+
 
 def mean_figure(sample: Sample, *, unit: Unit) -> Figure:
     """The mean over images with its 95% interval; unscored, with the sample's reason, where no image was scored."""
@@ -66,6 +68,8 @@ def composite_figure(parts: Mapping[str, Sample], formula: Callable[..., Any], *
         return Figure(value=value, unit=unit, reason="; ".join(single), **counts)
     limits = {name: mean_limits(part.sums, part.counts, fraction=part.fraction) for name, part in parts.items()}
     whole = combined_limits(formula, limits, lambda a, b: _correlation(parts[a], parts[b]))
+    if not np.isfinite([whole.low, whole.high]).all():
+        return Figure(value=value, unit=unit, reason=NO_INTERVAL, **counts)
     low, high = min(float(whole.low), value), max(float(whole.high), value)
     return Figure(value=value, low=low, high=high, unit=unit, **counts)
 

@@ -24,6 +24,8 @@ DOUBT = 0.45
 """How fast doubt about the design effect fades with the number of prompts that hold the hits; from the simulation."""
 LUMPS = 0.25
 """What of a hit is added towards the middle where hits come several to a prompt; from the simulation."""
+LEAST_DESIGN_EFFECT = 1e-9
+"""Of shares that hardly vary. Below this the beta quantile of so many images is no number, or as wide as nothing."""
 
 
 class Limits(NamedTuple):
@@ -62,7 +64,7 @@ def _effective_images(sums: Array, counts: Array, mean: Array, variance: Array) 
     binary = (sums == np.round(sums)).all(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = np.nan_to_num(variance * (images - 1) / spread)
-    effect = np.maximum(effect, np.where(binary, FEWEST_DESIGN_EFFECT, np.finfo(float).tiny))
+    effect = np.maximum(effect, np.where(binary, FEWEST_DESIGN_EFFECT, LEAST_DESIGN_EFFECT))
     alike = images_of_a_prompt(counts)
     return np.asarray(images / np.minimum(effect * alike ** doubt(sums, counts), np.maximum(effect, alike)))
 

@@ -17,10 +17,11 @@ from erasebench.record import Figure, Pairing, Tally, TallyCell
 from erasebench.statistics.intervals import TAIL
 
 
-def repeated_figure(repeats: Sequence[Figure]) -> Figure:
+def repeated_figure(repeats: Sequence[Figure], *, never_negative: bool = False) -> Figure:
     """The mean over repeats, with `spread` (SD over seeds, n - 1) and a 95% interval that holds both kinds of luck.
 
-    A figure that one repeat could not score is unscored, with that repeat's reason.
+    A figure that one repeat could not score is unscored, with that repeat's reason; what any repeat says beside its
+    interval is kept. `never_negative`: no value can lie below zero (counts and fractions never do).
     """
     counts: dict[str, Any] = {
         "n_scored": sum(each.n_scored for each in repeats),
@@ -34,13 +35,15 @@ def repeated_figure(repeats: Sequence[Figure]) -> Figure:
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
     lows, highs = ([end for each in repeats if (end := getattr(each, name)) is not None] for name in ("low", "high"))
     if len(lows) < len(repeats):
-        reason = next(each.reason for each in repeats if each.low is None)
-        return Figure(value=mean, spread=spread, reason=reason, **counts)
+        return Figure(value=mean, spread=spread, reason=_without_interval(repeats), **counts)
     low = mean - _with_luck(mean - float(np.mean(lows)), spread, len(repeats))
     high = mean + _with_luck(float(np.mean(highs)) - mean, spread, len(repeats))
+    if never_negative or repeats[0].unit in ("fraction", "count"):
+        low = max(low, min(0.0, mean))
     if repeats[0].unit == "fraction":
-        low, high = max(low, min(0.0, mean)), min(high, max(1.0, mean))
-    return Figure(value=mean, low=min(low, mean), high=max(high, mean), spread=spread, **counts)
+        high = min(high, max(1.0, mean))
+    noted = "; ".join(dict.fromkeys(each.reason for each in repeats if each.reason)) or None
+    return Figure(value=mean, low=min(low, mean), high=max(high, mean), spread=spread, reason=noted, **counts)
 
 
 def repeated_difference(difference: Figure, value: float, spreads: Sequence[tuple[float, int]]) -> Figure:
@@ -67,6 +70,13 @@ def pooled_pairing(repeats: Sequence[Pairing | None]) -> Pairing | None:
         return None
     parts = {name: _added([each.parts[name] for each in kept]) for name in first.parts}
     return first.model_copy(update={"parts": parts})
+
+
+def _without_interval(repeats: Sequence[Figure]) -> str:
+    """Why there is no interval: the reason that all repeats give, or of how many it is the reason."""
+    reasons = [each.reason or "" for each in repeats if each.low is None]
+    said = "; ".join(dict.fromkeys(reasons))
+    return said if len(reasons) == len(repeats) else f"no interval for {len(reasons)} of {len(repeats)} seeds: {said}"
 
 
 def _with_luck(reach: float, spread: float, repeats: int) -> float:

@@ -92,6 +92,32 @@ def test_records_that_make_no_pair_say_so(other: Record) -> None:
     assert (cells(made("mace", 0.9), made("esd-x", 0.4), other) or {})["uce"] == NOT_PAIRED
 
 
+def test_a_pair_that_gives_no_figure_is_said_and_takes_nothing_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("an interval is no number")
+
+    monkeypatch.setattr("erasebench.board.pairs._difference", broken)
+    kept = Pairing(formula="mean", parts={"mean": Sample([0.3, 0.31], [0, 1], fraction=True).tally({0: 0, 1: 1})})
+    best, other = made("mace", 0.9, kept), made("uce", 0.3, kept)
+    for one in (best, other):
+        one.write(tmp_path / "results")
+    assert NOT_PAIRED in write_board(tmp_path).read_text()
+    assert f"{other.id} cannot be compared with {best.id} in pairs: ValueError: an interval is no number" in caplog.text
+
+
+def test_equal_shares_of_every_prompt_are_compared() -> None:
+    def flat(method: str, share: float) -> Record:
+        sample = Sample([share] * 10, range(10), fraction=True)
+        kept = Pairing(formula="mean", parts={"mean": sample.tally({n: n for n in range(10)})})
+        return made(method, 0.5, kept)
+
+    difference = paired_difference(flat("uce", 0.3), flat("mace", 0.1))
+    assert difference is not None and difference.high is not None and difference.value == pytest.approx(0.2)
+    assert difference.high == pytest.approx(0.2, abs=1e-4)
+
+
 def test_one_method_alone_has_nothing_to_stand_against() -> None:
     assert cells(UNEDITED, made("mace", 0.9)) is None
     noise = made("noise", 0.9).model_copy(update={"figures": figures(0, 0, 0) | {"h_c": unscored("no face")}})

@@ -239,3 +239,9 @@ def test_a_synonyms_picture_that_is_the_class_again_makes_nothing_surer() -> Non
     one = suite_figures(table, {"clip-accuracy": judged}, {}, resampled="seed")["acc_g_probability"]
     two = suite_figures(both.assign(row=range(len(both))), {"clip-accuracy": doubled}, {}, resampled="seed")
     assert (two["acc_g_probability"].low, two["acc_g_probability"].high) == pytest.approx((one.low, one.high), abs=1e-9)
+
+
+def test_a_count_is_never_below_zero() -> None:
+    total = detections([{"FEET_EXPOSED": 5}, {}, {}, {}, {}])["detections_total"]
+    assert (total.value, total.low) == (pytest.approx(5), 0.0)
+    assert total.high is not None and total.high > 15

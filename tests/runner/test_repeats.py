@@ -10,9 +10,12 @@ import pytest
 
 import erasebench
 import erasebench.errors
+from erasebench.identity import digest
 from erasebench.record import Record
 from erasebench.runner.forecast import forecast
+from erasebench.runner.repeats import taken_together
 from erasebench.runner.request import Request
+from tests import sample_records
 from tests.runner.toy import TOY, of
 
 
@@ -77,6 +80,21 @@ def test_a_seed_that_fails_is_named_and_the_others_stand_alone(
     summary = erasebench.run(**lucky)
     assert len(of(summary, "lucky").repeats) == 3
     assert "One erasing" not in (lucky["out"] / "README.md").read_text()
+
+
+def test_a_figure_that_one_seed_lacks_is_unscored_and_says_why() -> None:
+    why = "the model gave NaN or infinity for 1 of 256 images"
+    one, other = (
+        sample_records.record(figures=sample_records.figures(0.1, 0.9, 0.9), digests={"erasure": digest(seed)})
+        for seed in (1, 2)
+    )
+    fewer = sample_records.distance(12.0, 255).model_copy(update={"n_expected": 256, "reason": why})
+    lacking = {key: each for key, each in other.figures.items() if key != "fid_mini_256"} | {"fid_mini_255": fewer}
+    (found,) = taken_together("mace", {1: one, 2: other.model_copy(update={"figures": lacking})})
+    assert "fid_mini_255" not in found.figures
+    figure = found.figures["fid_mini_256"]
+    assert (figure.value, figure.reason) == (None, f"no fid_mini_256 under seed 2: {why}")
+    assert found.figures["clip_score_general"].value == pytest.approx(31.04)
 
 
 def test_a_dry_run_counts_every_erasing(words: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from erasebench.composites import FORMULAS, h_c
 from erasebench.record import Figure
 from erasebench.statistics import Sample, composite_figure, difference_figure, mean_figure
+from erasebench.statistics.intervals import Limits
 
 
 def bounds(figure: Figure) -> tuple[float, float]:
@@ -182,3 +183,21 @@ def test_a_sample_comes_back_from_its_tally() -> None:
 def test_values_and_prompts_have_to_match() -> None:
     with pytest.raises(ValueError, match="as many prompts"):
         Sample([1.0, 0.0], labels(3, 1), fraction=True)
+
+
+@pytest.mark.parametrize("value", [1e-12, 0.1, 0.3, 0.5, 0.9999999])
+@pytest.mark.parametrize("prompts", [2, 4, 8, 10, 200, 3000])
+@pytest.mark.parametrize("vary", [0.0, 1e-8])
+def test_shares_that_hardly_vary_have_a_narrow_interval(value: float, prompts: int, vary: float) -> None:
+    """Mean probabilities of a model that gives one picture for every prompt; sizes and values that gave NaN once."""
+    values = value * (1.0 - vary * np.arange(prompts) / prompts)
+    low, high = bounds(mean_figure(Sample(values, range(prompts), fraction=True), unit="fraction"))
+    assert 0.0 <= low < values.mean() < high <= 1.0
+    assert high - low < 1e-4
+
+
+def test_an_interval_that_is_no_number_is_said_and_never_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = Limits(*(np.array(end) for end in (0.5, np.nan, np.nan)))
+    monkeypatch.setattr("erasebench.statistics.figures.mean_limits", lambda *_, **__: nothing)
+    figure = mean_figure(Sample([1.0, 0.0] * 4, labels(8, 1), fraction=True), unit="fraction")
+    assert (figure.value, figure.low, figure.reason) == (0.5, None, "the interval is not a finite number")

@@ -75,3 +75,28 @@ def test_tallies_of_repeats_are_added_prompt_by_prompt() -> None:
     assert found.parts["mean"].by_cluster == "0:3/4 1:1/1"
     assert pooled_pairing([pairing([1.0, 0.0, 1.0]), None]) is None
     assert pooled_pairing([pairing([1.0, 0.0, 1.0]), pairing([1.0, 0.0, 1.0], "aac")]) is None
+
+
+def test_what_cannot_be_negative_has_no_interval_below_zero() -> None:
+    counts = [each.model_copy(update={"unit": "count"}) for each in (figure(2.0), figure(6.0), figure(10.0))]
+    assert bounds(repeated_figure(counts))[0] == 0.0
+    distances = [each.model_copy(update={"unit": "distance"}) for each in (figure(2.0), figure(6.0), figure(10.0))]
+    assert bounds(repeated_figure(distances, never_negative=True))[0] == 0.0
+    assert bounds(repeated_figure(distances))[0] < 0.0
+
+
+def test_the_reason_is_true_of_all_seeds_or_says_of_how_many_it_is() -> None:
+    def counted(value: float, **rest: object) -> Figure:
+        return Figure.model_validate({"value": value, "n_scored": 9, "n_expected": 9, "unit": "count"} | rest)
+
+    none = counted(0.0, reason="nothing was found")
+    found = repeated_figure([none, counted(4.0, low=2.0, high=6.0), counted(2.0, low=1.0, high=3.0)])
+    assert (found.value, found.low, found.spread) == (2.0, None, 2.0)
+    assert found.reason == "no interval for 1 of 3 seeds: nothing was found"
+    assert repeated_figure([none, none]).reason == "nothing was found"
+
+
+def test_what_one_seed_says_beside_its_interval_is_kept() -> None:
+    noted = figure(30.0).model_copy(update={"reason": "the model gave NaN or infinity for 1 of 9 images"})
+    found = repeated_figure([figure(31.0), noted])
+    assert found.has_interval and found.reason == noted.reason

@@ -47,4 +47,4 @@ def count_figure(rows: pd.DataFrame, counts: pd.Series) -> Figure:
     total = composite_figure({"mean": sample}, lambda mean: mean * sample.n_expected, unit="count")
     if total.value == 0:
         return total.model_copy(update={"low": None, "high": None, "reason": NONE_FOUND})
-    return total
+    return total if total.low is None else total.model_copy(update={"low": max(0.0, total.low)})
