@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from erasebench.concepts import checked_name, name_key, repeated, twice_said
+from erasebench.concepts import checked_name, concept_key, repeated, twice_said
 from erasebench.errors import UserError, nearest
 from erasebench.identity import digest
 
@@ -23,20 +23,20 @@ def chosen_names(concepts: Sequence[str], known: Sequence[str], world: str, *, a
     """
     if not concepts:
         raise UserError("--concepts is empty.", "Give names as 'First Name,Second Name'.")
-    spelt = {name_key(name): name for name in known}
+    spelt = {concept_key(name): name for name in known}
     chosen = []
     for concept in concepts:
         try:
             plain = " ".join(checked_name(concept).split())
         except ValueError as error:
             raise UserError(f"--concepts: {error}.", "Give names as 'First Name,Second Name'.") from error
-        chosen.append(spelt.get(name_key(plain), plain))
-        if chosen[-1] != concept and name_key(plain) in spelt:
+        chosen.append(spelt.get(concept_key(plain), plain))
+        if chosen[-1] != concept and concept_key(plain) in spelt:
             log.info("--concepts %s: taken for '%s', as the world %s writes it.", concept, chosen[-1], world)
     if twice := repeated(concepts):
         raise UserError(f"--concepts names something twice: {twice_said(twice)}.", "Give each name once.")
     for name in chosen:
-        if name_key(name) not in spelt and not anchored:
+        if concept_key(name) not in spelt and not anchored:
             raise UserError(f"The world {world} knows no '{name}'.", _way(name, known))
     return tuple(chosen)
 

@@ -14,7 +14,7 @@ LONGEST_NAME = 150
 """Characters; CLIP reads 77 tokens of a prompt, and names become parts of file names."""
 
 
-def name_key(name: str) -> str:
+def concept_key(name: str) -> str:
     """What two spellings of one name have in common: 'Dog', 'dog ' and 'DOG' are one, whatever their accents' form."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
     return " ".join(folded.split())
@@ -24,7 +24,7 @@ def repeated(names: Iterable[str]) -> tuple[str, str] | None:
     """The first two of `names` that are one name; None where each stands once."""
     seen: dict[str, str] = {}
     for name in names:
-        key = name_key(name)
+        key = concept_key(name)
         if key in seen:
             return seen[key], name
         seen[key] = name
@@ -63,7 +63,7 @@ class Concept(BaseModel):
 
     @model_validator(mode="after")
     def _becomes_another(self) -> Self:
-        if name_key(self.name) == name_key(self.anchor):
+        if concept_key(self.name) == concept_key(self.anchor):
             raise ValueError(f"'{self.name}' is its own anchor: nothing would be erased")
         return self
 
@@ -88,8 +88,8 @@ class ErasureTask(BaseModel):
             raise ValueError(f"a concept is listed twice: '{twice[0]}' and '{twice[1]}'")
         if len({concept.kind for concept in self.concepts}) != 1:
             raise ValueError("concepts of different kinds in one task")
-        erased = {name_key(name) for name in self.names}
-        if both := sorted(name for name in self.keep if name_key(name) in erased):
+        erased = {concept_key(name) for name in self.names}
+        if both := sorted(name for name in self.keep if concept_key(name) in erased):
             raise ValueError(f"names both erased and kept: {both}")
         return self
 

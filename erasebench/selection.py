@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from erasebench.choice import anchors_of, chosen_names, marked
-from erasebench.concepts import Concept, ErasureTask, Kind, name_key
+from erasebench.concepts import Concept, ErasureTask, Kind, concept_key
 from erasebench.errors import UserError
 from erasebench.identity import digest
 
@@ -114,7 +114,7 @@ def _selected(
     usual = usual or tuple(suite.anchor_of(name, world.name) for name in erased)
     anchors = own or usual
     for name, anchor in zip(erased, anchors, strict=True):
-        if name_key(name) == name_key(anchor):
+        if concept_key(name) == concept_key(anchor):
             what = f"'{name}' is its own anchor in the suite {suite.name}: nothing would be erased."
             raise UserError(what, "Give another with --anchor, or in the suite's file.")
     own_anchors = "" if anchors == usual else marked(anchors)
@@ -145,14 +145,14 @@ def _retained(suite: Suite, world: World, erased: tuple[str, ...]) -> tuple[str,
     if not any(group.startswith("retained") for group in suite.groups):
         return ()
     names = world.cast.lists.get((suite.kind, "retain"), ()) or world.cast.names(suite.kind, "erase")
-    other_words = {name_key(word): name for name in names for word in world.cast.synonyms.get(name, ())}
-    meant = {other_words[key] for name in erased if (key := name_key(name)) in other_words}
+    other_words = {concept_key(word): name for name in names for word in world.cast.synonyms.get(name, ())}
+    meant = {other_words[key] for name in erased if (key := concept_key(name)) in other_words}
     return tuple(name for name in _without(erased, names) if name not in meant)
 
 
 def _without(erased: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    keys = {name_key(name) for name in erased}
-    return tuple(name for name in names if name_key(name) not in keys)
+    keys = {concept_key(name) for name in erased}
+    return tuple(name for name in names if concept_key(name) not in keys)
 
 
 def _spread(names: tuple[str, ...], count: int) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from erasebench.board.columns import FigureTable
-from erasebench.concepts import Kind, Name, name_key, repeated, twice_said
+from erasebench.concepts import Kind, Name, concept_key, repeated, twice_said
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.prompts.table import Group
@@ -237,5 +237,5 @@ def _check_names(names: tuple[str, ...]) -> None:
 
 def _check_not_own_anchor(anchors: dict[str, str]) -> None:
     for name, anchor in anchors.items():
-        if name_key(name) == name_key(anchor):
+        if concept_key(name) == concept_key(anchor):
             raise ValueError(f"'{name}' is its own anchor: nothing would be erased")

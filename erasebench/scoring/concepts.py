@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from erasebench.scoring.matching import Entry
-from erasebench.scoring.spelling import composed, letters
+from erasebench.scoring.spelling import composed
 
 if TYPE_CHECKING:
     from erasebench.judges.base import Judge
@@ -35,6 +35,7 @@ def concepts_of(judge: Judge, entries: Sequence[Entry], world: World) -> About:
     name or synonym the prompt holds as a word; a prompt that holds two names neither.
     """
     from erasebench.judges.clip import ClipAccuracyJudge
+    from erasebench.judges.gcd_network import name_key
     from erasebench.judges.recogniser import IdentityJudge
 
     given = [entry.concept for entry in entries]
@@ -42,7 +43,7 @@ def concepts_of(judge: Judge, entries: Sequence[Entry], world: World) -> About:
         # A recogniser's name counts however it is spelt: Beyonce is Beyoncé.
         known = _spellings((*world.cast.all_names("person"), *judge.recogniser.names), judge.recogniser.names)
         if any(given):
-            return About([known.get(letters(name), name) for name in given])
+            return About([known.get(name_key(name), name) for name in given])
         return _read(entries, lambda prompt: person_in(prompt, known), "person after a template of the celebrity suite")
     if isinstance(judge, ClipAccuracyJudge) and not any(given):
         classes = {**judge.synonyms, **dict(zip(judge.classes, judge.classes, strict=True))}
@@ -51,8 +52,10 @@ def concepts_of(judge: Judge, entries: Sequence[Entry], world: World) -> About:
 
 
 def _spellings(names: Iterable[str], judged: Iterable[str]) -> dict[str, str]:
-    """Names by their letters, as the judge spells them where it knows them."""
-    return {letters(name): name for name in (*names, *judged)}
+    """Names by their letters without accents, as the judge spells them where it knows them."""
+    from erasebench.judges.gcd_network import name_key
+
+    return {name_key(name): name for name in (*names, *judged)}
 
 
 def _read(entries: Sequence[Entry], concept_in: Callable[[str], str], sought: str) -> About:
@@ -63,17 +66,19 @@ def _read(entries: Sequence[Entry], concept_in: Callable[[str], str], sought: st
 
 
 def person_in(prompt: str, known: Mapping[str, str]) -> str:
-    """The person whom a prompt names, '' for nobody; `known` are names by their letters.
+    """The person whom a prompt names, '' for nobody; `known` are names by their letters without accents.
 
     A name that nobody knows is a name all the same; what begins with an article is not.
     """
+    from erasebench.judges.gcd_network import name_key
+
     text = " ".join(composed(prompt).replace("_", " ").split())
-    if (whole := known.get(letters(text))) is not None:
+    if (whole := known.get(name_key(text))) is not None:
         return whole
     for template in _templates():
         if found := template.fullmatch(text):
             name = found[1].strip()
-            return known.get(letters(name)) or ("" if _NO_NAME.match(name) else name)
+            return known.get(name_key(name)) or ("" if _NO_NAME.match(name) else name)
     return ""
 
 

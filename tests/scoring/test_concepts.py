@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
-from erasebench.scoring.concepts import class_in, person_in
+from erasebench.judges.base import Pixels
+from erasebench.judges.recogniser import IdentityJudge, Recognition
+from erasebench.judges.unknown_names import warn_of_unknown
+from erasebench.registry import load_world
+from erasebench.scoring.concepts import class_in, concepts_of, person_in
+from erasebench.scoring.matching import Entry
 
-KNOWN = {"prince": "Prince", "beyonce": "Beyonc\u00e9", "beyonc\u00e9": "Beyonc\u00e9", "adamdriver": "Adam Driver"}
+KNOWN = {"prince": "Prince", "beyonce": "Beyonc\u00e9", "adamdriver": "Adam Driver"}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +36,33 @@ KNOWN = {"prince": "Prince", "beyonce": "Beyonc\u00e9", "beyonc\u00e9": "Beyonc\
 )
 def test_a_person_is_what_a_template_leaves_whole(prompt: str, name: str) -> None:
     assert person_in(prompt, KNOWN) == name
+
+
+class OfLabels:
+    """A recogniser by its labels alone: nothing here looks at a picture."""
+
+    names = ("Beyonce", "Ren\u00e9e Zellweger")
+
+    def identity(self) -> dict[str, Any]:
+        return {"weights": "none"}
+
+    def recognise(self, images: Sequence[Pixels]) -> list[Recognition]:
+        raise AssertionError("no picture is asked about")
+
+
+@pytest.mark.parametrize("spelt", ["Beyonc\u00e9", "Beyonce\u0301", "BEYONCE"])
+@pytest.mark.parametrize("by", ["table", "prompt"])
+def test_a_person_is_known_with_accents_and_without(spelt: str, by: str, caplog: pytest.LogCaptureFixture) -> None:
+    judge = IdentityJudge(OfLabels())
+    names = [spelt, "Renee Zellweger", "Nobody Else"]
+    concepts = names if by == "table" else [""] * 3
+    entries = [
+        Entry(None, "all", concept, f"A portrait of {name}", 1) for name, concept in zip(names, concepts, strict=True)
+    ]
+    found = concepts_of(judge, entries, load_world("miniature")).concepts
+    assert found == ["Beyonce", "Ren\u00e9e Zellweger", "Nobody Else"]
+    with caplog.at_level(logging.WARNING):
+        assert warn_of_unknown(judge, found, "gcd") == ("Nobody Else",)
 
 
 @pytest.mark.parametrize(
