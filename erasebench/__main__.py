@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from erasebench.interruption import MESSAGES, interrupted, interruptible
+
+def _without_working_folder() -> None:
+    """Take the working folder off the import path, unless erasebench itself lies there.
+
+    `python -m` puts it first, so that a tqdm.py among somebody's images would be imported as the library.
+    """
+    here = os.path.realpath(os.getcwd())
+    own = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    if sys.path and os.path.realpath(sys.path[0]) == here and own != here:
+        del sys.path[0]
+
+
+if __name__ == "__main__":
+    # Before any other import: those are what a file in the working folder could stand in for.
+    _without_working_folder()
+
+from erasebench.interruption import MESSAGES, interrupted, interruptible  # noqa: E402
 
 
 def main() -> int:

@@ -6,6 +6,8 @@ import json
 import pickle
 import re
 import shutil
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,15 @@ def test_a_plan_that_names_a_file_runs_it(here: Path) -> None:
     (here / "plan.yaml").write_text("runs: [{methods: ['own.py:Own'], suites: [celebrity]}]")
     assert main(["run", "--plan", "plan.yaml", "--dry-run"]) == 2, "it has no class Own"
     assert (here / "ran").exists()
+
+
+@pytest.mark.parametrize("module", ["typer", "signal"])
+def test_a_file_in_the_working_folder_is_not_imported_in_place_of_a_library(here: Path, module: str) -> None:
+    (here / f"{module}.py").write_text(SCRIPT)
+    asked = [sys.executable, "-m", "erasebench", "--version"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=here)
+    assert done.stdout.startswith("erasebench "), done.stderr
+    assert not (here / "ran").exists()
 
 
 def test_weights_that_are_a_pickle_with_code_are_refused(here: Path, model: Path) -> None:
