@@ -138,10 +138,11 @@ def _erasures(runs: Path, kept: Collection[_Finished]) -> list[Path]:
 
 
 def _asked(folder: Path, identity: dict[str, Any]) -> str:
-    """What an erasure was asked for: its identity without what the code and the machine add to it."""
+    """What an erasure was asked for: its identity without what the versions of the code add to it."""
     own = {key: value for key, value in identity.items() if key not in ("version", "segmenter", "numerics")}
-    model = identity.get("numerics", {}).get("model") if isinstance(identity.get("numerics"), dict) else None
-    return digest([folder.parent.as_posix(), own, model])
+    numerics = identity["numerics"] if isinstance(identity.get("numerics"), dict) else {}
+    asked = [numerics.get(key) for key in ("model", "sampling", "profile")]
+    return digest([folder.parent.as_posix(), own, asked])
 
 
 def _newest(found: Iterable[tuple[str, float, Path]]) -> set[Path]:

@@ -77,6 +77,16 @@ def test_an_edited_method_leaves_one_run_of_it(
     assert "There is nothing to remove" in capsys.readouterr().out
 
 
+def test_erasures_under_other_sampling_are_no_older_ones(tmp_path: Path) -> None:
+    def asked(**numerics: object) -> str:
+        whole = {"model": "m", "sampling": {"steps": 12}, "profile": {"device_type": "cpu"}, "sampler": "s"} | numerics
+        return clean._asked(tmp_path / "folder", {"method": "mace", "version": "v", "numerics": whole})
+
+    assert asked() == asked(sampler="another version")
+    others = ({"sampling": {"steps": 20}}, {"profile": {"device_type": "cuda"}}, {"model": "n"})
+    assert len({asked(), *(asked(**other) for other in others)}) == 4
+
+
 def test_what_the_board_shows_stays_though_something_was_made_after_it(
     twice: tuple[Path, Path, set[Path], list[str]],
 ) -> None:
