@@ -30,7 +30,7 @@ def command_of(job: Job, concepts: Sequence[str] = (), anchors: Sequence[str] = 
     if job.chosen.variant != "default":
         words += ["--recipe", job.chosen.variant]
     for key, value in sorted(asked.settings.items()):
-        if key.startswith(f"{job.chosen.name}."):
+        if key.partition(".")[0] in (job.chosen.name, job.chosen.asked):
             words += ["--set", f"{key}={value}"]
     for pair in _judge_settings(job.world.judge_settings):
         words += ["--judge-set", pair]

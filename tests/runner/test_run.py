@@ -13,6 +13,9 @@ import erasebench
 from erasebench.cli import main
 from erasebench.erasure import Erasure
 from erasebench.record import Record
+from erasebench.runner.command import command_of
+from erasebench.runner.job import plan
+from erasebench.runner.request import Request
 from tests.runner.toy import TOY, of
 
 
@@ -85,6 +88,13 @@ def test_the_recorded_command_makes_the_record_again(words: dict[str, Any], caps
     places = ["--out", str(words["out"]), "--runs-folder", str(words["runs_folder"])]
     assert (program, main([*arguments, *places])) == ("erasebench", 0)
     assert f"shift on toy-{record.scale}: already done, nothing to do." in capsys.readouterr().out
+
+
+def test_the_recorded_command_has_settings_under_the_name_that_was_asked_for() -> None:
+    request = Request(methods=("esd",), suites=("celebrity",), settings={"esd.steps": "20"}, baselines="none")
+    (job,) = plan(request)
+    assert job.chosen.name != "esd"
+    assert "--method esd " in command_of(job) and "--set esd.steps=20" in command_of(job)
 
 
 def test_mace_goes_through_the_whole_path(words: dict[str, Any]) -> None:
