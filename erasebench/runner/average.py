@@ -37,8 +37,14 @@ class Average:
 
     @property
     def label(self) -> str:
-        """For messages: 'mace on object-average'."""
-        return f"{self.jobs[0].chosen.name} on {self.jobs[0].suite.name}-{AVERAGE}"
+        """For messages: 'mace on object-average', with the seed and the mark that tell its jobs from others."""
+        first = self.jobs[0]
+        return f"{first.chosen.name} on {first.suite.name}-{AVERAGE}{first.seed_label}{first.mark}"
+
+    @property
+    def sheet(self) -> Path:
+        """Where a contact sheet of it would be kept."""
+        return self.file.with_suffix(".png")
 
     @cached_property
     def file(self) -> Path:

@@ -136,10 +136,13 @@ def publish(out: Path, record: Record, kept: Path | None = None) -> bool:
     """Bring a leaderboard's folder in line with a record and its contact sheet, `kept`; whether anything was new there.
 
     The sheet goes first, so that a record that is there has its sheet; either is made good where it is missing or
-    differs. A failure never takes the place of the same job's result, nor a shipped record that of one made here.
+    differs. A failure never takes the place of the same job's result, nor a shipped record that of one made here; one
+    erasing never that of several which gave the same edit.
     """
     target, sheet = out / "results" / f"{record.id}.json", out / "sheets" / f"{record.id}.png"
     present = record_in(target)
+    if present is not None:
+        record = _with_repeats_of(present, record)
     changed = present != record
     keeps = record.shipped or (present is not None and (record.status, present.status) == ("failed", "done"))
     if present is not None and changed and keeps and not present.shipped:
@@ -155,6 +158,14 @@ def publish(out: Path, record: Record, kept: Path | None = None) -> bool:
         # Of several records of one job the one that was written or confirmed last is shown.
         os.utime(target)
     return changed
+
+
+def _with_repeats_of(present: Record, record: Record) -> Record:
+    """The record with the repeats of the one that lies there, where both are of one edit and it has none of its own."""
+    if not present.repeats or record.repeats or record.status != "done" or present.identity != record.identity:
+        return record
+    command = f"{record.command} --repeats {len(present.repeats)}"
+    return record.model_copy(update={"repeats": present.repeats, "command": command})
 
 
 def record_in(path: Path) -> Record | None:

@@ -61,8 +61,12 @@ class Job:
 
         Two jobs of one plan never share it.
         """
-        seed = f", seed {self.request.seed}" * (self.request.repeats > 1 and self.chosen.name != UNEDITED)
-        return f"{self.chosen.name} on {self.suite.name}-{self.selection.scale}{seed}{self.mark}"
+        return f"{self.chosen.name} on {self.suite.name}-{self.selection.scale}{self.seed_label}{self.mark}"
+
+    @property
+    def seed_label(self) -> str:
+        """', seed 2024' where the method erases under several seeds; else ''."""
+        return f", seed {self.request.seed}" * (self.request.repeats > 1 and self.chosen.name != UNEDITED)
 
     @property
     def without_synonyms(self) -> str | None:

@@ -32,25 +32,26 @@ def sets_of_repeats(jobs: Iterable[Job]) -> list[tuple[Job, ...]]:
     return [tuple(own) for own in sets.values()]
 
 
-def taken_together(label: str, by_seed: Mapping[int, Record | None]) -> list[Record]:
+def taken_together(label: str, by_seed: Mapping[int, Record | None]) -> list[tuple[int, Record]]:
     """One record of all erasings, the method's seeds ascending; where one failed, the others' own, and that is said.
 
-    Where every seed gave the same edit it is the first run's record, which says so: there is no luck of training.
+    Each with the seed whose contact sheet stands for it: its own, of a record of all the first. Where every
+    seed gave the same edit it is the first run's record, which says so: there is no luck of training.
     """
     done = {seed: record for seed, record in by_seed.items() if record is not None}
     if failed := [str(seed) for seed in by_seed if seed not in done]:
         log.warning("%s: no mean over seeds, since seed %s failed; the others stand alone.", label, ", ".join(failed))
-        return list(done.values())
+        return list(done.items())
     records = list(done.values())
-    first = records[0]
+    seed, first = next(iter(done.items()))
     repeats = tuple(
-        Repeat(seed=seed, identity=record.identity, erasure=record.manifest.digests["erasure"], figures=record.figures)
-        for seed, record in done.items()
+        Repeat(seed=own, identity=record.identity, erasure=record.manifest.digests["erasure"], figures=record.figures)
+        for own, record in done.items()
     )
     changed = {"repeats": repeats, "command": f"{first.command} --repeats {len(records)}"}
     if len({repeat.erasure for repeat in repeats}) == 1:
-        return [first.model_copy(update=changed)]
-    return [first.model_copy(update=changed | _over_seeds(list(done), records))]
+        return [(seed, first.model_copy(update=changed))]
+    return [(seed, first.model_copy(update=changed | _over_seeds(list(done), records)))]
 
 
 def _over_seeds(seeds: Sequence[int], records: Sequence[Record]) -> dict[str, object]:

@@ -15,7 +15,7 @@ from erasebench.errors import UserError
 from erasebench.interruption import check_interrupted
 from erasebench.record import Record
 from erasebench.registry import load_method
-from erasebench.runner.average import averaged, averages
+from erasebench.runner.average import Average, averaged, averages
 from erasebench.runner.finished import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
 from erasebench.runner.repeats import is_repeated, sets_of_repeats, taken_together
@@ -82,13 +82,14 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
         remove_leftovers(place, below=False)
     for world in {job.world.name for job in jobs}:
         remove_leftovers(request.runs_folder / world)
+    # Missing weights are a mistake to be found before any work, not the failure of one job.
+    for asked in {job.world.name: job.world for job in jobs}.values():
+        asked.weights_digest()
     session: Session | None = None
     summary = Summary()
     done: dict[str, Record] = {}
     for job in jobs:
-        if (record := finished(job)) is not None:
-            log.info("%s: already done, nothing to do.", job.label)
-            _done(job, record, summary, done)
+        if _is_done(job, summary, done):
             continue
         # Only here does anything load torch: a finished request is answered without it.
         from erasebench.runner.session import Session
@@ -97,18 +98,17 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
             session = Session(job.world, request.device)
             _tell_what_will_fail(jobs)
         _attempt(job, session, summary, done)
-    with _failing_alone("What is taken over several runs", summary):
-        for record, sheet in _taken_together(jobs, done):
-            summary.records.append(record)
-            publish(request.out, record, sheet)
+    _take_together(request.out, jobs, summary, done)
     # Not before: a mistake is answered at once, without what draws tables.
     from erasebench.runner.baselines import show_shipped
 
-    summary.shipped, _ = show_shipped(request, summary.records)
+    with _failing_alone("The baselines shown beside", summary):
+        summary.shipped, _ = show_shipped(request, summary.records)
     if board and (summary.records or any((request.out / "results").glob("*.json"))):
         # Always: a page that was cut short, or lacks a record for another reason, is whole again.
-        summary.yours = _yours(request, summary.records)
-        summary.board = write_board(request.out, summary.yours)
+        with _failing_alone("The board", summary):
+            summary.yours = _yours(request, summary.records)
+            summary.board = write_board(request.out, summary.yours)
     return summary
 
 
@@ -125,20 +125,49 @@ def _done(job: Job, record: Record, summary: Summary, done: dict[str, Record]) -
         summary.records.append(record)
 
 
-def _taken_together(jobs: Sequence[Job], done: Mapping[str, Record]) -> Iterator[tuple[Record, Path]]:
-    """The records over several jobs, each with its contact sheet: of several erasings, of averages, of both."""
+def _is_done(job: Job, summary: Summary, done: dict[str, Record]) -> bool:
+    """Whether nothing is left to do for the job: it was finished before, or the attempt to look failed."""
+    with _failing_alone(job.label, summary) as failure:
+        if (record := finished(job)) is None:
+            return False
+        log.info("%s: already done, nothing to do.", job.label)
+        _done(job, record, summary, done)
+    return bool(failure) or job.label in done
+
+
+def _take_together(out: Path, jobs: Sequence[Job], summary: Summary, done: Mapping[str, Record]) -> None:
+    """Publish the records over several jobs: of several erasings, of averages, of both; each fails alone."""
     for repeats in sets_of_repeats(jobs):
-        by_seed = {job.request.seed: done.get(job.label) for job in repeats}
-        yield from ((record, sheet_of(repeats[0])) for record in taken_together(repeats[0].label, by_seed))
-    over_seeds: dict[str, dict[int, Record | None]] = {}
+        label = f"{repeats[0].label} and its repeats"
+        with _failing_alone(label, summary):
+            by_seed = {job.request.seed: done.get(job.label) for job in repeats}
+            sheets = {job.request.seed: sheet_of(job) for job in repeats}
+            _publish_repeats(out, repeats[0].label, by_seed, sheets, summary)
+    over_seeds: dict[tuple[str, str], dict[int, tuple[Average, Record | None]]] = {}
     for average in averages(jobs):
-        record, sheet = averaged(average, done), average.file.with_suffix(".png")
-        if is_repeated(average.jobs[0]):
-            over_seeds.setdefault(average.label, {})[average.jobs[0].request.seed] = record
-        elif record is not None:
-            yield record, sheet
-    for label, records in over_seeds.items():
-        yield from ((record, sheet) for record in taken_together(label, records))
+        first, record = average.jobs[0], None
+        with _failing_alone(average.label, summary):
+            record = averaged(average, done)
+            if record is not None and not is_repeated(first):
+                publish(out, record, average.sheet)
+                summary.records.append(record)
+        if is_repeated(first):
+            # By the names that were given: two files may call their method alike.
+            over_seeds.setdefault((first.suite_asked, first.chosen.asked), {})[first.request.seed] = (average, record)
+    for own in over_seeds.values():
+        label = next(average.label for average, _ in own.values())
+        with _failing_alone(f"{label} and its repeats", summary):
+            records = {seed: record for seed, (_, record) in own.items()}
+            sheets = {seed: average.sheet for seed, (average, _) in own.items()}
+            _publish_repeats(out, label, records, sheets, summary)
+
+
+def _publish_repeats(
+    out: Path, label: str, by_seed: Mapping[int, Record | None], sheets: Mapping[int, Path], summary: Summary
+) -> None:
+    for seed, record in taken_together(label, by_seed):
+        publish(out, record, sheets[seed])
+        summary.records.append(record)
 
 
 def _tell_what_will_fail(jobs: Sequence[Job]) -> None:

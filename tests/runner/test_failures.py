@@ -13,6 +13,8 @@ import erasebench
 from erasebench.errors import UserError
 from erasebench.record import Record
 from erasebench.registry import WORLDS
+from erasebench.runner import run
+from erasebench.runner.job import Job
 from erasebench.sealed import write_sealed_json
 from tests.runner.toy import TOY, of, timeless
 
@@ -47,6 +49,31 @@ def test_what_cannot_be_published_is_a_failure_and_no_record(
     summary = erasebench.run(**words)
     assert summary.records == []
     assert set(summary.failures) == {"original on toy-2", "shift on toy-2"}
+
+
+def test_a_finished_job_that_cannot_be_read_ends_alone(words: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    erasebench.run(**words, limit=1)
+    known = run.finished
+
+    def failing(job: Job) -> Record | None:
+        if job.chosen.name == "original":
+            raise PermissionError(13, "Permission denied")
+        return known(job)
+
+    monkeypatch.setattr("erasebench.runner.run.finished", failing)
+    summary = erasebench.run(**words, limit=1)
+    assert [record.method for record in summary.records] == ["shift"]
+    assert set(summary.failures) == {"original on toy-2"} and summary.board is not None
+
+
+def test_a_board_that_cannot_be_written_is_a_failure(words: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("an interval is no number")
+
+    monkeypatch.setattr("erasebench.runner.run.write_board", broken)
+    summary = erasebench.run(**words, limit=1)
+    assert len(summary.records) == 2 and summary.board is None
+    assert summary.failures == {"The board": "ValueError: an interval is no number"}
 
 
 def test_what_a_vandal_did_reaches_nobody(words: dict[str, Any], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -16,7 +17,25 @@ from erasebench.runner.forecast import forecast
 from erasebench.runner.repeats import taken_together
 from erasebench.runner.request import Request
 from tests import sample_records
-from tests.runner.toy import TOY, of
+from tests.runner.toy import TESTS, TOY, of
+
+LUCKY_ANY = """
+from erasebench.concepts import EVERY_KIND
+from erasebench.erasure import Erasure
+from erasebench.method import Method, MethodConfig
+
+class LuckyAny(Method):
+    name = "lucky-any"
+    kinds = EVERY_KIND
+    Config = MethodConfig
+
+    def touches(self, parameter):
+        return parameter.startswith("unet.conv_out.bias")
+
+    def erase(self, pipeline, task, workspace):
+        bias = pipeline.unet.conv_out.bias.detach()
+        return Erasure({"unet.conv_out.bias": bias + STEP * (workspace.seed % 10)})
+"""
 
 
 @pytest.fixture
@@ -66,6 +85,9 @@ def test_a_method_without_luck_says_so_and_is_not_sampled_again(words: dict[str,
     # Two pictures that the method asks for; none of the fourteen of the suite.
     assert sampled == [2]
     assert "same under every seed)" in (words["out"] / "README.md").read_text()
+    # One erasing more, of the same edit, does not take the place of the record that has several.
+    erasebench.run(**words)
+    assert Record.read(words["out"] / "results" / f"{record.id}.json") == record
 
 
 def test_a_seed_that_fails_is_named_and_the_others_stand_alone(
@@ -75,11 +97,47 @@ def test_a_seed_that_fails_is_named_and_the_others_stand_alone(
     summary = erasebench.run(**lucky)
     assert list(summary.failures) == ["lucky on toy-2, seed 42"]
     assert "no mean over seeds, since seed 42 failed" in caplog.text
-    assert [len(record.repeats) for record in summary.records if record.method == "lucky"] == [0, 0]
+    alone = [record for record in summary.records if record.method == "lucky"]
+    assert [len(record.repeats) for record in alone] == [0, 0]
+    # Each with the sheet of its own images.
+    sheets = [(lucky["out"] / "sheets" / f"{record.id}.png").read_bytes() for record in alone]
+    kept = {path.read_bytes() for path in lucky["runs_folder"].glob("*/*/finished/lucky-*.png")}
+    assert len(kept) == 2 and set(sheets) == kept
     monkeypatch.delenv("TOY_UNLUCKY")
     summary = erasebench.run(**lucky)
     assert len(of(summary, "lucky").repeats) == 3
     assert "One erasing" not in (lucky["out"] / "README.md").read_text()
+
+
+def test_two_files_of_one_method_name_have_an_average_each(
+    words: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("erasebench.runner.stages.measured_ratio", lambda *_: 1.0)
+    files = []
+    for name, step in (("one", "1.5"), ("two", "3.0")):
+        (tmp_path / f"{name}.py").write_text(LUCKY_ANY.replace("STEP", step))
+        files.append(f"{tmp_path / name}.py:LuckyAny")
+    asked = words | {"world": f"{TESTS / 'toy_objects.py'}:ToyObjects", "suite": str(TESTS / "data/toy-objects.yaml")}
+    summary = erasebench.run(**asked | {"method": files, "repeats": 2, "baselines": "none"}, limit=1)
+    assert not summary.failures
+    averages = [each for each in summary.records if str(each.scale) == "average"]
+    assert [len(each.repeats) for each in averages] == [2, 2]
+    assert len({each.id for each in averages}) == 2
+    published = {Record.read(path).id for path in (words["out"] / "results").glob("*average*.json")}
+    assert published == {each.id for each in averages}
+
+
+def test_an_average_that_fails_takes_no_other_with_it(words: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError("no rows")
+
+    monkeypatch.setattr("erasebench.runner.run.averaged", broken)
+    monkeypatch.setattr("erasebench.runner.stages.measured_ratio", lambda *_: 1.0)
+    asked = words | {"world": f"{TESTS / 'toy_objects.py'}:ToyObjects", "suite": str(TESTS / "data/toy-objects.yaml")}
+    asked |= {"method": f"{TESTS / 'toy_objects.py'}:ShiftAny", "baselines": "none"}
+    summary = erasebench.run(**asked, limit=1)
+    assert list(summary.failures.values()) == ["LookupError: no rows"]
+    assert summary.records and summary.board is not None
 
 
 def test_a_figure_that_one_seed_lacks_is_unscored_and_says_why() -> None:
@@ -90,8 +148,8 @@ def test_a_figure_that_one_seed_lacks_is_unscored_and_says_why() -> None:
     )
     fewer = sample_records.distance(12.0, 255).model_copy(update={"n_expected": 256, "reason": why})
     lacking = {key: each for key, each in other.figures.items() if key != "fid_mini_256"} | {"fid_mini_255": fewer}
-    (found,) = taken_together("mace", {1: one, 2: other.model_copy(update={"figures": lacking})})
-    assert "fid_mini_255" not in found.figures
+    ((seed, found),) = taken_together("mace", {1: one, 2: other.model_copy(update={"figures": lacking})})
+    assert seed == 1 and "fid_mini_255" not in found.figures
     figure = found.figures["fid_mini_256"]
     assert (figure.value, figure.reason) == (None, f"no fid_mini_256 under seed 2: {why}")
     assert found.figures["clip_score_general"].value == pytest.approx(31.04)
