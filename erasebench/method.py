@@ -66,9 +66,12 @@ class Workspace(Protocol):
         *,
         steps: int | None = None,
         guidance: float | None = None,
-        scheduler: str = "ddim",
+        scheduler: str | None = None,
     ) -> list[Image]:
-        """Images of the ORIGINAL model, one per prompt and seed; 'ddim' or 'dpmsolver++'; None: the world's default."""
+        """Images of the ORIGINAL model, one per prompt and seed; settings left out are the world's.
+
+        `scheduler`: one of `erasebench.world.SCHEDULER_NAMES`.
+        """
         ...
 
     def segment(self, images: Sequence[Image], phrase: str) -> list[Segmentation]:

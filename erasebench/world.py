@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -119,6 +120,8 @@ class World(ABC):
     """How the model that the world is named after samples: for a forecast where the model itself is not there."""
 
     sampling: SamplingDefaults
+    sampling_given: Mapping[str, Any] = MappingProxyType({})
+    """Fields of `sampling` that the user asked for."""
     cast: Cast
     judge_settings: JudgeSettings = JudgeSettings()
     """What the user told the judges; set it before asking for one."""
@@ -135,10 +138,8 @@ class World(ABC):
 
         UserError for a model that cannot be sampled so. Asked before any work, also where nothing is given.
         """
-        if given and self.usual_sampling is not None and self.missing("model") is not None:
-            # A forecast goes on without the model.
-            self.usual_sampling = self.usual_sampling.model_copy(update=given)  # type: ignore[misc]
-        elif given:
+        self.sampling_given = dict(given)
+        if given:
             self.sampling = self.sampling.model_copy(update=given)
 
     @abstractmethod

@@ -204,9 +204,9 @@ def test_an_image_that_the_model_did_not_give_is_listed_without_a_file(
     tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "prompts.csv").write_text(PROMPTS)
-    monkeypatch.setattr(Sampler, "images", lambda self, shots: [None] * len(shots))
+    monkeypatch.setattr(Sampler, "images", lambda self, shots: iter([None] * len(shots)))
     words = ["--prompts", str(tmp_path / "prompts.csv"), *TOY[:2], "--model", str(tiny_model_folder)]
-    assert main(["sample", *words, "--out", str(tmp_path)]) == 0
+    assert main(["sample", *words, "--out", str(tmp_path)]) == 1
     with (tmp_path / "images.csv").open(newline="") as handle:
         assert [row["file"] for row in csv.DictReader(handle)] == [""] * 6
 

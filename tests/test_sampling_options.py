@@ -6,7 +6,9 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers import LCMScheduler, UNet2DConditionModel
@@ -15,14 +17,16 @@ from safetensors.torch import load_file, save_file
 from erasebench.board.groups import comparable
 from erasebench.cli import main
 from erasebench.errors import UserError
-from erasebench.identity import digest
+from erasebench.identity import NumericsProfile, digest
 from erasebench.record import Record
 from erasebench.runner.request import Request
+from erasebench.runner.workspace import RunWorkspace
 from erasebench.sampling import cut_prompts
 from erasebench.schedulers import SCHEDULERS
 from erasebench.world import SCHEDULER_NAMES
 from tests.test_cli import TOY
 from tests.tiny_model import tiny_pipeline
+from tests.toy_world import ToyWorld
 
 SD = ("--world", "stable-diffusion-v1-4")
 GIVEN = ["--steps", "3", "--guidance", "1", "--scheduler", "euler-ancestral", "--batch-size", "2"]
@@ -109,7 +113,9 @@ def test_the_choice_is_recorded_in_a_table_of_its_own(tiny_model_folder: Path, t
     }
     assert other.manifest.profile.batch_size == 2
     assert " ".join(GIVEN).replace("--guidance 1 ", "--guidance 1.0 ") in other.command
-    assert other.manifest.config["scheduler"]["timestep_spacing"] == "linspace"  # type: ignore[index, call-overload]
+    saved = json.loads((tiny_model_folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    resolved: Any = other.manifest.config["scheduler"]
+    assert resolved["timestep_spacing"] == saved["timestep_spacing"] == "leading"
     assert usual.manifest.prompts_cut == 0
 
 
@@ -119,7 +125,7 @@ def test_prompts_that_are_cut_are_counted_in_one_line(
     long = "a red house near the sea and " * 12
     (tmp_path / "t.csv").write_text("prompt,seed\n" + f"{long},1\n{long},2\na ship,3\n")
     sampled(tiny_model_folder, tmp_path / "t.csv", tmp_path / "o", "--steps", "1")
-    printed = capsys.readouterr().err
+    printed = "".join(capsys.readouterr())
     assert "1 of 2 prompts are longer than the 77 tokens" in printed
     assert "truncated" not in printed and "sequence length" not in printed
     assert cut_prompts(tiny_pipeline(), [long, long, "a ship", long + "!"]) == 2
@@ -150,3 +156,14 @@ def test_a_method_that_cannot_train_on_velocities_says_so_before_it_paints(
     assert main([*words, "--export", str(tmp_path / "out.safetensors")]) == 1
     assert "The model predicts 'v_prediction'" in capsys.readouterr().err
     assert not list(tmp_path.glob("runs/**/*.png"))
+
+
+def test_training_images_are_sampled_as_the_user_asks(tmp_path: Path) -> None:
+    world, pipeline = ToyWorld(tmp_path), tiny_pipeline()
+    workspace = RunWorkspace(world, pipeline, NumericsProfile(batch_size=2), seed=0, folder=tmp_path)
+    usual = np.asarray(workspace.sample(["a ship"], [1])[0])
+    assert np.array_equal(usual, workspace.sample(["a ship"], [1], scheduler="ddim")[0])
+    world.sample_with({"scheduler": "euler-ancestral"})
+    asked = np.asarray(workspace.sample(["a ship"], [1])[0])
+    assert not np.array_equal(asked, usual)
+    assert np.array_equal(asked, workspace.sample(["a ship"], [1], scheduler="euler-ancestral")[0])

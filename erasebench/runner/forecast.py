@@ -47,7 +47,7 @@ def forecast_all(requests: Sequence[Request], rate: float | None = None) -> str:
     world = jobs[0].world
     known = measured(jobs[0].request.runs_folder / world.name / "images")
     lines = [_line(job) for job in jobs]
-    total, size = images_of(jobs), disk_of(jobs, _sampling(world), known)
+    total, size = images_of(jobs), disk_of(jobs, sampling_of(world), known)
     lines.append(f"Images in all: {total:,} (what runs share is made once).")
     lines.append(_disk(size, jobs[0].request.runs_folder))
     lines.append(_hours(total, rate, known))
@@ -126,9 +126,10 @@ def measured(folder: Path) -> Measured | None:
     return Measured(sum(entry.seconds for entry in made) / n, sum(entry.size or 0 for entry in made) / n, n)
 
 
-def _sampling(world: World) -> SamplingDefaults:
+def sampling_of(world: World) -> SamplingDefaults:
+    """How the world's model will be sampled, as far as it is known before the model is there."""
     if world.usual_sampling is not None and world.missing("model") is not None:
-        return world.usual_sampling
+        return world.usual_sampling.model_copy(update=world.sampling_given)
     return world.sampling
 
 

@@ -40,7 +40,7 @@ class RunWorkspace:
         *,
         steps: int | None = None,
         guidance: float | None = None,
-        scheduler: str = "ddim",
+        scheduler: str | None = None,
     ) -> list[Image.Image]:
         """See `erasebench.method.Workspace`; UserError where the model gives numbers that are no image."""
         chosen = {"steps": steps, "guidance": guidance, "scheduler": scheduler}

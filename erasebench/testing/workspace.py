@@ -47,12 +47,12 @@ class ToyWorkspace:
         *,
         steps: int | None = None,
         guidance: float | None = None,
-        scheduler: str = "ddim",
+        scheduler: str | None = None,
     ) -> list[Image.Image]:
         """See `erasebench.method.Workspace`."""
         self.painted += prompts
         shots = [Shot(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
-        settings = SETTINGS.model_copy(update={"scheduler": scheduler})
+        settings = SETTINGS.model_copy(update={} if scheduler is None else {"scheduler": scheduler})
         return [Image.fromarray(pixels) for pixels in painted(self._pipeline, shots, settings)]
 
     def segment(self, images: Sequence[Image.Image], phrase: str) -> list[Segmentation]:

@@ -167,8 +167,11 @@ def few_steps(folder: Path) -> FewSteps | None:
     """Whether the model was distilled to be sampled in few steps without guidance, as far as its configs say."""
     scheduler = read_config(folder / "scheduler" / "scheduler_config.json")
     name = str(scheduler.get("_class_name"))
-    if read_config(folder / "unet" / "config.json").get("time_cond_proj_dim") is not None or name == "LCMScheduler":
+    if read_config(folder / "unet" / "config.json").get("time_cond_proj_dim") is not None:
         return FewSteps("a latent-consistency model", "--steps 4 --guidance 8 --scheduler lcm")
+    if name == "LCMScheduler":
+        # Without that input the U-Net knows no guidance scale: a scale over 1 is classifier-free guidance.
+        return FewSteps("a latent-consistency model", "--steps 4 --guidance 1 --scheduler lcm")
     if name == "TCDScheduler":
         return FewSteps("a model distilled to few steps (TCD)", "--steps 8 --guidance 0 --scheduler ddim")
     trailing = scheduler.get("timestep_spacing") == "trailing" and not scheduler.get("rescale_betas_zero_snr")

@@ -74,21 +74,31 @@ class StableDiffusionWorld(World):
 
     @cached_property
     def sampling(self) -> SamplingDefaults:  # type: ignore[override]
-        """The protocol's 50 steps at 7.5, at the model's own size: 512 pixels for v1.4."""
+        """The protocol's 50 steps at 7.5, at the model's own size (512 pixels for v1.4), with what the user asked for.
+
+        UserError for a model of few steps without steps, guidance and scheduler given.
+        """
+        self._check_steps(self.sampling_given)
         height, width = latent_size(self.folder)
         factor = 2 ** (len(read_config(self.folder / "vae" / "config.json")["block_out_channels"]) - 1)
-        return SamplingDefaults(steps=50, guidance=7.5, width=width * factor, height=height * factor, batch_size=8)
+        usual = SamplingDefaults(steps=50, guidance=7.5, width=width * factor, height=height * factor, batch_size=8)
+        return usual.model_copy(update=self.sampling_given)
 
     def sample_with(self, given: Mapping[str, Any]) -> None:
-        """See `World.sample_with`. UserError for a model of few steps without steps, guidance and scheduler given."""
+        """See `World.sample_with`. A model that is not there yet is checked when `sampling` is first asked for."""
+        if self.missing("model") is None:
+            self._check_steps(given)
+        self.sampling_given = dict(given)
+        self.__dict__.pop("sampling", None)
+
+    def _check_steps(self, given: Mapping[str, Any]) -> None:
         lacking = [name for name in ("steps", "guidance", "scheduler") if name not in given]
-        if lacking and self.missing("model") is None and (special := few_steps(self.folder)) is not None:
-            usual = f"{self.sampling.steps} steps of DDIM at guidance {self.sampling.guidance}"
+        if lacking and (special := few_steps(self.folder)) is not None:
+            usual = "50 steps of DDIM at guidance 7.5"
             raise UserError(
                 f"{self.model} is {special.what}: {usual} are not how it is sampled.",
                 f"Give --steps, --guidance and --scheduler as its authors do, for example {special.options}.",
             )
-        super().sample_with(given)
 
     @cached_property
     def cast(self) -> Cast:  # type: ignore[override]

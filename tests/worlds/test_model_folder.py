@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from erasebench.cli import main
 from erasebench.errors import UserError
 from erasebench.registry import load_world
+from erasebench.runner.forecast import sampling_of
 from erasebench.worlds.loading import load_pipeline
 from erasebench.worlds.model_folder import checked_folder, few_steps, latent_size, read_files, variant
 from erasebench.worlds.single_file import single_file
@@ -129,6 +130,51 @@ def test_a_hub_cache_of_half_precision_alone_is_a_model_and_a_torn_one_is_named(
     (snapshot / "vae" / "diffusion_pytorch_model.fp16.safetensors").unlink()
     torn = load_world("stable-diffusion-v1-4").missing("model")
     assert torn is not None and "is not whole in the local hub cache" in torn.what and "hf download" in torn.mend
+
+
+def fill_hub_cache(hub: Path, **scheduler: Any) -> None:
+    """What a download of the world's model leaves behind."""
+    root = hub / "models--CompVis--stable-diffusion-v1-4"
+    tiny_pipeline().save_pretrained(root / "snapshots" / ("0" * 40))
+    patch(root / "snapshots" / ("0" * 40), "scheduler/scheduler_config.json", **scheduler)
+    (root / "refs").mkdir()
+    (root / "refs" / "main").write_text("0" * 40)
+
+
+def test_what_the_user_asks_for_holds_for_a_model_that_is_downloaded_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    world = load_world("stable-diffusion-v1-4")
+    assert world.missing("model") is not None
+    given = {"steps": 3, "guidance": 2.0, "scheduler": "euler", "batch_size": 2}
+    world.sample_with(given)
+    forecast = sampling_of(world)
+    assert forecast.model_dump() == {**given, "width": 512, "height": 512}
+    fill_hub_cache(tmp_path / "hub")
+    assert world.sampling.model_dump() == {**given, "width": 16, "height": 16} == sampling_of(world).model_dump()
+    world.sample_with({})
+    assert (world.sampling.steps, world.sampling.guidance, world.sampling.scheduler) == (50, 7.5, "ddim")
+
+
+def test_a_downloaded_model_of_few_steps_is_refused_when_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    world = load_world("stable-diffusion-v1-4")
+    world.sample_with({"steps": 4})
+    fill_hub_cache(tmp_path / "hub", **LCM)
+    with pytest.raises(UserError, match="latent-consistency"):
+        _ = world.sampling
+
+
+def test_only_a_model_that_takes_the_guidance_scale_as_an_input_is_given_a_high_one(model: Path) -> None:
+    patch(model, "scheduler/scheduler_config.json", **LCM)
+    merged = few_steps(model)
+    assert merged is not None and "--guidance 1 " in merged.options
+    patch(model, "unet/config.json", time_cond_proj_dim=32)
+    distilled = few_steps(model)
+    assert distilled is not None and "--guidance 8 " in distilled.options
 
 
 @pytest.mark.parametrize(
