@@ -113,7 +113,8 @@ def sample(
 
     `seed`: where the prompts bring none, the first one's (default 1 for a list); the next ones count on.
     Returns the table with one more column, `file`: each row's image in `out`, '' where the model gave NaN or infinity.
-    erasebench.errors.UserError for a table, model or erasure that cannot be used.
+    erasebench.errors.UserError for a table, model or erasure that cannot be used, and under torchrun in each process
+    but the last: only that one has the whole table.
     """
     from erasebench.prompts import PromptRow, PromptTable, read_csv
     from erasebench.registry import load_world as load
@@ -128,17 +129,22 @@ def sample(
         table = PromptTable(
             tuple(PromptRow(at, "general", "", prompt, first + at) for at, prompt in enumerate(prompts))
         )
-    table = table if own else table.alike()
-    table = table if limit is None else table.limited(limit)
     opened = load(world, model)
     opened.sample_with(given)
-    import pandas as pd
-
-    from erasebench.runner.share import sample_table
+    from erasebench.runner.share import read_listing, rows_to_sample, sample_table
     from erasebench.scoring.listing import LISTING
 
-    sample_table(opened, table, Path(out), None if erasure is None else Path(erasure), device)
-    return pd.read_csv(Path(out) / LISTING, keep_default_na=False)
+    table = rows_to_sample(str(prompts), table, own) if isinstance(prompts, str | Path) else table
+    table = table if limit is None else table.limited(limit)
+    made = sample_table(opened, table, Path(out), None if erasure is None else Path(erasure), device)
+    if not made.listed:
+        from erasebench.errors import UserError
+
+        raise UserError(
+            f"{Path(out) / LISTING} is not written yet: other processes of this launch still sample.",
+            "The process that ends last writes it; call erasebench.sample again after that for the whole table.",
+        )
+    return read_listing(Path(out) / LISTING)
 
 
 def score(

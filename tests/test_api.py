@@ -78,6 +78,30 @@ def test_prompts_are_painted_and_scored(tmp_path: Path) -> None:
     assert "clip_score" in report._repr_html_()
 
 
+def test_prompts_come_back_as_they_were_given(tmp_path: Path) -> None:
+    prompts = ["-5 degrees", "'=quoted", "42", "NA"]
+    listed = erasebench.sample(prompts, tmp_path, steps=1)
+    assert list(listed["prompt"]) == prompts
+    assert listed["seed"].sum() == 10
+
+
+def test_a_share_of_a_launch_that_is_not_the_last_gives_no_older_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erasebench.sample(["a ship"], tmp_path, steps=1)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match=r"images.csv is not written yet"):
+        erasebench.sample(["a car", "a bird"], tmp_path, steps=1)
+
+
+def test_settings_of_rows_that_are_not_used_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = tmp_path / "prompts.csv"
+    table.write_text("prompt,seed,guidance\na ship,1,3.5\n")
+    erasebench.sample(table, tmp_path / "images", steps=1)
+    assert "prompts.csv bring a guidance or size of their own: not used" in caplog.text
+
+
 def test_a_judge_that_there_is_not_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There is no judge 'clip'"):
         erasebench.score(tmp_path, "clip")

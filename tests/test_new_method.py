@@ -22,7 +22,7 @@ def test_the_start_passes_its_own_test_and_runs_by_its_path(
     method, test = tmp_path / "mine" / "my_eraser.py", tmp_path / "mine" / "test_my_eraser.py"
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"Method: {method}"
-    assert f"  erasebench run --method {method}:MyEraser --suite celebrity --limit 10" in lines
+    assert f"  uv run erasebench run --method {method}:MyEraser --suite celebrity --limit 10" in lines
     tested = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)]
     done = subprocess.run(tested, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout

@@ -117,19 +117,13 @@ def sample(
 
     given = sampling_given(steps, guidance, scheduler, batch_size)
     own = by_own_settings(sampling)
-    read = read_csv(prompts, first_seed=seed)
-    table = read if own else read.alike()
-    if table != read:
-        print(
-            f"Rows of {prompts} bring a guidance or size of their own: not used, all are sampled alike. "
-            "--sampling i2p-rows uses them.",
-            file=sys.stderr,
-        )
+    table = read_csv(prompts, first_seed=seed)
     opened = load_world(world, model)
     opened.sample_with(given)
-    from erasebench.runner.share import sample_table
+    from erasebench.runner.share import rows_to_sample, sample_table
     from erasebench.scoring.listing import LISTING
 
+    table = rows_to_sample(prompts, table, own)
     with _failing_as("sample", UserError):
         made = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device)
     print(f"Images: {out / LISTING if made.listed else f'{out}; {LISTING} is written by the process that ends last.'}")

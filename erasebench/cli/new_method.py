@@ -36,8 +36,8 @@ def new_method(
     print(f"Method: {method}")
     print(f"Test:   {test}")
     print("Try it:")
-    print(f"  python -m pytest {test}")
-    print(f"  erasebench run --method {method}:{names['NewMethod']} --suite celebrity --limit 10")
+    print(f"  uv run python -m pytest {test}")
+    print(f"  uv run erasebench run --method {method}:{names['NewMethod']} --suite celebrity --limit 10")
     print("What each part is for: the comments in it, and docs/adding-a-method.md in erasebench's repository.")
 
 

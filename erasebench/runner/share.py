@@ -7,10 +7,10 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from erasebench.atomic import atomic_write
-from erasebench.csv_cells import safe_cell
+from erasebench.csv_cells import original_cell, safe_cell
 from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.identity import NumericsProfile
@@ -21,6 +21,9 @@ from erasebench.runner.paint import paint, wanted
 from erasebench.runner.session import Session
 from erasebench.scoring.listing import LISTING
 from erasebench.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +96,21 @@ def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Pa
     return Made(len(own), broken, listed)
 
 
+def rows_to_sample(source: str | Path, table: PromptTable, own: bool) -> PromptTable:
+    """`table` as it is sampled: with its rows' `own` guidance and size, or all alike, which the log then says.
+
+    `source`: what the log calls the table.
+    """
+    if own or not table.has_own:
+        return table
+    log.warning(
+        "Rows of %s bring a guidance or size of their own: not used, all are sampled alike. --sampling i2p-rows (from "
+        "Python sampling='i2p-rows') uses them.",
+        source,
+    )
+    return table.alike()
+
+
 def write_listing(path: Path, table: PromptTable, digests: dict[int, str], store: ImageStore) -> None:
     """The table with one more column, `file`: each row's image, relative to the listing; '' where there is none."""
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
@@ -102,6 +120,16 @@ def write_listing(path: Path, table: PromptTable, digests: dict[int, str], store
             image = store.path(digests[row.row])
             file = Path(os.path.relpath(image, path.parent)).as_posix() if image.is_file() else ""
             writer.writerow(map(safe_cell, (*table.values(row), file)))
+
+
+def read_listing(path: Path) -> pd.DataFrame:
+    """What `write_listing` wrote, its text as it was before a spreadsheet's signs were made harmless."""
+    import pandas as pd
+
+    text = ("group", "concept", "prompt", "file")
+    # A prompt such as '42' stays text.
+    frame = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(text, str))
+    return frame.assign(**{name: frame[name].map(original_cell) for name in text})
 
 
 def default_device(environment: Mapping[str, str] = os.environ) -> str:
