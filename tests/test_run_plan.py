@@ -114,6 +114,20 @@ def test_two_workers_work_at_once_and_make_the_records_that_single_runs_make(
     assert {record.id for record in again.records} <= {record.id for record in summary.records}
 
 
+def test_a_board_that_cannot_be_written_ends_no_plan(
+    tmp_path: Path, common: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("an interval is no number")
+
+    monkeypatch.setattr("erasebench.runner.run_plan.write_board", broken)
+    monkeypatch.setattr("erasebench.runner.run_plan.BOARD_SECONDS", 0.0)
+    entry = {"methods": [SHIFT], "suites": [str(HERE / "data" / "toy.yaml")]}
+    summary = run_plan(read_plan(plan_of(tmp_path, entry), replace(common, limit=1)))
+    assert {record.method for record in summary.records} == {"original", "shift"}
+    assert summary.failures == {"The board": "ValueError: an interval is no number"} and summary.board is None
+
+
 def test_a_killed_plan_leaves_no_worker_behind(tmp_path: Path, common: Request) -> None:
     (tmp_path / "meeting").mkdir()
     entry = {"methods": [f"{HERE / 'toy_world.py'}:Meeting"], "suites": [str(HERE / "data" / "toy.yaml")]}

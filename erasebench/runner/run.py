@@ -102,11 +102,11 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     # Not before: a mistake is answered at once, without what draws tables.
     from erasebench.runner.baselines import show_shipped
 
-    with _failing_alone("The baselines shown beside", summary):
+    with failing_alone("The baselines shown beside", summary):
         summary.shipped, _ = show_shipped(request, summary.records)
     if board and (summary.records or any((request.out / "results").glob("*.json"))):
         # Always: a page that was cut short, or lacks a record for another reason, is whole again.
-        with _failing_alone("The board", summary):
+        with failing_alone("The board", summary):
             summary.yours = _yours(request, summary.records)
             summary.board = write_board(request.out, summary.yours)
     return summary
@@ -127,7 +127,7 @@ def _done(job: Job, record: Record, summary: Summary, done: dict[str, Record]) -
 
 def _is_done(job: Job, summary: Summary, done: dict[str, Record]) -> bool:
     """Whether nothing is left to do for the job: it was finished before, or the attempt to look failed."""
-    with _failing_alone(job.label, summary) as failure:
+    with failing_alone(job.label, summary) as failure:
         if (record := finished(job)) is None:
             return False
         log.info("%s: already done, nothing to do.", job.label)
@@ -139,14 +139,14 @@ def _take_together(out: Path, jobs: Sequence[Job], summary: Summary, done: Mappi
     """Publish the records over several jobs: of several erasings, of averages, of both; each fails alone."""
     for repeats in sets_of_repeats(jobs):
         label = f"{repeats[0].label} and its repeats"
-        with _failing_alone(label, summary):
+        with failing_alone(label, summary):
             by_seed = {job.request.seed: done.get(job.label) for job in repeats}
             sheets = {job.request.seed: sheet_of(job) for job in repeats}
             _publish_repeats(out, repeats[0].label, by_seed, sheets, summary)
     over_seeds: dict[tuple[str, str], dict[int, tuple[Average, Record | None]]] = {}
     for average in averages(jobs):
         first, record = average.jobs[0], None
-        with _failing_alone(average.label, summary):
+        with failing_alone(average.label, summary):
             record = averaged(average, done)
             if record is not None and not is_repeated(first):
                 publish(out, record, average.sheet)
@@ -156,7 +156,7 @@ def _take_together(out: Path, jobs: Sequence[Job], summary: Summary, done: Mappi
             over_seeds.setdefault((first.suite_asked, first.chosen.asked), {})[first.request.seed] = (average, record)
     for own in over_seeds.values():
         label = next(average.label for average, _ in own.values())
-        with _failing_alone(f"{label} and its repeats", summary):
+        with failing_alone(f"{label} and its repeats", summary):
             records = {seed: record for seed, (_, record) in own.items()}
             sheets = {seed: average.sheet for seed, (average, _) in own.items()}
             _publish_repeats(out, label, records, sheets, summary)
@@ -184,17 +184,17 @@ def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Recor
     from erasebench.runner.execute import execute
     from erasebench.runner.outcome import failed_record, forget_failure
 
-    with _failing_alone(job.label, summary) as failure:
+    with failing_alone(job.label, summary) as failure:
         record = execute(job, session)
         forget_failure(job, session)
         _done(job, record, summary, done)
     if failure and not isinstance(failure[0], BusyError):
-        with _failing_alone(f"The record of the failure of {job.label}", Summary()):
+        with failing_alone(f"The record of the failure of {job.label}", Summary()):
             publish(job.request.out, failed_record(job, session, summary.failures[job.label]))
 
 
 @contextmanager
-def _failing_alone(label: str, summary: Summary) -> Iterator[list[BaseException]]:
+def failing_alone(label: str, summary: Summary) -> Iterator[list[BaseException]]:
     """Whatever the block raises is logged, noted in the summary and put into the list that is given: the run goes on.
 
     Of all that code of a method, a world or a judge may raise, SystemExit included, only an interruption goes through.

@@ -13,7 +13,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import groupby
-from pathlib import Path
 
 from erasebench.board import write_board
 from erasebench.errors import UserError
@@ -22,7 +21,7 @@ from erasebench.messages import print_messages
 from erasebench.runner.job import plan
 from erasebench.runner.plan_file import is_unedited
 from erasebench.runner.request import Request
-from erasebench.runner.run import Summary, run_jobs
+from erasebench.runner.run import Summary, failing_alone, run_jobs
 from erasebench.scrubbing import failure_text
 
 log = logging.getLogger(__name__)
@@ -52,16 +51,18 @@ def run_plan(requests: Sequence[Request], workers: int = 1) -> Summary:
             own = " ".join(f"{key}={value}" for key, value in request.settings.items())
             whole.failures |= {f"{label} {own}".strip(): what for label, what in summary.failures.items()}
             if time.monotonic() - written > BOARD_SECONDS:
-                _write_board(requests[0])
+                _write_board(requests[0], Summary())
                 written = time.monotonic()
     finally:
-        whole.board = _write_board(requests[0])
+        _write_board(requests[0], whole)
     return whole
 
 
-def _write_board(request: Request) -> Path | None:
-    has_records = any((request.out / "results").glob("*.json"))
-    return write_board(request.out) if has_records else None
+def _write_board(request: Request, whole: Summary) -> None:
+    """Where there are records; that it cannot be written ends no plan."""
+    if any((request.out / "results").glob("*.json")):
+        with failing_alone("The board", whole):
+            whole.board = write_board(request.out)
 
 
 def in_order(requests: Sequence[Request]) -> list[Request]:
