@@ -177,9 +177,9 @@ def test_rows_are_sampled_alike_and_by_their_own_settings_where_asked_as_a_run_d
 
     assert sizes("plain") == sizes("released", "--sampling", "released") == [(16, 16), (16, 16)]
     assert "width" not in (tmp_path / "plain" / "images.csv").read_text(), "the listing says how they were sampled"
-    assert capsys.readouterr().err.count("prompts.csv bring a guidance or size of their own: not used") == 2
+    assert capsys.readouterr().out.count("prompts.csv bring a guidance or size of their own: not used") == 2
     assert sizes("own", "--sampling", "i2p-rows") == [(16, 16), (32, 16)]
-    assert "not used" not in capsys.readouterr().err
+    assert "not used" not in capsys.readouterr().out
     assert main(["sample", *words, "--out", str(tmp_path / "x"), "--sampling", "i2p-row"]) == 2
     assert "Did you mean 'i2p-rows'?" in capsys.readouterr().err
 
