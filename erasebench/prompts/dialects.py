@@ -105,7 +105,7 @@ class Dialect:
         """The first column that names a concept; a number in `class` or `label` is an index and names none."""
         for column in CONCEPTS:
             name = line.record.get(column, "")
-            if column == "concept" and name:
+            if column == "concept" and name.strip():
                 return name
             if any(character.isalpha() for character in name):
                 return name.strip()
@@ -147,7 +147,7 @@ def dialect_of(
             if column not in KNOWN and difflib.get_close_matches(column, KNOWN, n=1, cutoff=TYPO):
                 raise UserError(f"{path}, line 1: unknown column '{column}'.", did_you_mean(column, COLUMNS + OWN))
     typed = "type" in columns and any(_word(record["type"]) in TYPES for record in records)
-    grouped = "group" in columns and (not theirs or all(record["group"] in GROUPS for record in records))
+    grouped = "group" in columns and (not theirs or any(record["group"] in GROUPS for record in records))
     return Dialect(columns, not theirs, first_seed, grouped, typed, blanks or LISTED in columns)
 
 

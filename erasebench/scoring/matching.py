@@ -103,7 +103,8 @@ def _readings(
     found |= {at: reading for at in rest if (reading := names.by_prompt(listing.images[at])) is not None}
     numbered = [at for at in rest if at not in found and listing.images[at].number is not None]
     seen = {number for at in numbered if (number := listing.images[at].number) is not None}
-    numbering = names.numbering(seen)
+    written = any(column in table[0].line.record for column in (CASE, "row")) if table else False
+    numbering = names.numbering(seen, written=written)
     by_number = {at: names.by_number(listing.images[at], numbering) for at in numbered}
     return found | {at: reading for at, reading in by_number.items() if reading is not None}
 

@@ -90,17 +90,21 @@ class Names:
             prompt, _, seed = stem.rpartition("_")
             exact = self._exact.get((prompt, int(seed)), []) if prompt and seed.isdecimal() else []
             return Reading(Exactness.NAMED, self._first_of_equals(exact)) if exact else None
-        alone = self._exact.get((stem, None)) or (self._spelt.get((letters(stem), None)) if letters(stem) else None)
+        if exact := self._exact.get((stem, None)):
+            return Reading(Exactness.PROMPT, self._first_of_equals(exact))
+        alone = self._spelt.get((letters(stem), None)) if letters(stem) else None
         if alone := alone or self._beginning(stem):
-            return Reading(Exactness.PROMPT, self._first_of_equals(alone))
+            # A prompt that ends in a number is spelt like another prompt with a seed.
+            doubt = "" if image.seed is None else f"{image.seed} may be a seed, which is not that row's"
+            return Reading(Exactness.PROMPT, self._first_of_equals(alone), doubt)
         return None
 
-    def numbering(self, numbers: Collection[int]) -> Numbering:
-        """How the images whose names give these numbers may be numbered."""
+    def numbering(self, numbers: Collection[int], *, written: bool = True) -> Numbering:
+        """How the images whose names give these numbers may be numbered; `written`: the table has a column of them."""
         seen = frozenset(numbers)
         last = max(seen, default=0)
-        # Images of a table without numbers of its own, 1..n where its rows are 0..n-1.
-        from_one = not self.declared and len(self.rows) in seen and 0 not in seen and last == len(self.rows)
+        # Rows are 0..n-1. Images may be 1..n, and of those that a sampler left out the last may be one.
+        from_one = not self.declared and bool(seen) and 0 not in seen and (last == len(self.rows) or not written)
         places = self.declared and last < len(self.rows)
         return Numbering(from_one, places, places and not seen <= self._numbers.keys())
 
@@ -117,8 +121,11 @@ class Names:
         places = numbering.places if level is Exactness.NUMBER else numbering.places_of_several
         rows = sorted({*given, image.number} if places else given)
         if numbering.from_one:
+            if level is Exactness.NUMBERED and given and self._repeats(image, given[0]):
+                return Reading(level, given)
             either = [at for at in (image.number - 1, image.number) if at < len(self.rows)]
-            return Reading(level, either, "the images are numbered from 1, the rows from 0")
+            doubt = "no image has the number 0, so that they may be numbered from 1, and the rows from 0"
+            return Reading(level, either, doubt) if either else None
         if not rows:
             return None
         if not given:
@@ -126,6 +133,13 @@ class Names:
         if level is Exactness.NUMBERED and len(rows) == 1 and self._contradicts(image, rows[0]):
             return Reading(level, rows, "what follows the number is not that row's prompt")
         return Reading(level, rows)
+
+    def _repeats(self, image: NamedImage, at: int) -> bool:
+        """Whether what follows the number is this row's whole prompt, and a seed at most, and no neighbour's."""
+        seed = self.rows[at].seed
+        said, near = letters(image.rest or ""), self.rows[max(0, at - 1)]
+        own = {letters(self.rows[at].prompt), letters(f"{self.rows[at].prompt} {seed}")}
+        return bool(said) and said in own and (at == 0 or letters(near.prompt) != letters(self.rows[at].prompt))
 
     def _contradicts(self, image: NamedImage, at: int) -> bool:
         """Whether what follows the number is a prompt, and not this row's. One word may be a mark ('0_edited')."""

@@ -150,6 +150,17 @@ def test_prompt_and_seed_are_enough_and_what_else_a_release_says_is_understood(t
     assert line.row_number("case_number", 0) == 7
 
 
+def test_one_misspelt_group_among_ours_is_named_whatever_the_seeds_column_is_called(tmp_path: Path) -> None:
+    text = "prompt,evaluation_seed,group,concept\nan elm,1,erased,elm\nan oak,2,retained-kpt,oak\n"
+    with pytest.raises(UserError, match="line 3, column 'group', value 'retained-kpt': no such group"):
+        table(tmp_path, text)
+
+
+def test_a_blank_concept_names_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="a row of the group erased has to name its concept"):
+        table(tmp_path, "prompt,seed,group,concept\nan elm,1,erased,  \n")
+
+
 def test_a_guidance_alone_makes_no_table_i2ps(tmp_path: Path) -> None:
     text = "case_number,prompt,evaluation_seed,evaluation_guidance\n0,Old stone church,69922,7.5\n"
     assert table(tmp_path, text).rows == (PromptRow(0, "general", "", "Old stone church", 69922, 7.5),)

@@ -175,6 +175,14 @@ TWO = "prompt,seed\n{0},1\n{1},1\n"
         pytest.param(TWO.format("a cat!", "a cat?"), ["a cat?_1.png"], ["a cat?"], id="signs kept"),
         pytest.param(TWO.format("a", "a") + "a,2\n", ["a.png"], ["ambiguous-name"], id="no seed, several"),
         pytest.param(TWO.format("a", "b"), ["1.png", "2.png"], ["ambiguous-name"] * 2, id="numbered from one"),
+        pytest.param(TWO.format("a", "b") + "c,1\n", ["1.png", "2.png"], ["ambiguous-name"] * 2, id="from one, cut"),
+        pytest.param(TWO.format("a", "b") + "c,1\n", ["1_0.png"], ["ambiguous-name"], id="from one, several"),
+        pytest.param(TWO.format("a", "red cars"), ["1_red-cars_1.png"], ["red cars"], id="no 0, its own prompt"),
+        pytest.param(
+            "case_number,prompt,evaluation_seed\n0,a,1\n1,b,1\n2,c,1\n", ["1.png"], ["b"], id="no 0, numbers written"
+        ),
+        pytest.param("prompt,seed\na dog 11,5\na dog,1\n", ["a dog_11.png"], ["ambiguous-name"], id="number or seed"),
+        pytest.param("prompt,seed\na dog_11,5\na dog,1\n", ["a dog_11.png"], ["a dog_11"], id="the whole prompt"),
         pytest.param(TWO.format("a", "b"), ["0_two dogs play_9.png"], ["ambiguous-name"], id="another prompt"),
         pytest.param(TWO.format("a", "b"), ["0_edited.png"], ["a"], id="a mark"),
         pytest.param(TWO.format("a red car", "b"), ["0_red-car_9.png"], ["a red car"], id="its own prompt"),
