@@ -52,7 +52,7 @@ def test_a_path_arrives_as_a_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     request = asked(monkeypatch, {"checkpoint.path": file}, method="checkpoint")
     config = choose(request, "checkpoint", recipes="miniature", kind="person", n_concepts=1).config
     assert isinstance(config, CheckpointConfig)
-    assert config.path == file
+    assert config.path == (file,)
 
 
 def test_how_to_sample_arrives(monkeypatch: pytest.MonkeyPatch) -> None:

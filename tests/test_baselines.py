@@ -115,6 +115,7 @@ def test_a_failure_here_takes_the_place_of_the_shipped_record_of_the_same_job(wo
 
 def test_none_runs_and_shows_nothing(words: dict[str, Any], shelf: Path, caplog: pytest.LogCaptureFixture) -> None:
     put_on_the_shelf(shelf, erasebench.run(**words))
+    caplog.clear()
     caplog.set_level("INFO", logger="erasebench")
     alone = erasebench.run(**words | {"out": words["out"].parent / "other"}, baselines="none")
     assert ([record.method for record in alone.records], alone.shipped) == (["shift"], [])

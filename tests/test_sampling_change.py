@@ -17,6 +17,7 @@ from erasebench.erasure import RECORD_FILE, Erasure
 from erasebench.errors import UserError
 from erasebench.registry import SAMPLING_CHANGES
 from erasebench.sampling_change import Encode, SamplingChange, packed_phrases, watched_prompts
+from erasebench.sealed import write_sealed_json
 from tests.tiny_model import tiny_pipeline, tiny_tokenizer
 
 
@@ -112,7 +113,7 @@ def test_another_version_of_its_source_still_reads_the_files(tmp_path: Path, mon
 def test_what_cannot_be_restored_is_named(tmp_path: Path, sampling: dict[str, Any], message: str) -> None:
     Erasure(sampling=change()).save(tmp_path)
     written = json.loads((tmp_path / RECORD_FILE).read_text())
-    (tmp_path / RECORD_FILE).write_text(json.dumps(written | {"sampling": sampling}))
+    write_sealed_json(tmp_path / RECORD_FILE, written | {"sampling": sampling})
     with pytest.raises(UserError, match=message):
         Erasure.load(tmp_path)
 

@@ -37,7 +37,7 @@ def build(out: Path, yours: Collection[str] = ()) -> Path:
     readme = out / "README.md"
     written = written_at(out / "results", records)
     markdown = scrubbed(page(records, unreadable, sheets, written=written, yours=yours))
-    differences().save()
+    differences().keep()
     write_text(readme, markdown)
     write_text(out / "index.html", html_page(markdown))
     return readme

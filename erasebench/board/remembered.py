@@ -45,7 +45,7 @@ class Differences:
         self._kept[key] = figure.model_dump(mode="json")
         self._new = True
 
-    def save(self) -> None:
+    def keep(self) -> None:
         """Write what was added since, if anything was."""
         if self._new:
             with suppress(OSError, UserError):

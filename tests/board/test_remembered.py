@@ -18,7 +18,7 @@ def pairing(sums: str, scale: float = 1.0) -> Pairing:
 def test_what_was_put_is_there_the_next_time(tmp_path: Path) -> None:
     known = Differences(tmp_path / "d.json")
     known.put("a", fraction(0.5))
-    known.save()
+    known.keep()
     assert Differences(tmp_path / "d.json").get("a") == fraction(0.5)
     assert known.get("b") is None
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from erasebench.concepts import Kind
+from erasebench.concepts import Concept, Kind
 from erasebench.methods.ca import ConceptAblation, ConceptAblationConfig, ablation_loss
 from erasebench.templates import SUBJECT_TEMPLATES
 from erasebench.training.images import NoisedImages
-from tests.methods.closed_form import BLOCKS, SD_PROJECTIONS, sd_unet
+from tests.methods.closed_form import BLOCKS, SD_PROJECTIONS, sd_unet, task_of
 from tests.methods.training_method import PUBLISHED, assert_resumes, erase, first_loss, linear, touched
 from tests.tiny_model import tiny_pipeline
 
@@ -41,9 +41,12 @@ def test_images_are_of_the_anchor_and_prompts_differ_in_the_phrase_alone(
     assert set(erasure.tensors) <= touched(ConceptAblation(SMALL), workspace.pipeline.unet)
     assert erasure.tensors
 
-    # A concept that is its own anchor has nothing to learn: both sides see the same prompt on the same image.
-    assert float(first_loss(ConceptAblation(SMALL), tmp_path, monkeypatch, seed=1, names=("a person",))) == 0.0
     assert float(first_loss(ConceptAblation(SMALL), tmp_path, monkeypatch, seed=1, names=("Ada",))) > 0.0
+    # A concept that is its own anchor (no user can give one) has nothing to learn: both sides see the same prompt.
+    itself = Concept.model_construct(name="a person", kind="person", anchor="a person")
+    task = task_of().model_copy(update={"concepts": (itself,)})
+    monkeypatch.setattr("tests.methods.training_method.task_of", lambda: task)
+    assert float(first_loss(ConceptAblation(SMALL), tmp_path, monkeypatch, seed=1)) == 0.0
 
 
 def test_the_weights_that_it_may_touch() -> None:

@@ -112,7 +112,7 @@ def test_recipes_are_the_releases() -> None:
     newer = EsdX.recipe(world=PUBLISHED, kind="style", n_concepts=10, variant="newer")
     assert isinstance(newer, EsdConfig)
     assert (newer.steps, newer.learning_rate, newer.runs_by) == (200, 5e-5, "original")
-    with pytest.raises(UserError, match="Did you mean 'newer'"):
+    with pytest.raises(UserError, match="no recipe 'newest'.\nAvailable: default, newer"):
         EsdX.recipe(world=PUBLISHED, kind="style", n_concepts=10, variant="newest")
 
 

@@ -130,10 +130,9 @@ def test_without_ridge_the_error_names_the_setting_that_mends_it(tmp_path: Path)
     assert all(torch.isfinite(value).all() for value in erasure.tensors.values())
 
 
-@pytest.mark.parametrize(("name", "message"), [("x" * 90, "92 tokens"), (" ", "no tokens")])
-def test_a_name_that_cannot_be_read_is_refused(tmp_path: Path, name: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        erase(tmp_path, task_of(names=(name,)))
+def test_a_name_of_too_many_tokens_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="92 tokens"):
+        erase(tmp_path, task_of(names=("x" * 90,)))
 
 
 def test_its_recipes_are_the_two_releases() -> None:

@@ -71,12 +71,14 @@ def test_only_what_a_killed_run_lacks_is_painted_again(workspace: TestWorkspace)
             assert np.abs(np.asarray(image, dtype=int) - np.asarray(again, dtype=int)).max() <= 1
 
 
-def test_a_damaged_image_is_named(workspace: TestWorkspace) -> None:
+def test_a_damaged_image_is_named_and_made_anew(workspace: TestWorkspace, caplog: pytest.LogCaptureFixture) -> None:
     prepare(PEOPLE.concepts, CONFIG, workspace)
     victim = min(workspace.folder.rglob("image-1.png"))
+    before = victim.read_bytes()
     victim.write_bytes(b"not a picture")
-    with pytest.raises(UserError, match="image-1.png"):
-        prepare(PEOPLE.concepts, CONFIG, workspace)
+    prepare(PEOPLE.concepts, CONFIG, workspace)
+    assert victim.read_bytes() == before
+    assert f"{victim} is not what was written" in caplog.text
 
 
 def test_a_style_trains_on_the_whole_image_and_asks_no_segmenter(workspace: TestWorkspace) -> None:

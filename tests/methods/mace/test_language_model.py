@@ -16,6 +16,7 @@ from erasebench.errors import UserError
 from erasebench.methods.mace import Mace, MaceConfig
 from erasebench.methods.mace.config import KEY_VARIABLE
 from erasebench.methods.mace.language_model import ATTEMPTS, usable_template, written_prompts
+from erasebench.sealed import seal, write_sealed_json
 from tests.methods.mace.language_model_server import Answer, Server, completion, serving
 from tests.methods.mace.test_method import SETTINGS
 from tests.methods.mace.workspace import PEOPLE, TestWorkspace
@@ -87,13 +88,14 @@ def test_a_run_killed_between_two_concepts_keeps_what_was_answered(server: Serve
 
 def test_loras_trained_on_other_words_are_not_taken_up(server: Server, tmp_path: Path) -> None:
     erase(server, tmp_path / "one")
-    for file in (tmp_path / "one" / "prompts").iterdir():
+    for file in (tmp_path / "one" / "prompts").glob("*.json"):
         content = json.loads(file.read_text())
         content["templates"] = [f"{template} again" for template in content["templates"]]
-        file.write_text(json.dumps(content))
+        write_sealed_json(file, content)
         target = tmp_path / "other" / "prompts" / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.read_bytes())
+        seal(target)
     assert erase(server, tmp_path / "one").digest == erase(server, tmp_path / "other").digest
 
 
@@ -242,13 +244,15 @@ def test_a_key_that_is_sent_back_is_kept_nowhere(
     assert "s3c" not in str(caught.value)
 
 
-def test_a_damaged_file_of_prompts_is_named(server: Server, tmp_path: Path) -> None:
-    written(server, tmp_path)
-    victim = min((tmp_path / "prompts").iterdir())
+def test_a_damaged_file_of_prompts_is_named_and_asked_for_anew(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = written(server, tmp_path)
+    victim = min((tmp_path / "prompts").glob("*.json"))
     victim.write_text("{")
-    with pytest.raises(UserError, match="cannot be read") as caught:
-        written(server, tmp_path)
-    assert str(victim) in caught.value.what
+    assert written(server, tmp_path) == before
+    assert f"{victim} is not what was written" in caplog.text
+    assert victim.with_name(f"{victim.name}.damaged").read_text() == "{"
 
 
 @pytest.mark.parametrize(
