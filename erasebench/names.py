@@ -8,6 +8,8 @@ from erasebench.errors import UserError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$"
 LONGEST_NAME = 80
+LABEL = re.compile(r"^[^\W_][\w .+-]{0,47}$")
+"""What a row of the board may be called in place of its method's name: safe in a table and in a file's name."""
 
 
 def check_name(noun: str, name: str) -> None:

@@ -22,7 +22,7 @@ from erasebench.board.columns import FigureTable
 from erasebench.concepts import Kind
 from erasebench.errors import UserError
 from erasebench.identity import NumericsProfile
-from erasebench.names import LONGEST_NAME, NAME
+from erasebench.names import LABEL, LONGEST_NAME, NAME
 from erasebench.record_file import read_object, unreadable
 
 SCHEMA_VERSION = 1
@@ -35,8 +35,6 @@ Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
 Concept = Annotated[str, Field(max_length=1_000)]
 """Any words; whoever shows them makes them fit for the page."""
 Key = Annotated[str, Field(pattern="^[A-Za-z0-9_]+$", max_length=80)]
-LABEL = re.compile(r"^[^\W_][\w .+-]{0,47}$")
-"""What a row of the board may be called in place of its method's name: safe in a table and in a file's name."""
 
 Unit = Literal["fraction", "points", "distance", "count"]
 Formula = Literal["h_a", "h_c", "h_o", "mean", "mean_of_h_o"]

@@ -22,7 +22,7 @@ WALLS = {
         (
             *("erasebench.runner", "erasebench.store", "erasebench.image_store", "erasebench.judgement_store"),
             *("erasebench.judges", "erasebench.board", "erasebench.worlds", "erasebench.cli", "erasebench.suite"),
-            "erasebench.segmenters",
+            *("erasebench.segmenters", "erasebench.record"),
         ),
     ),
     "a judge knows no method, runner or store": (

@@ -40,21 +40,31 @@ class Extractor(Protocol):
         """float32 [n, d]; no images, no rows."""
 
 
+class _Inception(InceptionV3W):
+    """clean-fid's network out of a file of any name; clean-fid itself reads the published name alone."""
+
+    def __init__(self, weights: Path) -> None:
+        torch.nn.Module.__init__(self)
+        self.base = torch.jit.load(str(weights)).eval()
+        self.layers = self.base.layers
+        self.resize_inside = False
+
+
 class InceptionExtractor:
     """clean-fid's Inception features (2048 wide) behind clean-fid's own antialiased bicubic resize to 299 x 299."""
 
     family = ""
 
     def __init__(self, weights: Path, device: torch.device, batch_size: int = 32) -> None:
-        """UserError where `weights` is no readable TorchScript file of that name."""
-        if weights.name != INCEPTION_FILE or not weights.is_file():
+        """UserError where `weights` is not a readable TorchScript file."""
+        if not weights.is_file():
             raise UserError(
                 f"no Inception weights at {weights}",
                 f"give the file {INCEPTION_FILE} (download: {INCEPTION_URL})",
             )
         try:
-            network = InceptionV3W(str(weights.parent), download=False)
-        except RuntimeError as error:
+            network = _Inception(weights)
+        except (RuntimeError, AttributeError) as error:
             raise UserError(
                 f"{weights} is no TorchScript network: {str(error).splitlines()[0]}",
                 f"download it again: {INCEPTION_URL}",

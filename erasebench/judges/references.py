@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from erasebench.file_names import readable
 from erasebench.identity import digest
 from erasebench.judges.base import Pixels
 from erasebench.judges.image_files import HIDDEN, IMAGE_SUFFIXES, UNREAD_SUFFIXES, Files, files_below
-from erasebench.sealed import sealed_write, whole
+from erasebench.sealed import is_sealed, seal, sealed_write, set_aside, whole
 from erasebench.weights import file_digests
 
 log = logging.getLogger(__name__)
@@ -175,17 +177,43 @@ class FeatureCache:
             chunk = todo[start : start + self._CHUNK]
             found = extract([image.load() for image in chunk]).astype(np.float32)
             keys = [image.digest for image in chunk]
-            with sealed_write(place / f"{digest(keys)[:16]}.npz") as temporary:
-                np.savez(temporary, keys=np.array(keys), features=found)
+            try:
+                with sealed_write(place / f"{digest(keys)[:16]}.npz") as temporary:
+                    np.savez(temporary, keys=np.array(keys), features=found)
+            except OSError as error:
+                log.warning("Features of reference images cannot be kept in %s (%s).", place, error.strerror)
             known.update(zip(keys, found, strict=True))
         return np.stack([known[image.digest] for image in images]).astype(np.float32)
 
 
 def _stored(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    for path in filter(whole, sorted(folder.glob("[0-9a-f]*.npz"))):
+    for path in sorted(folder.glob("[0-9a-f]*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as content:
-                keys, features = content["keys"], content["features"]
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise UserError(f"{path} cannot be read ({error}).", "Remove that file: it is made anew.") from error
-        yield from zip(keys.tolist(), features, strict=True)
+            found = _parsed(path) if not is_sealed(path) or whole(path) else None
+        except OSError as error:
+            log.warning("%s is not used: it is damaged, and cannot be set aside (%s).", path, error.strerror)
+            continue
+        if found is not None:
+            yield from zip(*found, strict=True)
+
+
+def _parsed(path: Path) -> tuple[list[str], np.ndarray] | None:
+    """Keys and features [n, d] of a cache file; None for one that holds none, which is set aside.
+
+    A file from before the cache had digests gets one. OSError where a damaged one lies in a folder that is read only.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            keys, features = content["keys"], content["features"]
+        if keys.ndim != 1 or keys.dtype.kind != "U" or features.ndim != 2 or len(keys) != len(features):
+            raise ValueError("it does not hold a row of features for each key")
+        if features.dtype != np.float32 or not np.isfinite(features).all():
+            raise ValueError("it holds features that are not finite 32-bit numbers")
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        aside = set_aside(path).name
+        log.warning("%s cannot be read (%s): it is set aside as %s and made anew.", path, error, aside)
+        return None
+    if not is_sealed(path):
+        with suppress(OSError):
+            seal(path)
+    return keys.tolist(), features

@@ -57,9 +57,12 @@ def clip_weights(chosen: Path | None, trusted: bool = False) -> Path | None:
 def inception_weights(chosen: Path | None, trusted: bool = False) -> Path | None:
     """clean-fid's Inception network: `chosen`, else the weights folder's; None: to be downloaded there.
 
-    UserError too for another file than the published one, unless it is `trusted`.
+    UserError too for another file than the published one, unless it is `trusted`, and for safetensors.
     """
     own = weights_folder() / INCEPTION_FILE
+    if chosen is not None and chosen.suffix == ".safetensors":
+        what = f"--inception {chosen}: FID's Inception network is not read from .safetensors, TorchScript alone is."
+        raise UserError(what, f"Give {INCEPTION_FILE}: {_fetched(own, INCEPTION_URL)}")
     if chosen == Path(DOWNLOAD):
         if not own.is_file():
             return None

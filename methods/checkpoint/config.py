@@ -11,7 +11,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 from erasebench.errors import UserError
 from erasebench.identity import identity_field, runtime_field
 from erasebench.method import MethodConfig
-from erasebench.record import LABEL
+from erasebench.names import LABEL
 
 from .source import ACCEPTED, Source, digest_of, find_source
 

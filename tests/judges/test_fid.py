@@ -70,6 +70,12 @@ def test_inception_sees_clean_fids_resize_and_normalisation(weights: Path) -> No
     assert features[0, :3] == pytest.approx([-1, 0, 127 / 128], abs=1e-5)
 
 
+def test_a_network_under_another_name_is_read(weights: Path) -> None:
+    usual = InceptionExtractor(weights, CPU).features(_images(1))
+    other = InceptionExtractor(weights.rename(weights.with_name("other.pt")), CPU)
+    assert np.array_equal(other.features(_images(1)), usual)
+
+
 def test_rows_hold_features_that_depend_neither_on_batch_size_nor_on_order(weights: Path) -> None:
     images, rows = _images(5), _rows("abcde")
     whole = FidJudge(InceptionExtractor(weights, CPU), _references(5)).judge(images, rows)

@@ -84,3 +84,39 @@ def test_a_damaged_cache_file_is_named_and_its_features_are_made_anew(
     assert np.array_equal(cache.features(references, "ab" * 32, extract), expected)
     assert looked == [3, 3]
     assert f"{file} is not what was written" in caplog.text
+
+
+def test_a_cache_from_before_it_had_digests_is_used_and_gets_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = FeatureCache(tmp_path / "features")
+    images = FolderReferences(_folder(tmp_path / "in")).images(pd.DataFrame())
+    looked: list[int] = []
+
+    def extract(pixels: Sequence[Pixels]) -> np.ndarray:
+        looked.append(len(pixels))
+        return np.full((len(pixels), 2), 0.5)
+
+    expected = cache.features(images, "ab" * 32, extract)
+    (file,) = (tmp_path / "features").rglob("*.npz")
+    beside = file.with_name(f"{file.name}.sha256")
+    beside.unlink()
+
+    def read_only(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("erasebench.judges.references.seal", read_only)
+        assert np.array_equal(cache.features(images, "ab" * 32, extract), expected)
+    assert not beside.exists()
+    assert np.array_equal(cache.features(images, "ab" * 32, extract), expected)
+    assert beside.exists() and looked == [3] and not caplog.text
+    file.write_bytes(file.read_bytes()[:-40])
+    beside.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr("erasebench.judges.references.set_aside", read_only)
+        patch.setattr("erasebench.judges.references.sealed_write", read_only)
+        assert np.array_equal(cache.features(images, "ab" * 32, extract), expected)
+    assert "cannot be set aside (Permission denied)" in caplog.text and "cannot be kept" in caplog.text
+    assert np.array_equal(cache.features(images, "ab" * 32, extract), expected)
+    assert looked == [3, 3, 3] and f"it is set aside as {file.name}.damaged" in caplog.text

@@ -98,6 +98,13 @@ def test_the_published_archive_is_told_by_its_digest(tmp_path: Path, monkeypatch
     assert sources.clip_weights(tmp_path / "own.safetensors") == tmp_path / "own.safetensors"
 
 
+def test_inception_is_not_read_from_safetensors_and_the_message_says_so(tmp_path: Path) -> None:
+    (tmp_path / "own.safetensors").touch()
+    with pytest.raises(UserError, match=r"is not read from \.safetensors") as error:
+        sources.inception_weights(tmp_path / "own.safetensors", trusted=True)
+    assert sources.INCEPTION_FILE in error.value.mend
+
+
 def test_openais_digest_is_the_one_in_its_address() -> None:
     from open_clip.pretrained import get_pretrained_url
 
