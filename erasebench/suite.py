@@ -162,11 +162,11 @@ class Suite(_Frozen):
         if self.one_at_a_time and (self.scales or self.default_scale is not None or self.average_table is None):
             raise ValueError("a suite that erases one name at a time has no scales, and an average_table")
         if not self.one_at_a_time and self.default_scale not in self.scales:
-            raise ValueError(f"default_scale {self.default_scale} is none of the scales {list(self.scales)}")
+            raise ValueError(f"default_scale {self.default_scale} is not one of the scales {list(self.scales)}")
         if missing := {"small", "full"} - set(self.sizes):
             raise ValueError(f"sizes lack {sorted(missing)}")
         if apart := [each.scale for each in self.sets if each.scale not in self.scales]:
-            raise ValueError(f"sets has the scale {apart[0]}, which is none of the scales {list(self.scales)}")
+            raise ValueError(f"sets has the scale {apart[0]}, which is not one of the scales {list(self.scales)}")
         if "erased" not in self.groups:
             raise ValueError("groups lack erased")
         from_templates = set(self.groups) - set(self.prompt_sets)

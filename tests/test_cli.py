@@ -39,7 +39,7 @@ MISTAKES = [
     (["board", "--out", "/nonexistent-board"], "There is no record in /nonexistent-board/results.\n"),
     (["list", "--method", "mac"], "There is no method 'mac'.\n"),
     ([*RUN, "--sampling", "i2p"], "There is no sampling variant 'i2p'.\nDid you mean 'i2p-rows'?"),
-    ([*RUN, "--dry-run", "--rate", "0"], "--rate 0.0 is no rate.\n"),
+    ([*RUN, "--dry-run", "--rate", "0"], "--rate 0.0 is not above 0.\n"),
     ([*RUN, "--judge-set", "nudenet_treshold=0.5"], "The judges have no setting 'nudenet_treshold'.\nDid you mean"),
     (["prompts", "build", "--suite", "celebrit"], "There is no suite 'celebrit'.\nDid you mean 'celebrity'?"),
     (["prompts", "import", "i2p", "--csv", "/nonexistent.csv"], "The prompt table /nonexistent.csv cannot be read"),
@@ -153,7 +153,7 @@ def test_doctor_says_what_works_and_what_mends_the_rest(
     assert main(["doctor", "--world", "stable-diffusion-v1-4", "--model", str(tiny_model_folder)]) == 0
     printed = capsys.readouterr().out
     assert "stable-diffusion-v1-4: model" in printed
-    assert "To mend:" in printed
+    assert "To fix:" in printed
     assert "- stable-diffusion-v1-4: judge fid: " in printed
 
 

@@ -120,7 +120,7 @@ def missing_of(method: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> st
     for name in ("HF_HOME", "ERASEBENCH_DATA", "ERASEBENCH_CACHE"):
         monkeypatch.setenv(name, str(folder / name))
     asked = Request(methods=(method,), suites=("object",), world="stable-diffusion-v1-4", concepts=("bird",))
-    return forecast(asked, rate=1).partition("Missing, and what mends it:")[2]
+    return forecast(asked, rate=1).partition("Missing, and how to get it:")[2]
 
 
 @pytest.mark.parametrize(("method", "segments"), [("mace", True), ("uce", False), ("original", False)])
@@ -153,7 +153,7 @@ def test_a_prior_without_captions_is_missing_where_something_is_erased(
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
 def test_a_rate_that_is_none_is_named(rate: float) -> None:
-    with pytest.raises(UserError, match="is no rate"):
+    with pytest.raises(UserError, match="is not above 0"):
         forecast(Request(methods=("original",), suites=("celebrity",)), rate)
 
 

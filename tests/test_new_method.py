@@ -45,7 +45,7 @@ def test_its_names_are_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("My Eraser", "'My Eraser' is no name for a method.\n"),
+        ("My Eraser", "'My Eraser' cannot be the name of a method.\n"),
         ("-x", "No such option"),
         ("mace", "There is a method 'mace' already: erasebench.methods.mace:Mace"),
         ("class", "'class' means something else in Python"),

@@ -57,7 +57,7 @@ def test_prompt_and_seed_are_enough(tmp_path: Path) -> None:
         ("group,prompt,seed\nerasd,a cat,1\n", "line 2, column 'group', value 'erasd': no such group"),
         ("group,prompt,seed\nerased,a cat,1\n", "line 2, column 'concept', value ''"),
         ("row,prompt,seed\nx,a cat,1\n", "line 2, column 'row', value 'x'"),
-        ('prompt,seed\n"a cat,1\n', "no CSV in UTF-8"),
+        ('prompt,seed\n"a cat,1\n', "not valid CSV in UTF-8"),
         ("prompt;seed\na cat;1\n", "line 1: the columns are separated by semicolons (';')"),
         ("prompt\tseed\na cat\t1\n", "line 1: the columns are separated by tabs ('\\t')"),
         ("prompt,Seed,seed\na cat,1,1\n", "line 1: the column 'seed' is there twice"),
@@ -76,7 +76,7 @@ def test_a_mistake_is_named_by_file_line_column_and_value(tmp_path: Path, text: 
 
 def test_other_encodings_and_missing_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes("prompt,seed\nun café,1\n".encode("latin-1"))
-    for name, message in (("latin.csv", "no CSV in UTF-8"), ("none.csv", "cannot be read")):
+    for name, message in (("latin.csv", "not valid CSV in UTF-8"), ("none.csv", "cannot be read")):
         with pytest.raises(UserError, match=message):
             read_csv(tmp_path / name)
 

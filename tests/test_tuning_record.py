@@ -94,7 +94,7 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.csv cannot be read: No such file"):
         read_trials(tmp_path / "gone.csv")
     (tmp_path / "tuning.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="no CSV in UTF-8"):
+    with pytest.raises(UserError, match="not valid CSV in UTF-8"):
         read_trials(tmp_path / "tuning.csv")
 
 

@@ -89,6 +89,6 @@ class FigureTable(BaseModel):
             )
         if not any(column.key == self.headline and column.direction for column in self.columns):
             raise ValueError(
-                f"the headline {self.headline!r} is none of the columns with a direction: {', '.join(keys)}"
+                f"the headline {self.headline!r} is not one of the columns with a direction: {', '.join(keys)}"
             )
         return self

@@ -55,7 +55,7 @@ def doctor(
     world: Annotated[str | None, typer.Option("--world", help="Look at this world only.")] = None,
     model: options.Model = None,
 ) -> None:
-    """What is installed, which weights are where, what cannot run and what mends it."""
+    """What is installed, which weights are where, what cannot run and how to fix it."""
     from tabulate import tabulate
 
     from erasebench.doctor import examine
@@ -64,7 +64,7 @@ def doctor(
     rows = [(finding.subject, "ok" if finding.mend is None else "no", finding.what) for finding in findings]
     print(tabulate(rows, tablefmt="plain", maxcolwidths=[None, None, 100]))
     if troubles := [finding for finding in findings if finding.mend is not None]:
-        print("\nTo mend:")
+        print("\nTo fix:")
         for finding in troubles:
             print(f"- {finding.subject}: {finding.mend}")
 

@@ -46,7 +46,9 @@ def checked(name: str) -> dict[str, str]:
     from erasebench.registry import METHODS
 
     if not SLUG.fullmatch(name):
-        raise UserError(f"'{name}' is no name for a method.", "Use lower case letters and digits, words joined by '-'.")
+        raise UserError(
+            f"'{name}' cannot be the name of a method.", "Use lower case letters and digits, words joined by '-'."
+        )
     if name in METHODS.names():
         raise UserError(f"There is a method '{name}' already: {METHODS.origin(name)}.", "Give another name.")
     module, class_name = name.replace("-", "_"), "".join(word.capitalize() for word in name.split("-"))

@@ -63,7 +63,7 @@ Repeats = Annotated[
     int,
     typer.Option(
         "--repeats",
-        help="Erase under this many seeds, from --seed on: mean, spread, both kinds of luck.",
+        help="Erase under this many seeds, from --seed on: mean, spread, and an interval for prompts and training.",
         rich_help_panel=ASKED,
     ),
 ]

@@ -127,7 +127,10 @@ def run(
         runs_folder=runs_folder,
     )
     if rate is not None and not dry_run:
-        raise UserError("--rate says how fast a dry run reckons.", "Give --dry-run with it, or leave it out.")
+        raise UserError(
+            "--rate is an option of a dry run: the images a second that its hours rest on.",
+            "Give --dry-run with it, or leave it out.",
+        )
     if dry_run:
         from erasebench.runner.forecast import forecast_all
         from erasebench.runner.plan_file import read_plan

@@ -41,7 +41,7 @@ def read_table(path: Path) -> Table:
                 _check(path, reader.line_num, cells, header, named)
                 records.append((reader.line_num, {keys[at]: cells[at] for at in keys}))
         except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{path} is no CSV in UTF-8: {error}.", "Save the table as CSV in UTF-8.") from error
+            raise UserError(f"{path} is not valid CSV in UTF-8: {error}.", "Save the table as CSV in UTF-8.") from error
     return Table(tuple(named.values()), tuple(keys.values()), records)
 
 

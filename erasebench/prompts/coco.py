@@ -57,7 +57,7 @@ def read_annotations(path: Path) -> Annotations:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.", mend) from error
     except (ValueError, KeyError, TypeError) as error:
-        what = f"{path} is no COCO captions file ({type(error).__name__}: {error})."
+        what = f"{path} is not a COCO captions file ({type(error).__name__}: {error})."
         raise UserError(what, mend) from error
     captions: dict[int, tuple[str, ...]] = {}
     for _, image, caption in rows:

@@ -38,7 +38,7 @@ def forecast(request: Request, rate: float | None = None) -> str:
 def forecast_all(requests: Sequence[Request], rate: float | None = None) -> str:
     """The same of several requests that share their world, such as a plan file's: what they share is counted once."""
     if rate is not None and not rate > 0:
-        raise UserError(f"--rate {rate} is no rate.", "Give images a second, above 0.")
+        raise UserError(f"--rate {rate} is not above 0.", "Give a number of images a second, such as --rate 2.")
     asked = [job for request in requests for job in plan(request, forecast=True)]
     # What two requests both ask for is run once.
     jobs = list({(_maker(job), job.suite.digest, job.table.digest): job for job in asked}.values())
@@ -63,7 +63,7 @@ def _missing(jobs: Sequence[Job]) -> list[str]:
     if not by_mend:
         return ["Nothing is missing."]
     listed = [line for mend, whats in by_mend.items() for line in (*(f"- {what}" for what in whats), f"  {mend}")]
-    return ["Missing, and what mends it:", *listed]
+    return ["Missing, and how to get it:", *listed]
 
 
 def images_of(jobs: Sequence[Job]) -> int:

@@ -77,7 +77,7 @@ def read_trials(path: Path) -> tuple[Trial, ...]:
     except OSError as error:
         raise UserError(f"The tuning table {path} cannot be read: {error.strerror}.", "Restore the file.") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is no CSV in UTF-8: {error}.", "Save the table as CSV in UTF-8.") from error
+        raise UserError(f"{path} is not valid CSV in UTF-8: {error}.", "Save the table as CSV in UTF-8.") from error
 
 
 def write_trials(path: Path, trials: Sequence[Trial]) -> None:

@@ -89,7 +89,7 @@ def unknown_person(settings: JudgeSettings, name: str) -> str | None:
 
         recogniser = GcdRecogniser(resources, torch.device("cpu"), names=[name])
     except UserError as error:
-        return f"whether it knows the name cannot be told: {error.what.rstrip('.')}"
+        return f"whether it knows the name could not be checked: {error.what.rstrip('.')}"
     return f"its {len(recogniser.names):,} people are without this one" if recogniser.unknown([name]) else None
 
 

@@ -129,7 +129,7 @@ def test_a_mistake_with_captions_is_named(
 @pytest.mark.parametrize("content", ["", "[]", '{"images": []}', '{"images": [{"id": "x"}], "annotations": []}'])
 def test_a_file_that_holds_no_captions_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "other.json").write_text(content)
-    with pytest.raises(UserError, match="is no COCO captions file"):
+    with pytest.raises(UserError, match="is not a COCO captions file"):
         import_coco(tmp_path / "other.json")
 
 
