@@ -40,6 +40,8 @@ Unit = Literal["fraction", "points", "distance", "count"]
 Formula = Literal["h_a", "h_c", "h_o", "mean", "mean_of_h_o"]
 
 
+LARGEST = 2**63 - 1
+"""Of any count or size in a record: JSON has integers that no float can hold."""
 _LONGEST_PART = 40
 
 
@@ -59,11 +61,11 @@ class Figure(_Part):
     value: FiniteFloat | None
     low: FiniteFloat | None = None
     high: FiniteFloat | None = None
-    n_scored: int = Field(ge=0)
-    n_expected: int = Field(ge=0)
+    n_scored: int = Field(ge=0, le=LARGEST)
+    n_expected: int = Field(ge=0, le=LARGEST)
     unit: Unit
     reason: str | None = None
-    spread: FiniteFloat | None = Field(default=None, ge=0)
+    spread: FiniteFloat | None = Field(default=None, ge=0, le=1e12)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -139,7 +141,7 @@ class Stage(_Part):
     """What one stage of the run cost: wall-clock seconds, and the peak of the memory that the device profile counts."""
 
     seconds: FiniteFloat = Field(ge=0)
-    peak_memory_bytes: int | None = Field(default=None, ge=0)
+    peak_memory_bytes: int | None = Field(default=None, ge=0, le=LARGEST)
 
 
 class Edit(_Part):
@@ -149,8 +151,8 @@ class Edit(_Part):
     is. All zero for the unedited model, and but for `sampling` and `bytes` for an edit that acts while sampling alone.
     """
 
-    tensors: int = Field(ge=0, description="weight tensors changed")
-    values: int = Field(ge=0, description="weight values changed")
+    tensors: int = Field(ge=0, le=LARGEST, description="weight tensors changed")
+    values: int = Field(ge=0, le=LARGEST, description="weight values changed")
     unet_share: FiniteFloat = Field(ge=0, le=1, description="of the U-Net's values, those changed")
     text_encoder_share: FiniteFloat = Field(default=0.0, ge=0, le=1, description="of the text encoder's, those changed")
     relative_change: FiniteFloat | None = Field(
@@ -158,7 +160,9 @@ class Edit(_Part):
         description="||W' - W|| / ||W|| (Frobenius) over the tensors changed; None where that is no finite number",
     )
     sampling: str | None = Field(default=None, description="kind of the change of sampling; None for weights alone")
-    bytes: int = Field(ge=0, description="float32 tensors that carry the edit: those changed, and those of `sampling`")
+    bytes: int = Field(
+        ge=0, le=LARGEST, description="float32 tensors that carry the edit: those changed, and those of `sampling`"
+    )
 
 
 class Tuning(_Part):

@@ -17,6 +17,12 @@ from urllib.parse import quote, quote_plus
 HIDDEN = "***"
 SHORTEST = 5
 """Characters of a key from which on it is taken out: servers that want no key are given 'none' or 'x'."""
+PROMPT_KEY = "ERASEBENCH_PROMPT_KEY"
+"""The prompt endpoint's key, which is a secret whatever it looks like."""
+DUMMIES = frozenset(("ollama", "dummy", "none", "empty", "sk-no-key-required", "no-key", "not-needed", "lm-studio"))
+"""What servers that want no key are given in its place: words of model names and messages."""
+_WORD = re.compile(r"[a-z]{1,7}")
+"""A key that may be part of other words: it is taken out as a word of its own alone, and is no mapping's key."""
 _VARIABLES = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
 _USER = re.compile(r"(?<=://)[^\s/@'\"<>]+(?=@)")
 _TOKEN = r"[A-Za-z0-9._~+/%=-]"
@@ -50,9 +56,17 @@ def scrubbed(text: str) -> str:
     The environment's are the values of variables called ..._KEY, ..._TOKEN, ..._SECRET or ..._PASSWORD, and of
     addresses (proxies) the user and password. Forms: as it is, percent-encoded, escaped, and in base64 at any place.
     """
+    return _without(text, words=True)
+
+
+def _without(text: str, *, words: bool) -> str:
     for secret in _in_use():
-        if secret in text:
+        if secret not in text:
+            continue
+        if not _WORD.fullmatch(secret):
             text = text.replace(secret, HIDDEN)
+        elif words:
+            text = re.sub(rf"(?<!\w){secret}(?!\w)", HIDDEN, text)
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     return text
@@ -63,7 +77,10 @@ def scrubbed_content(content: Any) -> Any:
     if isinstance(content, str):
         return scrubbed(content)
     if isinstance(content, Mapping):
-        return {scrubbed(key) if isinstance(key, str) else key: scrubbed_content(v) for key, v in content.items()}
+        return {
+            _without(key, words=False) if isinstance(key, str) else key: scrubbed_content(v)
+            for key, v in content.items()
+        }
     if isinstance(content, list | tuple):
         return (
             type(content)(scrubbed_content(value) for value in content) if type(content) in (list, tuple) else content
@@ -81,16 +98,18 @@ def failure_text(error: BaseException) -> str:
 
 def _in_use() -> tuple[str, ...]:
     """Every form of every secret of the environment, the longest first: one may be part of another."""
-    values = {value.strip() for name, value in os.environ.items() if _VARIABLES.search(name)}
+    named = {name: value.strip() for name, value in os.environ.items() if _VARIABLES.search(name)}
+    values = {value for name, value in named.items() if name == PROMPT_KEY or not _is_plain(value)}
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         for value in (os.environ.get(name, ""), os.environ.get(name.upper(), "")):
             values.update(part for found in _USER.findall(value) for part in found.partition(":")[::2])
-    return _forms(frozenset(value for value in values if len(value) >= SHORTEST and not _is_plain(value)))
+    return _forms(frozenset(value for value in values if len(value) >= SHORTEST and value.lower() not in DUMMIES))
 
 
 def _is_plain(value: str) -> bool:
-    """A path, a number or a word such as 'true': a variable's name alone makes no secret of it."""
-    return value.startswith(("/", "~", "./")) or value.isdecimal() or value.lower() in ("false", "never", "always")
+    """A path that is there, a number or a word such as 'true': a variable's name alone makes no secret of it."""
+    path = value.startswith(("/", "~", "./")) and os.path.exists(os.path.expanduser(value))
+    return path or value.isdecimal() or value.lower() in ("false", "never", "always")
 
 
 @lru_cache

@@ -77,6 +77,9 @@ def yaml_value(text: str) -> Any:
 
     ValueError for what is not YAML, says why.
     """
+    # A command line has no comments: 'ESD #2' is a name. What is quoted or bracketed says itself where it ends.
+    if " #" in text and not text.lstrip().startswith(("'", '"', "[", "{")):
+        return text
     if len(text) > MAX_BYTES:
         raise ValueError(f"it is longer than {MAX_BYTES:,} characters")
     try:

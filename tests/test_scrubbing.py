@@ -86,16 +86,29 @@ def test_everything_else_stays(text: str) -> None:
     assert scrubbed(text) == text
 
 
-def test_values_that_are_no_secrets_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_that_are_no_secrets_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {
         "A_KEY": "none",
-        "SSH_KEY": "/home/me/key",
+        "SSH_KEY": str(tmp_path),
+        "C_KEY": "ollama",
         "B_TOKEN": "123456",
         "COLOUR": "purple-ish",
     }.items():
         monkeypatch.setenv(name, value)
-    text = "none of /home/me/key, 123456 and purple-ish"
+    text = f"none of {tmp_path}, 123456, ollama/mistral and purple-ish"
     assert scrubbed(text) == text
+
+
+@pytest.mark.parametrize("key", ["/abc+def", "7431906"])
+def test_the_prompt_key_is_a_secret_whatever_it_looks_like(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv(VARIABLE, key)
+    assert scrubbed(f"sent {key}.") == f"sent {HIDDEN}."
+
+
+def test_a_word_for_a_password_leaves_words_and_keys_of_mappings_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "admin")
+    said = {"admin": "administered by admin:x"}
+    assert scrubbed_content(said) == {"admin": f"administered by {HIDDEN}:x"}
 
 
 class LeakyError(toy_world.Shift):

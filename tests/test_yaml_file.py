@@ -108,3 +108,7 @@ def test_a_file_that_is_too_large_or_no_text_is_not_read(tmp_path: Path) -> None
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("title: a\n", encoding="utf-8-sig")
     assert read_yaml(tmp_path / "mine.yaml", named="mine", unreadable="").content == {"title": "a"}
+
+
+def test_a_value_of_the_command_line_has_no_comments() -> None:
+    assert yaml_value("ESD #2") == "ESD #2"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from erasebench.board.groups import without_repeats
+from erasebench.board.groups import comparable, without_repeats
 from erasebench.identity import digest
 from erasebench.record import Record
 
@@ -20,7 +20,7 @@ def same_job(record: Record) -> str:
     manifest = record.manifest
     asked = [record.command, record.world, record.suite, record.scale, record.size, list(record.concepts)]
     how = [record.method, record.variant, record.partial, manifest.digests.get("model"), manifest.device]
-    return digest([*asked, *how, manifest.config.get("method", manifest.config), manifest.seeds])
+    return digest([*asked, *how, manifest.config.get("method", manifest.config), manifest.seeds, comparable(record)])
 
 
 def superseded(

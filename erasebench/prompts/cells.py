@@ -61,6 +61,8 @@ def _with_text(lines: Iterable[list[str]]) -> Iterator[list[str]]:
 
 def _check(path: Path, line: int, cells: list[str], header: list[str], named: dict[int, str]) -> None:
     """UserError for a line whose fields do not stand under the columns."""
+    if any("\0" in cell for cell in cells):
+        raise UserError(f"{path}, line {line}: a field holds a NUL character.", "Save the table as CSV in UTF-8.")
     width = max(named, default=-1) + 1
     if len(cells) < width or any(cell.strip() for cell in cells[len(header) :]):
         many = "fewer" if len(cells) < width else "more"

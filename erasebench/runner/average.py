@@ -16,6 +16,7 @@ from erasebench.record import AVERAGE, Figure, Manifest, Pairing, Record, Stage
 from erasebench.runner.command import command_of
 from erasebench.runner.finished import read_judged, record_in
 from erasebench.runner.job import Job
+from erasebench.scrubbing import scrubbed
 from erasebench.sealed import whole, write_sealed_json
 from erasebench.store import run_name
 
@@ -106,7 +107,7 @@ class Average:
             "figures": dict(figures),
             "pairing": pairing,
             "edit": mean_edit([record.edit for record in records]),
-            "command": command_of(job, names, anchors),
+            "command": scrubbed(command_of(job, names, anchors)),
             "manifest": merged_manifest([record.manifest for record in records], names),
         }
         return first.model_copy(update=changed)

@@ -15,6 +15,7 @@ from erasebench.image_store import ImageStore
 from erasebench.record import Record
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job
+from erasebench.scrubbing import scrubbed, scrubbed_content
 from erasebench.sealed import damage, seal, set_aside, write_sealed_json
 
 if TYPE_CHECKING:
@@ -65,9 +66,11 @@ def _relabelled(record: Record, job: Job) -> Record:
     """The record under the label that is asked for now: a label decides no result, so that nothing is made anew."""
     if record.label == job.chosen.label:
         return record
-    config = {**record.manifest.config, "method": job.chosen.config.model_dump(mode="json")}
+    config = {**record.manifest.config, "method": scrubbed_content(job.chosen.config.model_dump(mode="json"))}
     manifest = record.manifest.model_copy(update={"config": config})
-    return record.model_copy(update={"label": job.chosen.label, "manifest": manifest, "command": command_of(job)})
+    return record.model_copy(
+        update={"label": job.chosen.label, "manifest": manifest, "command": scrubbed(command_of(job))}
+    )
 
 
 def _read(path: Path) -> Kept:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,7 +22,7 @@ from erasebench.weights import cache_folder, file_digests
 if TYPE_CHECKING:
     from erasebench.judges.base import Judge
 
-NO_PROMPT = "no-prompt"
+NO_PROMPT, NOT_READABLE = "no-prompt", "may-not-be-read"
 NEEDS_PROMPT = frozenset(("clip-score",))
 """Judges that can say nothing about an image whose prompt is not known."""
 CHUNK = 64
@@ -47,9 +48,21 @@ def judged(judge: Judge, entries: Sequence[Entry], concepts: Sequence[str], *, c
 def _known_outcome(judge: Judge, entry: Entry) -> str | None:
     if entry.image is None:
         return MISSING
-    if entry.fault or judge.name not in NEEDS_PROMPT or entry.prompt:
-        return entry.fault or None
+    if entry.fault:
+        return entry.fault
+    if not _may_be_read(entry.image.path):
+        return NOT_READABLE
+    if judge.name not in NEEDS_PROMPT or entry.prompt:
+        return None
     return NO_PROMPT if entry.image.utf8 else NOT_UTF8
+
+
+def _may_be_read(path: Path) -> bool:
+    try:
+        with path.open("rb"):
+            return True
+    except OSError:
+        return False
 
 
 def _outcome(found: pd.Series | None, read: Read | None) -> str:

@@ -85,7 +85,8 @@ class CheckpointConfig(MethodConfig):
 
 def _paths(value: Any) -> tuple[Path, ...]:
     """A path, several with commas between them, or a list. A path that is there may have a comma itself."""
-    if isinstance(value, str | Path):
+    if not isinstance(value, list | tuple):
+        # --set reads 2024 as a number.
         text = str(value)
         whole = Path(text).expanduser()
         parts = [part.strip() for part in text.split(",") if part.strip()]

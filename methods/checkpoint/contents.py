@@ -7,6 +7,7 @@ import pickletools
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +27,8 @@ _ARCHIVES = {
 _TAR_MAGIC = b"ustar"
 _OTHER = {b"\x89HDF": "an HDF5 file", b"GGUF": "a GGUF file", b"\x93NUMPY": "a NumPy array", b"%PDF": "a PDF document"}
 _MODULES = ("diffusers.", "transformers.", "ldm.", "torch.nn.modules.")
+_DAMAGE = (OSError, ValueError, EOFError, IndexError, OverflowError, MemoryError, struct.error)
+"""What reading a damaged pickle raises; a length that was overwritten asks for more memory than there is."""
 _PICKLES = 5
 """torch's files before 2020: magic number, version, machine, content, names of the storages; then raw data."""
 # What torch itself writes into a file of tensors; anything else is an object that would run code.
@@ -110,7 +113,8 @@ def read_header(path: Path) -> dict[str, dict]:
             header = json.loads(handle.read(length))
         if not isinstance(header, dict) or not all(isinstance(value, dict) for value in header.values()):
             raise ValueError("its header names no tensors")
-        if not all(len(value["data_offsets"]) == 2 for name, value in header.items() if name != "__metadata__"):
+        places = [value["data_offsets"] for name, value in header.items() if name != "__metadata__"]
+        if not all(isinstance(p, list) and len(p) == 2 and all(type(end) is int for end in p) for p in places):
             raise ValueError("its header gives a tensor no place")
     except (OSError, ValueError, struct.error, RecursionError, KeyError, TypeError) as error:
         what = f"{path} is not a .safetensors file, or is damaged."
@@ -132,7 +136,7 @@ def _check_zip(path: Path) -> None:
             if any(name.rpartition("/")[2] == "constants.pkl" for name in names):
                 raise UserError(f"{path} is a TorchScript program, not a file of tensors.", _SAVE_AGAIN)
             found = dict.fromkeys(_globals(archive.read(content[0])))
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, *_DAMAGE, NotImplementedError, RuntimeError) as error:
         raise UserError(f"{path} is a damaged file of torch's.", "Get the file again.") from error
     _check_globals(path, found)
 
@@ -143,7 +147,7 @@ def _check_pickles(path: Path, handle: BinaryIO) -> None:
     for _ in range(_PICKLES):
         try:
             found |= dict.fromkeys(_globals(handle))
-        except (ValueError, EOFError, IndexError, UnicodeDecodeError) as error:
+        except _DAMAGE as error:
             if handle.tell() > 1024 or found:
                 break  # What follows the pickles is raw data.
             what = f"{path} is not a file of tensors that torch or safetensors wrote, or is damaged."

@@ -95,6 +95,9 @@ def membrane(
         strength = scale * float(tensors.get(stem + ALPHA, torch.tensor(float(rank)))) / rank
         found[f"down.{name}"] = down.float().reshape(rank, *shape)
         found[f"up.{name}"] = up.float().reshape(out, rank) * strength
+    if not found:
+        what = f"{file} has no adapters under kohya's names, as an SPM has: {GATES}='{concept}' opens nothing."
+        raise UserError(what, f"Leave {GATES} out, or set {GATES}={OPEN} for it: it is an ordinary LoRA.")
     if any(DORA in key for key in tensors):
         raise UserError(f"{file} is an SPM with DoRA's magnitudes.", "No release has these: give another file.")
     ranks = {len(value) for name, value in found.items() if name.startswith("down.")}

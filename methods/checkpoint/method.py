@@ -114,7 +114,7 @@ def read(source: Source, pipeline: StableDiffusionPipeline, scale: float, gate: 
     """The model's format, and its tensors by the parameters of `pipeline` that they replace or its gated adapters."""
     from .components import check_components
     from .compvis import as_diffusers, is_compvis
-    from .gated import gate_of, membrane
+    from .gated import OPEN, gate_of, membrane
     from .lora import folded, folded_peft
     from .lora_keys import is_lora
     from .tensors import parameters_of, placed, read_tensors, whole
@@ -133,6 +133,9 @@ def read(source: Source, pipeline: StableDiffusionPipeline, scale: float, gate: 
     (file,) = source.files[""]
     tensors = read_tensors(file)
     if source.form == "peft":
+        if gate not in (None, OPEN):
+            what = f"{source.path} is a LoRA of peft's, which checkpoint.gates='{gate}' cannot open: it is always open."
+            raise UserError(what, "Leave checkpoint.gates out, or give 'open' for it.")
         return Part("lora (peft)", folded_peft(pipeline, source.path, tensors, scale))
     if is_lora(tensors):
         concept = gate_of(file, tensors, gate)

@@ -61,8 +61,12 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
 
 
 def _refused(url: str, model: str, error: urllib.error.HTTPError) -> UserError:
+    try:
+        said = error.read(_LONGEST_ANSWER).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException):
+        said = "The rest of its answer was lost."
     # Scrubbed before it is cut: half a key is no key that anybody would know.
-    answer = scrubbed(" ".join(error.read(_LONGEST_ANSWER).decode("utf-8", "replace").split()))[:500]
+    answer = scrubbed(" ".join(said.split()))[:500]
     what = f"{url} refused the question to {model}: {error.code} {scrubbed(str(error.reason))}. {answer}".strip()
     if error.code in (401, 403):
         return UserError(what, f"Put the endpoint's key into the environment variable {KEY_VARIABLE}.")

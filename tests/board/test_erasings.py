@@ -86,3 +86,11 @@ def test_intervals_by_todays_rule_need_no_mark(tmp_path: Path) -> None:
     for each in (record("mace", intervals="closed form"), record("uce", intervals="closed form")):
         each.write(tmp_path / "results")
     assert "former rule" not in write_board(tmp_path).read_text(encoding="utf-8")
+
+
+def test_a_record_hides_no_other_methods_erasing_and_none_where_it_failed() -> None:
+    single = record("uce", identity=digest([0, "mace"]))
+    three = several("mace", "a", "b", "c")
+    assert without_repeats([single, three]) == [single, three]
+    failed = several("uce", "a", "b", "c", status="failed", error="no").model_copy(update={"repeats": three.repeats})
+    assert without_repeats([single, failed]) == [single, failed]

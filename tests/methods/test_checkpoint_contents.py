@@ -115,3 +115,29 @@ def test_a_name_of_the_hub_is_told_from_a_path() -> None:
     with pytest.raises(UserError, match="There is nothing at") as caught:
         CheckpointConfig(path="somebody/erased-model")
     assert "hf download somebody/erased-model" in caught.value.mend
+
+
+@pytest.mark.parametrize("places", ['["x", "y"]', '{"a": 1, "b": 2}', "[0, 4.5]"])
+def test_a_place_that_is_no_pair_of_numbers_is_damage(tmp_path: Path, places: str) -> None:
+    header = f'{{"w": {{"dtype": "F32", "shape": [1], "data_offsets": {places}}}}}'.encode()
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(UserError, match="is damaged"):
+        CheckpointConfig(path=file)
+
+
+def test_a_torch_file_with_a_damaged_stream_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "x.pt"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", pickle.dumps(list(range(1000))))
+    content = bytearray(file.read_bytes())
+    content[45:60] = b"\xff" * 15
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        CheckpointConfig(path=file)
+
+
+@pytest.mark.parametrize("value", [2024, True])
+def test_a_path_that_reads_as_another_value_is_a_path(value: Any) -> None:
+    with pytest.raises(UserError, match=str(value)):
+        CheckpointConfig(path=value)

@@ -203,3 +203,8 @@ def test_a_table_without_seeds_counts_on_from_a_given_one(tmp_path: Path) -> Non
     path.write_text("prompt,seed\na cat,1\n")
     with pytest.raises(UserError, match="has seeds of its own"):
         read_csv(path, first_seed=7)
+
+
+def test_a_nul_character_is_named_by_its_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="line 2: a field holds a NUL character"):
+        table(tmp_path, "prompt,seed,file\na cat,1,a\0b.png\n")

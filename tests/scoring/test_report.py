@@ -257,3 +257,14 @@ def test_scores_are_remembered_by_how_pixels_are_read(folder: Path, monkeypatch:
         monkeypatch.setattr("erasebench.scoring.judging._reader", lambda reader=reader: [reader])
         score_folder(folder, ["gcd"], world)
     assert seen == [5, 5]
+
+
+def test_an_image_that_may_not_be_read_has_its_own_outcome(tmp_path: Path) -> None:
+    from erasebench.scoring.folder import list_images
+    from erasebench.scoring.judging import NOT_READABLE, _known_outcome
+    from erasebench.scoring.matching import by_names
+
+    _save(tmp_path / "a_1.png", np.zeros((64, 64, 3), np.uint8))
+    (entry,) = by_names(list_images(tmp_path))
+    (tmp_path / "a_1.png").unlink()
+    assert _known_outcome(Judge, entry) == NOT_READABLE  # type: ignore[arg-type]
