@@ -100,5 +100,7 @@ def class_in(prompt: str, classes: Mapping[str, str]) -> str:
     longest_first = sorted(classes, key=len, reverse=True)
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
     by_case = {spelling.casefold(): name for spelling, name in classes.items()}
-    found = {by_case[hit.group().casefold()] for hit in pattern.finditer(composed(prompt).replace("_", " "))}
+    # Letters that match without regard to case need not fold alike (the dotless i): such a word names no class.
+    words = (hit.group().casefold() for hit in pattern.finditer(composed(prompt).replace("_", " ")))
+    found = {by_case[word] for word in words if word in by_case}
     return found.pop() if len(found) == 1 else ""

@@ -78,3 +78,8 @@ def test_a_person_is_known_with_accents_and_without(spelt: str, by: str, caplog:
 )
 def test_a_class_is_the_only_one_that_a_prompt_holds(prompt: str, name: str) -> None:
     assert class_in(prompt, {"cat": "cat", "dog": "dog", "automobile": "automobile", "car": "automobile"}) == name
+
+
+def test_a_letter_that_only_matches_without_case_names_no_class() -> None:
+    assert class_in("a photo of a sh\u0131p", {"ship": "ship"}) == ""
+    assert class_in("a photo of a SHIP", {"ship": "ship"}) == "ship"

@@ -281,7 +281,7 @@ def test_what_sample_wrote_is_matched_whole_by_its_table_and_by_its_listing(
     from erasebench.sampling import Sampler
 
     # Names and listing are what counts here, not what is painted.
-    monkeypatch.setattr(Sampler, "images", lambda self, shots: [np.zeros((16, 16, 3), np.uint8)] * len(shots))
+    monkeypatch.setattr(Sampler, "images", lambda self, shots: iter([np.zeros((16, 16, 3), np.uint8)] * len(shots)))
     prompts = tmp_path / "t.csv"
     asked = [*(f"a picture of {n} ships" for n in range(28)), "=1+1", "'-x'"]
     cells = [f"{safe_cell(prompt)},{n}" for n, prompt in enumerate(asked)]
