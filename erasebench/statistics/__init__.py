@@ -1,7 +1,7 @@
 """Figures with 95% intervals for images that come in prompts: images of one prompt are alike, not independent.
 
 Nothing here draws random numbers: the same values and prompts give the same figure. What the intervals mean and how
-often they hold the truth: docs/statistics.md; the simulation behind it: tests/statistics/coverage.py.
+often they hold the truth: docs/statistics.md; the simulation behind it: tests/intervals/coverage.py.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ import torch
 from diffusers import DDPMScheduler
 from PIL import Image
 
-from erasebench.errors import UserError
 from erasebench.training.images import Latents, Shot, encoded, paint, painted
 from tests.methods.mace.workspace import TestWorkspace
 from tests.tiny_model import tiny_pipeline
@@ -29,12 +28,14 @@ def test_images_are_painted_once_and_repeated_prompts_give_others(workspace: Tes
     assert [image.tobytes() for image in again[:3]] == [first[i].tobytes() for i in (1, 0, 2)]
 
 
-def test_an_unreadable_image_is_named(workspace: TestWorkspace) -> None:
+def test_an_unreadable_image_is_named_and_made_anew(workspace: TestWorkspace, caplog: pytest.LogCaptureFixture) -> None:
     painted(["a cat"], workspace, "toy")
     (file,) = workspace.folder.rglob("*.png")
+    before = file.read_bytes()
     file.write_bytes(b"no image")
-    with pytest.raises(UserError, match="cannot be read"):
-        painted(["a cat"], workspace, "toy")
+    painted(["a cat"], workspace, "toy")
+    assert file.read_bytes() == before
+    assert f"{file} is not what was written" in caplog.text
 
 
 def test_a_shot_is_painted_into_its_file_as_it_is_asked_for(

@@ -7,7 +7,7 @@ import pytest
 
 from erasebench.record import Figure, Pairing
 from erasebench.statistics import Sample, mean_figure, pooled_pairing, repeated_difference, repeated_figure
-from tests.statistics.test_figures import bounds, labels, width
+from tests.intervals.test_figures import bounds, labels, width
 
 
 def figure(value: float, margin: float = 1.0) -> Figure:

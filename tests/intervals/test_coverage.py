@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from erasebench.statistics.intervals import mean_limits
-from tests.statistics.coverage import TRIALS, Setting, cells, failing
+from tests.intervals.coverage import TRIALS, Setting, cells, failing
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """How often the 95% intervals hold the truth, in a world where it is known: the project's own rules on drawn hits.
 
 Prompt i has a chance p_i of its own, drawn from a beta distribution of mean p and intra-prompt correlation rho; each of
-its images is a hit with that chance. `python -m tests.statistics.coverage` prints the tables of docs/statistics.md.
+its images is a hit with that chance. `python -m tests.intervals.coverage` prints the tables of docs/statistics.md.
 """
 
 from __future__ import annotations
