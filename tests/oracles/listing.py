@@ -1,0 +1,29 @@
+"""The cases of an item as pytest's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from erasebench.testing import oracle
+
+ROOT = Path(__file__).parent
+
+
+def cases(item: str, kinds: Mapping[str, Callable[[oracle.Case], bool]]) -> dict[str, list[oracle.Case]]:
+    """The item's cases by kind, those of $ERASEBENCH_ORACLES where it is set; every case is of exactly one kind."""
+    return oracle.by_kind(oracle.cases(ROOT / item), kinds)
+
+
+def each(found: Sequence[oracle.Case]) -> Any:
+    """A test that runs once for each of these cases."""
+    return pytest.mark.parametrize("case", found, ids=str)
+
+
+def of_family(found: Sequence[oracle.Case]) -> Any:
+    """As `each`, for cases of model families that do not exist here yet: strictly expected to fail."""
+    missing = pytest.mark.xfail(strict=True, reason="SDXL and FLUX have no model family yet")
+    return pytest.mark.parametrize("case", [pytest.param(case, marks=missing) for case in found], ids=str)
