@@ -73,6 +73,17 @@ class JudgeSettings(BaseModel):
                 f"The judges' setting {name}: {first['msg']}, not {first['input']!r}.", _help(name)
             ) from error
 
+    def check_read_by(self, world: str, read: Iterable[str]) -> None:
+        """UserError for a setting that differs from its default and that no judge of the world reads."""
+        usual = type(self)()
+        known = frozenset(read)
+        unread = [name for name in type(self).model_fields if name not in known]
+        if given := [name for name in unread if getattr(self, name) != getattr(usual, name)]:
+            raise UserError(
+                f"No judge of the world {world} reads the setting {given[0]}.",
+                f"Leave it out, or name a world whose judges do. Here they read {', '.join(sorted(known))}.",
+            )
+
     def files(self) -> tuple[Path, ...]:
         """Every file that the settings name, those of folders included."""
         named = [self.clip, self.inception, self.reference, self.gcd_resources, self.nudenet]

@@ -269,6 +269,13 @@ class Record(_Part):
             raise ValueError("a failed run names its error, and only a failed run does")
         return self
 
+    @model_validator(mode="after")
+    def _spread_is_over_erasings(self) -> Self:
+        spread = [name for name, figure in self.figures.items() if figure.spread is not None]
+        if spread and len(self.repeats) < 2:
+            raise ValueError(f"the spread of {spread[0]} over seeds needs two erasings, and there is one")
+        return self
+
     @property
     def id(self) -> str:
         """A readable name and 8 hex digits of the identity; the same for every rerun of the same job."""
@@ -282,11 +289,6 @@ class Record(_Part):
     def same_under_every_seed(self) -> bool:
         """Several erasings gave the same edit, so that training has no luck here."""
         return len(self.repeats) > 1 and len({repeat.erasure for repeat in self.repeats}) == 1
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock seconds of all stages together."""
-        return sum(stage.seconds for stage in self.manifest.stages.values())
 
     @property
     def peak_memory_bytes(self) -> int | None:

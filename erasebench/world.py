@@ -125,6 +125,8 @@ class World(ABC):
     cast: Cast
     judge_settings: JudgeSettings = JudgeSettings()
     """What the user told the judges; set it before asking for one."""
+    judges_read: ClassVar[frozenset[str]] = frozenset(JudgeSettings.model_fields)
+    """The fields of `judge_settings` that this world's judges read; to give another one is refused."""
 
     @classmethod
     def open(cls, model: str | None = None) -> Self:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,24 @@ def test_every_file_that_is_named_counts(tmp_path: Path) -> None:
         path.touch()
     settings = JudgeSettings(clip=tmp_path / "clip.bin", gcd_resources=tmp_path / "gcd", inception=Path("download"))
     assert set(settings.files()) == {inside, tmp_path / "clip.bin"}
+
+
+def test_a_setting_that_no_judge_of_the_world_reads_is_refused_before_any_work() -> None:
+    from erasebench.runner.job import plan
+    from erasebench.runner.request import Request
+
+    request = Request(
+        methods=("original",), suites=("celebrity",), judge_settings=JudgeSettings(nudenet_resolution=640)
+    )
+    with pytest.raises(
+        UserError, match=r"world miniature reads the setting nudenet_resolution.*\n?.*nudenet_threshold"
+    ):
+        plan(request)
+
+
+def test_the_miniature_declares_the_settings_that_its_judges_read() -> None:
+    from erasebench.registry import load_world
+    from erasebench.worlds.miniature.judges import load
+
+    read = set(re.findall(r"settings\.(\w+)", inspect.getsource(load)))
+    assert read == load_world("miniature").judges_read

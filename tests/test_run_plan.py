@@ -73,6 +73,8 @@ def test_a_plan_names_each_run_once_and_the_unedited_model_first(tmp_path: Path,
         ("runs: [{methods: [uce], suites: [style], scales: 10}]", "runs.0.scales: Extra inputs"),
         ("runs: [", "is not valid YAML"),
         ("runs: []", "runs: "),
+        ("runs: [{methods: [uce], suites: [celebrity], scale: true}]", "runs.0.scale: Input should be a valid integer"),
+        ("runs: [{methods: [uce], suites: [celebrity], repeats: true}]", "runs.0.repeats: Input should be a valid int"),
         ("runs: [{methods: [uce], suites: []}]", "runs.0.suites: "),
         ("runs: [{methods: [uce], suites: [style], settings: {uec.ridge: 1}}]", "method 'uec' is not part of this run"),
         ("- uce", "the file: "),
@@ -128,6 +130,7 @@ def test_a_board_that_cannot_be_written_ends_no_plan(
     assert summary.failures == {"The board": "ValueError: an interval is no number"} and summary.board is None
 
 
+@pytest.mark.slow
 def test_a_killed_plan_leaves_no_worker_behind(tmp_path: Path, common: Request) -> None:
     (tmp_path / "meeting").mkdir()
     entry = {"methods": [f"{HERE / 'toy_world.py'}:Meeting"], "suites": [str(HERE / "data" / "toy.yaml")]}

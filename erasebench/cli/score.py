@@ -87,6 +87,7 @@ def score(
         nudenet_threshold=threshold,
         nudenet_counting=counting,
     )
+    opened.judge_settings.check_read_by(opened.name, opened.judges_read)
     report = score_folder(folder, judge, opened, prompts=prompts, device=device, convert=convert)
     for line in _lines(report):
         print(line)

@@ -22,11 +22,11 @@ class Entry(BaseModel):
 
     methods: tuple[Name, ...] = Field(min_length=1)
     suites: tuple[Name, ...] = Field(min_length=1)
-    scale: int | None = Field(default=None, ge=1)
+    scale: int | None = Field(default=None, ge=1, strict=True)
     concepts: tuple[Name, ...] | None = Field(default=None, min_length=1)
     anchors: tuple[str, ...] | None = Field(default=None, min_length=1)
     recipe: str = Field(default="default", min_length=1)
-    repeats: int | None = Field(default=None, ge=1)
+    repeats: int | None = Field(default=None, ge=1, strict=True)
     settings: dict[str, str | float | int | bool] = {}
 
     @field_validator("methods", "suites")

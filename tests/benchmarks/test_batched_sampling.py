@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -24,6 +25,7 @@ def sampled(
     return np.stack([image for image in images if image is not None]).astype(np.int16)
 
 
+@pytest.mark.slow
 def test_a_batch_beats_one_image_at_a_time(benchmark: BenchmarkFixture) -> None:
     world = erasebench.load_world("miniature")
     pipeline, settings = world.pipeline(), world.sampling.model_copy(update={"steps": STEPS})

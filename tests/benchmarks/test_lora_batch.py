@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import torch
 from diffusers import DDPMScheduler, StableDiffusionPipeline
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -43,6 +44,7 @@ def train(pipeline: StableDiffusionPipeline, numbers: range) -> list[Lora]:
     )[0]
 
 
+@pytest.mark.slow
 def test_one_batch_of_concepts_beats_one_after_another(benchmark: BenchmarkFixture) -> None:
     pipeline = erasebench.load_world("miniature").pipeline()
     train(pipeline, range(1))  # first call: allocation and kernel selection

@@ -44,6 +44,7 @@ def test_a_torn_file_is_no_attempt(tmp_path: Path) -> None:
         assert spent().seconds < 3
 
 
+@pytest.mark.slow
 def test_a_record_counts_the_attempt_that_was_cut_short(words: dict[str, Any]) -> None:
     first = erasebench.run(**words)
     folder = next(words["runs_folder"].glob("toy/toy-2/shift-*"))

@@ -89,6 +89,7 @@ def test_a_missing_judge_leaves_its_figures_unscored_until_it_is_there(
     assert of(seeing, "shift").figures["acc_e"].n_scored > 0
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_the_same(words: dict[str, Any], tmp_path: Path) -> None:
     places = [words[key] for key in ("model", "out", "runs_folder")]
     for kill in ("erase:2", "put:5", "judge:2"):

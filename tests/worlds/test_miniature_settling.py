@@ -29,6 +29,7 @@ def test_before_the_first_step_is_the_second_name_and_after_the_last_the_first(s
     assert seen == ["Zane Langridge", "Bertram Langridge"]
 
 
+@pytest.mark.slow
 def test_every_step_counts(settling: Settling) -> None:
     steps = settling.steps
     made = [settling.images([(FIRST, SECOND)], change)[0] for change in range(steps + 1)]
@@ -42,6 +43,7 @@ def test_each_pair_has_its_own_prompts_and_its_own_noise_in_later_batches_too(se
     assert not np.array_equal(three[0], three[2])
 
 
+@pytest.mark.slow
 def test_the_table_counts_whose_face_it_is(settling: Settling, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = settling.pairs()
 

@@ -45,6 +45,8 @@ class MiniatureWorld(World):
         ("identity", "attributes", "clip-score", "clip-accuracy", "artist-accuracy", "fid", "nudenet")
     )
 
+    judges_read: ClassVar[frozenset[str]] = frozenset(("names", "reference", "nudenet_threshold", "nudenet_counting"))
+
     prior_source: ClassVar[str] = "erasebench/worlds/miniature/prior_captions.txt"
     erasing_threads: ClassVar[int | None] = 1
 
