@@ -53,7 +53,8 @@ def test_what_was_there_comes_back_after_a_mistake_too() -> None:
 
 
 def test_training_on_the_miniature_gives_the_same_bits_on_one_thread_and_on_two(tmp_path: Path) -> None:
-    words = ["--suite", "celebrity", "--concepts", "Zane Langridge", "--set", "esd-x.steps=3", "--set", "esd-x.pooled_runs=2"]
+    short = ["--set", "esd-x.steps=3", "--set", "esd-x.pooled_runs=2"]
+    words = ["--suite", "celebrity", "--concepts", "Zane Langridge", *short]
     files = {count: tmp_path / f"{count}.safetensors" for count in (1, 2)}
     for count, file in files.items():
         torch.set_num_threads(count)
