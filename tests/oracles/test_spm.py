@@ -113,7 +113,9 @@ def step(case: Case) -> dict[str, Tensor | float]:
             mean = states.mean(dim=1)
             told = mean @ case["Q"].T + torch.as_tensor(timesteps).double().reshape(-1, 1) / 1000 * case["q"]
             if adapter:
-                told = told + change(nn.Linear(1, 1), mean, case["down"], case["up"], torch.ones(len(mean), 1).double())
+                told = told + change(
+                    nn.Linear(1, 1), mean, case["down"], case["up"], torch.ones(len(mean), len(case["down"])).double()
+                )
             return torch.einsum("ij,njhw->nihw", case["P"], latents) + told[:, :, None, None]
 
         return eps
