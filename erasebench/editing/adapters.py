@@ -32,18 +32,22 @@ def transformer_layers(unet: UNet2DConditionModel) -> dict[str, nn.Linear | nn.C
 
 
 def fresh_adapters(unet: UNet2DConditionModel, rank: int, generators: Sequence[torch.Generator]) -> dict[str, Tensor]:
-    """One adapter of `rank` directions per generator on every layer: down uniform after Kaiming (a = 1), up zero.
+    """One adapter of `rank` directions per generator on every layer: down as in `uniform_down`, up zero.
 
     They change nothing yet, and ask for gradients.
     """
     weights: dict[str, Tensor] = {}
     for name, layer in transformer_layers(unet).items():
-        out, *shape = layer.weight.shape
-        bound, device = math.sqrt(3 / math.prod(shape)), layer.weight.device
-        drawn = [(torch.rand((rank, *shape), generator=generator) * 2 - 1) * bound for generator in generators]
+        (out, *shape), device = layer.weight.shape, layer.weight.device
+        drawn = [uniform_down((rank, *shape), generator) for generator in generators]
         weights[f"down.{name}"] = torch.cat(drawn).to(device).requires_grad_()
         weights[f"up.{name}"] = torch.zeros(out, rank * len(generators), device=device, requires_grad=True)
     return weights
+
+
+def uniform_down(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Directions [rank, in(, h, w)] uniform in +-1/sqrt(fan-in), Kaiming's with a = sqrt 5: how LoRAs start."""
+    return (torch.rand(tuple(shape), generator=generator) * 2 - 1) / math.sqrt(math.prod(shape[1:]))
 
 
 def joined(adapters: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -56,20 +60,34 @@ def joined(adapters: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 @contextmanager
 def adapted(
-    unet: UNet2DConditionModel, weights: Mapping[str, Tensor], gates: Callable[[], Tensor | None]
+    unet: UNet2DConditionModel,
+    weights: Mapping[str, Tensor],
+    gates: Callable[[], Tensor | None],
+    merged: int | None = None,
 ) -> Iterator[None]:
-    """Inside the block a layer adds up (gate * (down x)) to its output; `gates` is asked at every layer.
+    """Inside the block every layer adds `change` of its input to its output; `gates` is asked at every layer.
 
     Gates are [images, directions], None for off; a batch of several times as many rows is that many copies of the
-    images, as guidance makes them. UserError for a layer that the U-Net does not have.
+    images, as guidance makes them. `merged`: see `change`. UserError for a layer that the U-Net does not have.
     """
     layers = transformer_layers(unet)
     names = [name.removeprefix("down.") for name in weights if name.startswith("down.")]
     if unknown := sorted(set(names) - set(layers)):
         raise UserError(f"The U-Net has no layer {unknown[0]}.", "These adapters were made for another model.")
+
+    def adder(down: Tensor, up: Tensor) -> Any:
+        def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            images = gates()
+            if images is None:
+                return output
+            x = inputs[0].to(down.dtype)
+            rows = images.repeat(len(x) // len(images), 1)
+            return output + change(layer, x, down, up, rows, merged).to(output.dtype)
+
+        return add
+
     handles = [
-        layers[name].register_forward_hook(_adder(weights[f"down.{name}"], weights[f"up.{name}"], gates))
-        for name in names
+        layers[name].register_forward_hook(adder(weights[f"down.{name}"], weights[f"up.{name}"])) for name in names
     ]
     try:
         yield
@@ -78,19 +96,21 @@ def adapted(
             handle.remove()
 
 
-def _adder(down: Tensor, up: Tensor, gates: Callable[[], Tensor | None]) -> Any:
-    def add(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        images = gates()
-        if images is None:
-            return output
-        x = inputs[0].to(down.dtype)
-        rows = images.repeat(len(x) // len(images), 1)
-        if isinstance(layer, nn.Conv2d):
-            seen = F.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)  # type: ignore[arg-type]
-            change = F.conv2d(seen * rows[:, :, None, None], up[:, :, None, None])
-        else:
-            gate = rows.reshape(len(x), *(1,) * (x.ndim - 2), -1)
-            change = F.linear(F.linear(x, down) * gate, up)
-        return output + change.to(output.dtype)
+def change(layer: nn.Module, x: Tensor, down: Tensor, up: Tensor, gates: Tensor, merged: int | None = None) -> Tensor:
+    """What adapters add to the layer's output for its input x [rows, ...]: the sum of g up (down x), gates [rows, k].
 
-    return add
+    `merged`: the rank of each concept's adapter, for the release of SPM (arXiv 2312.16145), which adds up the concepts'
+    g down and their g up before it multiplies the two: (sum g up) ((sum g down) x).
+    """
+    if isinstance(layer, nn.Conv2d):
+        axis, gate = 1, gates[:, :, None, None]
+        seen = F.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)  # type: ignore[arg-type]
+    else:
+        axis, gate = x.ndim - 1, gates.reshape(len(x), *(1,) * (x.ndim - 2), -1)
+        seen = F.linear(x, down)
+    seen = seen * gate
+    if merged is not None:
+        concepts = down.shape[0] // merged
+        total = seen.unflatten(axis, (concepts, merged)).sum(dim=axis)
+        seen = torch.cat([total] * concepts, dim=axis) * gate
+    return F.conv2d(seen, up[:, :, None, None]) if isinstance(layer, nn.Conv2d) else F.linear(seen, up)

@@ -83,14 +83,15 @@ class Case:
     def _difference(self, symbol: str, value: Tensor | float, tolerance: float, of: Tensor | float | None) -> float:
         import torch
 
-        here = torch.as_tensor(value).detach().cpu().double()
-        there = torch.as_tensor(self[symbol]).double()
+        # Of a Python float, as_tensor alone makes a float32.
+        here = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
+        there = torch.as_tensor(self[symbol], dtype=torch.float64)
         named = f"{self.item}/{self.name}: {symbol}"
         if here.shape != there.shape:
             raise AssertionError(f"{named} has shape {list(here.shape)}, the official code's {list(there.shape)}.")
         if not here.isfinite().all():
             raise AssertionError(f"{named} is not finite.")
-        scale = float((there if of is None else torch.as_tensor(of).double()).norm())
+        scale = float((there if of is None else torch.as_tensor(of, dtype=torch.float64)).norm())
         off = (here - there).abs()
         difference = float(off.norm()) / (scale or 1.0)
         if not difference <= tolerance or (tolerance == 0 and bool(off.any())):

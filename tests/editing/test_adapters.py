@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from erasebench.editing.adapters import adapted, fresh_adapters, joined, transformer_layers
+from erasebench.editing.adapters import adapted, change, fresh_adapters, joined, transformer_layers
 from erasebench.errors import UserError
 from tests.methods.closed_form import sd_unet
 from tests.tiny_model import tiny_pipeline
@@ -48,7 +48,7 @@ def test_fresh_adapters_change_nothing_and_depend_on_their_own_generator(unet: U
         assert value.requires_grad
         if name.startswith("down."):
             assert torch.equal(value[2:], alone[name])
-            assert float(value.detach().abs().max()) <= (3 / value[0].numel()) ** 0.5
+            assert float(value.detach().abs().max()) <= value[0].numel() ** -0.5
         else:
             assert not value.any()
 
@@ -92,3 +92,24 @@ def test_adapters_of_another_model_are_refused(unet: UNet2DConditionModel) -> No
     weights = {"down.somewhere": torch.zeros(1, 3), "up.somewhere": torch.zeros(3, 1)}
     with pytest.raises(UserError, match="no layer somewhere"), adapted(unet, weights, lambda: None):
         pass
+
+
+@pytest.mark.parametrize("convolves", [False, True])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_merged_factors_are_summed_over_concepts_before_they_are_multiplied(convolves: bool, rank: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    concepts, width, out = 3, 5, 4
+    down = torch.randn(concepts, rank, width, generator=generator).double()
+    up = torch.randn(out, concepts, rank, generator=generator).double()
+    gates, x = torch.rand(2, concepts, generator=generator).double(), torch.randn(2, 7, width).double()
+    by_hand = [
+        seen @ torch.einsum("k,kri->ri", gate, down).T @ torch.einsum("k,okr->or", gate, up).T
+        for seen, gate in zip(x, gates, strict=True)
+    ]
+    flat = (down.flatten(0, 1), up.flatten(1), gates.repeat_interleave(rank, dim=1))
+    if convolves:
+        layer, pixels = torch.nn.Conv2d(width, out, 1), x.transpose(1, 2)[..., None]
+        found = change(layer, pixels, flat[0][..., None, None], *flat[1:], merged=rank)[..., 0].transpose(1, 2)
+    else:
+        found = change(torch.nn.Linear(width, out), x, *flat, merged=rank)
+    torch.testing.assert_close(found, torch.stack(by_hand))

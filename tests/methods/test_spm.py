@@ -13,14 +13,16 @@ from erasebench.editing.adapters import fresh_adapters, transformer_layers
 from erasebench.editing.text_states import TextStates
 from erasebench.erasure import Erasure
 from erasebench.errors import UserError
-from erasebench.methods.spm import (
-    GatedAdapters,
-    Spm,
-    SpmConfig,
-    cosines,
+from erasebench.methods.spm import GatedAdapters, Spm, SpmConfig
+from erasebench.methods.spm.gates import cosines, token_overlap
+from erasebench.methods.spm.objective import (
+    CYCLES,
+    WARM_UP_PART,
+    anchoring_states,
+    interleaved,
     learning_rate_factor,
     random_states,
-    token_overlap,
+    spm_runs,
 )
 from tests.methods.inference_time import ddim_pipeline, latents_of
 from tests.methods.mace.workspace import TestWorkspace
@@ -48,19 +50,51 @@ def change_of(pipeline: object, floor: float = 0.999) -> GatedAdapters:
 def test_random_states_have_the_targets_length_and_keep_away_from_it() -> None:
     # In a plane the cosine spreads; accepting by min(1, 1 - cosine) gives it the mean -(pi / 2) / (2 pi - 2).
     target = torch.tensor([[3.0, 4.0]])
-    found = random_states(target, 4000, torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    found = random_states(
+        target,
+        4000,
+        lambda: torch.randn(target.shape, generator=generator),
+        lambda: float(torch.rand((), generator=generator)),
+    )
     norms = found.flatten(1).norm(dim=1)
     assert 4.0 <= float(norms.min()) < 4.05 and 5.95 < float(norms.max()) <= 6.0
     mean = float(torch.nn.functional.cosine_similarity(found.flatten(1), target.flatten()[None]).mean())
     assert mean == pytest.approx(-math.pi / (4 * math.pi - 4), abs=0.02)
 
 
+def test_the_released_rows_leave_half_of_the_random_states_out() -> None:
+    nothing, states = torch.zeros(2, 3), torch.arange(1.0, 6.0)[:, None, None].expand(5, 2, 3)
+    assert interleaved(nothing, states)[:, 0, 0].tolist() == [0, 1, 0, 2, 0, 3, 0, 4, 0, 5]
+    assert anchoring_states(nothing, states[:4], "as-released")[:, 0, 0].tolist() == [0, 3, 0, 4]
+    assert anchoring_states(nothing, states, "as-released")[:, 0, 0].tolist() == [3, 0, 4, 0, 5]
+    assert anchoring_states(nothing, states, "random") is states
+
+
 def test_the_rate_warms_up_then_falls_three_times() -> None:
-    factors = [learning_rate_factor(step, 3000) for step in range(3000)]
-    assert factors[249] == pytest.approx(0.5) and factors[499] == pytest.approx(1.0)
+    run = {"iterations": 3000, "warmup": 3000 // WARM_UP_PART, "cycles": CYCLES}
+    factors = [learning_rate_factor(step, **run) for step in range(3000)]
+    assert factors[0] == 0.0 and factors[250] == 0.5 and factors[500] == 1.0
     restarts = [step for step in range(501, 3000) if factors[step] > factors[step - 1] + 0.5]
-    assert [round(step, -1) for step in restarts] == [1330, 2170, 3000]
-    assert min(factors[:2990]) >= 0 and max(factors) <= 1
+    assert restarts == [1334, 2167]
+    assert min(factors) >= 0 and max(factors) <= 1
+    # A run too short to warm up begins with the whole rate.
+    assert learning_rate_factor(0, iterations=5, warmup=5 // WARM_UP_PART, cycles=CYCLES) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("runs_as", "told"),
+    [("paper", [958 - 33 * k for k in range(1, 30)]), ("as-released", [999 - 1000 * k // 30 for k in range(1, 30)])],
+)
+def test_the_network_is_told_the_level_of_the_latents_or_the_releases(runs_as: str, told: list[int]) -> None:
+    pipeline = tiny_pipeline()
+    states = TextStates(pipeline).encode([CONCEPT])
+    runs = spm_runs(pipeline, states, states, SpmConfig(partial_runs=runs_as))  # type: ignore[arg-type]
+    assert runs.told(torch.arange(29), torch.Generator()).tolist() == told
+    # Never the pure noise: a network that answers with the latents changes them in every run.
+    noise = torch.ones(1, 4, 8, 8)
+    stopped = runs.run(lambda latents, timesteps, states: latents, noise, torch.tensor([0]), torch.tensor([0]))
+    assert not torch.equal(stopped, noise)
 
 
 def test_gates_are_open_for_the_concept_and_shut_for_a_far_prompt() -> None:
@@ -73,8 +107,10 @@ def test_gates_are_open_for_the_concept_and_shut_for_a_far_prompt() -> None:
 
 def test_a_gate_is_the_larger_of_cosine_and_overlap() -> None:
     tokenizer = tiny_tokenizer()
-    assert token_overlap(tokenizer, "Zed at sea", "Zed Q") == pytest.approx(3 / 4)
-    assert token_overlap(tokenizer, "", "Zed Q") == 0.0
+    near, none, concept = (tokenizer(phrase)["input_ids"] for phrase in ("Zed at sea", "", "Zed Q"))
+    special = tokenizer.all_special_ids
+    assert token_overlap(near, concept, special) == pytest.approx(3 / 4)
+    assert token_overlap(none, concept, special) == token_overlap(near, none, special) == 0.0
     states = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(1))
     by_hand = float((states[0] * states[1]).sum() / (states[0].norm() * states[1].norm()))
     assert float(cosines(states[:1], states[1:])[0, 0]) == pytest.approx(by_hand)
@@ -108,6 +144,28 @@ def test_each_image_of_a_batch_has_its_own_gate() -> None:
     torch.testing.assert_close(copies[0], copies[1])
     torch.testing.assert_close(copies[2], copies[3])
     assert torch.equal(latents_of(pipeline, PROMPTS, 2), plain)
+
+
+def test_gates_act_squared_where_factors_are_merged_as_released(tmp_path: Path) -> None:
+    pipeline = ddim_pipeline()
+    change = change_of(pipeline, floor=0.0)
+    merged = change.model_copy(update={"merging": "factors"})
+    text = TextStates(pipeline)
+    gate = float(change.gates(text, text.encode([FAR]), [FAR])[0, 0])
+    squared = {name: value * gate if name.startswith("up.") else value for name, value in change.tensors.items()}
+    paintings = []
+    for each in (change.model_copy(update={"tensors": squared}), merged, change):
+        with Erasure(sampling=each).applied_to(pipeline):
+            paintings.append(latents_of(pipeline, [FAR], 1))
+    torch.testing.assert_close(paintings[0], paintings[1], rtol=1e-6, atol=1e-9)
+    assert not torch.allclose(paintings[1], paintings[2], rtol=1e-3)
+
+    # Files from before the setting have none, and the paper's way adds none to what their digest is of.
+    assert set(change.settings) == {"concepts", "floors", "rank"}
+    for each in (change, merged):
+        Erasure(sampling=each).save(tmp_path / each.merging)
+        loaded = Erasure.load(tmp_path / each.merging).sampling
+        assert isinstance(loaded, GatedAdapters) and loaded.merging == each.merging
 
 
 def test_text_states_in_place_of_a_prompt_are_refused() -> None:
@@ -165,6 +223,35 @@ def test_recipes_are_the_releases() -> None:
     assert (config.steps, config.learning_rate, config.rank, config.ddim_steps) == (3000, 1e-4, 1, 30)
     assert (config.anchoring_weight, config.anchoring_states, config.start_guidance) == (1000.0, 4, 3.0)
     assert (config.runs_by, config.gate_floor) == ("tuned", "none")
+    quirks = {"anchoring_rows": "as-released", "partial_runs": "as-released", "merging": "factors"}
+    for world in (PUBLISHED, "miniature"):
+        default, released = (
+            Spm.recipe(world=world, kind="person", n_concepts=10, variant=variant).model_dump()
+            for variant in ("default", "as-released")
+        )
+        assert {name: value for name, value in released.items() if value != default[name]} == quirks
+    with pytest.raises(UserError, match="no recipe 'released'"):
+        Spm.recipe(world=PUBLISHED, kind="person", n_concepts=1, variant="released")
+
+
+@pytest.mark.parametrize("quirk", [{"anchoring_rows": "as-released"}, {"partial_runs": "as-released"}])
+def test_a_released_quirk_changes_the_training(tmp_path: Path, quirk: dict[str, str]) -> None:
+    # Far enough from the start that a membrane moves something for the anchoring to see.
+    small = SMALL.model_copy(update={"batch_size": 1})
+    (_, paper), (_, released) = (
+        erase(Spm(config), tmp_path / str(i), names=("Ada",))
+        for i, config in enumerate((small, small.model_copy(update=quirk)))
+    )
+    assert paper.record["losses"] != released.record["losses"]
+
+
+def test_an_adapter_of_higher_rank_is_saved_with_the_scale_that_it_was_trained_with(tmp_path: Path) -> None:
+    config = SMALL.model_copy(update={"rank": 2, "batch_size": 1, "steps": 2})
+    _, erasure = erase(Spm(config), tmp_path, names=("Ada",))
+    assert isinstance(erasure.sampling, GatedAdapters)
+    trained = torch.load(tmp_path / "training" / "group-0.pt", weights_only=True)["parameters"]
+    for name, value in erasure.sampling.tensors.items():
+        torch.testing.assert_close(value, trained[name] / (2 if name.startswith("up.") else 1))
 
 
 @pytest.mark.parametrize("after", [1, 3])
