@@ -17,8 +17,8 @@ CASES = cases(
     {
         "flux": lambda case: "W_context" in case,
         "sdxl": lambda case: "states_1" in case,
-        "newer": lambda case: case.name.startswith("newer") and "states" in case,
-        "older": lambda case: case.name.startswith("older"),
+        "newer": lambda case: case.name.startswith("newer") and "W_0" in case and "states" in case,
+        "older": lambda case: case.name.startswith("older") and "W_0" in case,
     },
 )
 
