@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.identity import identity_field
@@ -13,12 +13,14 @@ from erasebench.sampling_change import Encode, SamplingChange, packed_phrases, r
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from erasebench.erasure import Erasure
 
 QUOTED_STEPS = 50
 """The sampling steps that the paper's warm-up and momentum are quoted for."""
+SMALLEST_SCALE = 1.0
+"""The release guides from this scale on."""
 
 
 class SldConfig(MethodConfig):
@@ -26,12 +28,23 @@ class SldConfig(MethodConfig):
 
     warmup_share: float = identity_field(
         0.2,
-        "delta: share of the sampling steps before guidance begins",
+        "delta: share of the sampling steps before guidance begins; 1 or more: it never does",
         source="paper, Hyp-Medium: 10 of 50 steps",
         ge=0,
-        lt=1,
     )
-    scale: float = identity_field(1000.0, "s_S: scale of the safety guidance", source="paper, Hyp-Medium", ge=0)
+    step_rule: Literal["share", "count"] = identity_field(
+        "share",
+        "What n sampling steps make of delta and beta, which the paper quotes for 50. share: a warm-up of that share "
+        "of n, and beta^(50/n) at each step, so that SLD is as strong at any n; count: the warm-up's steps of 50 and "
+        "beta at each step, whatever n",
+        source="ours; 'count' in the released code",
+    )
+    scale: float = identity_field(
+        1000.0,
+        "s_S: scale of the safety guidance; below 1, SLD is off, as the release has it and the paper leaves open",
+        source="paper, Hyp-Medium",
+        ge=0,
+    )
     threshold: float = identity_field(
         0.01,
         "lambda: guide where eps_prompt - eps_phrase is below this",
@@ -43,15 +56,22 @@ class SldConfig(MethodConfig):
         0.4, "beta: what the momentum keeps over one of 50 steps", source="paper, Hyp-Medium", ge=0, lt=1
     )
 
+    @property
+    def acts(self) -> bool:
+        """Whether there is any guidance."""
+        return self.scale >= SMALLEST_SCALE
+
 
 class GuidanceState:
     """The momentum nu of one call of the pipeline, for all images of its batch."""
 
     def __init__(self, config: SldConfig, steps: int) -> None:
-        """`steps`: sampling steps of the call. Fewer than 50 each do the work of several: beta becomes beta^(50/n)."""
+        """`steps`: sampling steps n of the call; `config.step_rule` says what they make of the warm-up and of beta."""
         self._config = config
-        self._warmup = round(config.warmup_share * steps)
-        self._beta = config.momentum ** (QUOTED_STEPS / steps)
+        # By share, each of fewer than 50 steps does the work of several: it keeps beta^(50/n).
+        steps_of_constants = steps if config.step_rule == "share" else QUOTED_STEPS
+        self._warmup = round(config.warmup_share * steps_of_constants)
+        self._beta = config.momentum ** (QUOTED_STEPS / steps_of_constants)
         self._momentum: Tensor | None = None
         self._step = 0
 
@@ -68,6 +88,41 @@ class GuidanceState:
         self._momentum = self._beta * before + (1 - self._beta) * guidance
         self._step += 1
         return guidance if self._step > self._warmup else eps_none.new_zeros(eps_none.shape)
+
+
+@contextmanager
+def steered(
+    unet: nn.Module, phrase_states: Tensor, config: SldConfig, steps: Callable[[], int]
+) -> Iterator[Callable[[], None]]:
+    """Inside the block each call of `unet` on [nothing, prompt] predicts eps_p - g in the place of eps_p.
+
+    `phrase_states` [1, positions, d] are the phrase's; `steps` is asked at the first step of a run, and calling what
+    the block is given begins the next run, without momentum. Where `config` does not act, nothing changes.
+    """
+    import torch
+
+    state: list[GuidanceState | None] = [None]
+
+    def begin() -> None:
+        state[0] = None
+
+    def steer(unet: Any, args: tuple[Tensor, ...], kwargs: dict[str, Any], output: tuple[Tensor, ...]) -> Any:
+        current = state[0] = state[0] or GuidanceState(config, steps())
+        eps_none, eps_prompt = output[0].chunk(2)
+        latents = args[0].chunk(2)[0]
+        states = phrase_states.expand(len(latents), -1, -1)
+        # `forward` by name: the call itself would come back to this hook.
+        (eps_phrase,) = unet.forward(latents, args[1], encoder_hidden_states=states, return_dict=False)
+        return (torch.cat([eps_none, eps_prompt - current.guidance(eps_prompt, eps_phrase, eps_none)]),)
+
+    if not config.acts:
+        yield begin
+        return
+    handle = unet.register_forward_hook(steer, with_kwargs=True)
+    try:
+        yield begin
+    finally:
+        handle.remove()
 
 
 class SafetyGuidance(SamplingChange):
@@ -90,29 +145,16 @@ class SafetyGuidance(SamplingChange):
 
         # More names than one context holds: their states side by side, for attention to choose among.
         phrase_states = torch.cat(list(TextStates(pipeline).encode(self.phrases)))[None]
-        state: list[GuidanceState | None] = [None]
+        # The number of steps is known only once the pipeline has set its timesteps.
+        with steered(pipeline.unet, phrase_states, self.config, lambda: pipeline.num_timesteps) as begin_run:
 
-        def begin(encode: Encode, arguments: Mapping[str, Any]) -> Any:
-            require_guidance(arguments, "SLD")
-            state[0] = None
-            return encode(**arguments)
+            def begin(encode: Encode, arguments: Mapping[str, Any]) -> Any:
+                require_guidance(arguments, "SLD")
+                begin_run()
+                return encode(**arguments)
 
-        def steer(unet: Any, args: tuple[Tensor, ...], kwargs: dict[str, Any], output: tuple[Tensor, ...]) -> Any:
-            # The number of steps is known only once the pipeline has set its timesteps.
-            current = state[0] = state[0] or GuidanceState(self.config, pipeline.num_timesteps)
-            eps_none, eps_prompt = output[0].chunk(2)
-            latents = args[0].chunk(2)[0]
-            states = phrase_states.expand(len(latents), -1, -1)
-            # `forward` by name: the call itself would come back to this hook.
-            (eps_phrase,) = unet.forward(latents, args[1], encoder_hidden_states=states, return_dict=False)
-            return (torch.cat([eps_none, eps_prompt - current.guidance(eps_prompt, eps_phrase, eps_none)]),)
-
-        handle = pipeline.unet.register_forward_hook(steer, with_kwargs=True)
-        try:
             with watched_prompts(pipeline, begin):
                 yield
-        finally:
-            handle.remove()
 
 
 class Sld(Method):
@@ -124,9 +166,12 @@ class Sld(Method):
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
-        """The preset, the same in every world: warm-up and momentum follow the world's steps by themselves."""
-        cls.check_variant(variant)
-        return SldConfig(**cls.preset)
+        """The preset, the same in every world: warm-up and momentum follow the world's steps by themselves.
+
+        'as-released': they count steps, whatever their number.
+        """
+        cls.check_variant(variant, "as-released")
+        return SldConfig(**cls.preset, step_rule="share" if variant == "default" else "count")
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """No changed weight. UserError for a name longer than the text encoder's context."""

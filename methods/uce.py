@@ -9,8 +9,8 @@ stands on the left of every term, W' = W T with one T for all projections: no tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from erasebench.concepts import EVERY_KIND, Concept, ErasureTask, Kind
 from erasebench.editing.config import ClosedFormConfig
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
     from torch import Tensor
-    from transformers import CLIPTokenizer
 
     from erasebench.editing.text_states import TextStates
     from erasebench.erasure import Erasure
@@ -34,7 +33,7 @@ Release = Literal["newer", "older"]
 EMPTY_PROMPT = ""
 # What a concept becomes; the empty text stands for the state of the start token alone.
 RELEASED_ANCHOR: dict[Release, str] = {"newer": "", "older": " "}
-NEWER_STYLE_ANCHOR = "art"
+STYLE_ANCHOR = "art"
 
 
 class UceConfig(ClosedFormConfig):
@@ -46,10 +45,10 @@ class UceConfig(ClosedFormConfig):
         "and the kept names' prompts whole, with the empty prompt among them (the release of the published tables)",
         source="released code",
     )
-    anchor: Literal["release", "task"] = identity_field(
+    anchor: Literal["release", "art", "task"] = identity_field(
         "release",
-        "What a concept becomes: the release's own choice (newer: the empty prompt, for styles 'art'; older: ' ') or "
-        "the suite's anchor",
+        "What a concept becomes. release: the release's own choice (newer: the empty prompt, for styles 'art'; older: "
+        "' '); art: the word 'art', where the older release's README sends styles; task: the suite's anchor",
         source="released code",
     )
     erase_scale: float = identity_field(1.0, "Weight of the erased tokens", source="released code", gt=0)
@@ -72,11 +71,17 @@ class Uce(Method):
 
     @classmethod
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> UceConfig:
-        """'older', 'newer': that release, for every kind and number. 'default': the newer; in the miniature its own."""
+        """'older', 'newer': that release as published, styles to 'art' in both. 'default': the newer's.
+
+        The paper leaves open which tokens stand for a phrase and what it becomes. In the miniature, 'default' has what
+        was chosen there.
+        """
         cls.check_variant(variant, "older", "newer")
         if variant == "default" and world == "miniature":
             return UceConfig(**chosen_settings(cls.name, kind))
-        return UceConfig(release="older" if variant == "older" else "newer")
+        if variant == "older":
+            return UceConfig(release="older", anchor="art" if kind == "style" else "release")
+        return UceConfig()
 
     def touches(self, parameter: str) -> bool:
         """Key and value projections of the text cross-attention."""
@@ -89,7 +94,8 @@ class Uce(Method):
         from erasebench.erasure import Erasure
 
         text = TextStates(pipeline, self.config.text_batch_size)
-        transfer, condition = uce_transfer(text, task, self.config, workspace.device)
+        edits, kept = read_task(text, task, self.config)
+        transfer, condition = uce_transfer(edits, kept, self.config, workspace.device)
         record = {
             "anchors": {concept.name: anchor_of(concept, self.config) for concept in task.concepts},
             "kept_prompts": kept_prompts(task, self.config),
@@ -98,19 +104,68 @@ class Uce(Method):
         return Erasure(edited_projections(pipeline.unet, transfer), record)
 
 
-def uce_transfer(text: TextStates, task: ErasureTask, config: UceConfig, device: torch.device) -> tuple[Tensor, float]:
-    """The matrix T [d, d] float64 with W' = W T for every projection W, and the condition number of its solve."""
+class Phrase(NamedTuple):
+    """A bare phrase as the text encoder reads it."""
+
+    states: Tensor
+    """[L, d], the start token, the end token and the padding included."""
+    last: int
+    """Position of its last token; 0, the start token, for the empty prompt."""
+
+
+class Edit(NamedTuple):
+    """One concept and what it becomes."""
+
+    concept: Phrase
+    anchor: Phrase
+
+
+def read_task(text: TextStates, task: ErasureTask, config: UceConfig) -> tuple[list[Edit], list[Phrase]]:
+    """The edits of all concepts, and the prompts to keep.
+
+    UserError for a concept without tokens, and for a name that does not fit the context.
+    """
+    edits = []
+    for concept in task.concepts:
+        names = (concept.name, anchor_of(concept, config))
+        here, there = (last_token(text, name) for name in names)
+        if here == 0:
+            raise UserError(
+                f"The concept '{concept.name}' has no tokens.", "Give the concept a name that the tokenizer can read."
+            )
+        erased, anchored = text.encode(names)
+        edits.append(Edit(Phrase(erased, here), Phrase(anchored, there)))
+    return edits, read_phrases(text, kept_prompts(task, config))
+
+
+def read_phrases(text: TextStates, phrases: Sequence[str]) -> list[Phrase]:
+    """Each phrase as a prompt of its own. UserError for one that does not fit the context."""
+    positions = [last_token(text, phrase) for phrase in phrases]
+    states = text.encode(phrases) if phrases else ()
+    return [Phrase(own, last) for own, last in zip(states, positions, strict=True)]
+
+
+def uce_transfer(
+    edits: Iterable[Edit], kept: Sequence[Phrase], config: UceConfig, device: torch.device
+) -> tuple[Tensor, float]:
+    """The matrix T [d, d] float64 with W' = W T for every projection W, and the condition number of its solve.
+
+    T = (e sum y x^T + s sum c c^T + l I) (e sum x x^T + s sum c c^T + l I)^-1, the paper's closed form with the
+    release's weights e and s. UserError where the solve is singular or ill-conditioned, unless the settings allow it.
+    """
+    import torch
+
     from erasebench.editing.gram import EditSums, gram
     from erasebench.editing.solve import transfer_matrix
 
-    sums = EditSums(text.width, device)
-    for concept in task.concepts:
-        anchor = anchor_of(concept, config)
-        here, there = aligned_tokens(text.tokenizer, concept.name, anchor, config.release)
-        erased, anchored = text.encode([concept.name, anchor])
-        sums.send(erased[here].to(device), anchored[there].to(device), config.erase_scale)
-    if kept := kept_prompts(task, config):
-        sums.preserve(gram(kept_states(text, kept, config.release).to(device)), preserve_scale(len(kept), config))
+    edits = list(edits)
+    sums = EditSums(edits[0].concept.states.shape[-1], device)
+    for edit in edits:
+        x, y = aligned_states(edit, config.release)
+        sums.send(x.to(device), y.to(device), config.erase_scale)
+    if kept:
+        c = torch.cat([kept_states(phrase, config.release) for phrase in kept])
+        sums.preserve(gram(c.to(device)), preserve_scale(len(kept), config))
     sums.stay(config.ridge)
     return transfer_matrix(
         sums,
@@ -124,8 +179,8 @@ def anchor_of(concept: Concept, config: UceConfig) -> str:
     """The text whose tokens a concept's tokens are sent to."""
     if config.anchor == "task":
         return concept.anchor
-    if config.release == "newer" and concept.kind == "style":
-        return NEWER_STYLE_ANCHOR
+    if config.anchor == "art" or (config.release == "newer" and concept.kind == "style"):
+        return STYLE_ANCHOR
     return RELEASED_ANCHOR[config.release]
 
 
@@ -141,28 +196,21 @@ def preserve_scale(n_kept: int, config: UceConfig) -> float:
     return max(0.1, 1 / n_kept) if config.release == "older" else 1.0
 
 
-def aligned_tokens(tokenizer: CLIPTokenizer, phrase: str, anchor: str, release: Release) -> tuple[slice, slice]:
-    """Positions in the concept's prompt and, equally many, in the anchor's: the last tokens, or also all after them.
+def aligned_states(edit: Edit, release: Release) -> tuple[Tensor, Tensor]:
+    """x, y [n, d]: the concept's states and, equally many, the anchor's.
 
-    The last token of an empty anchor is the start token. UserError for a phrase without tokens.
+    newer: the last token of each; older: the last token and all after it, cut to the shorter of the two.
     """
-    here, there = last_token(tokenizer, phrase), last_token(tokenizer, anchor)
-    if here == 0:
-        raise UserError(
-            f"The concept '{phrase}' has no tokens.", "Give the concept a name that the tokenizer can read."
-        )
-    length = 1 if release == "newer" else tokenizer.model_max_length - max(here, there)
-    return slice(here, here + length), slice(there, there + length)
+    (erased, here), (anchored, there) = edit
+    length = 1 if release == "newer" else len(erased) - max(here, there)
+    return erased[here : here + length], anchored[there : there + length]
 
 
-def kept_states(text: TextStates, prompts: Sequence[str], release: Release) -> Tensor:
-    """What of the kept prompts is preserved, [n, d]: newer, each one's last token; older, all positions."""
-    states = text.encode(prompts)
-    if release == "older":
-        return states.flatten(0, 1)
-    return states[range(len(prompts)), [last_token(text.tokenizer, prompt) for prompt in prompts]]
+def kept_states(phrase: Phrase, release: Release) -> Tensor:
+    """c [n, d], what of a kept prompt is preserved: newer, its last token; older, all positions."""
+    return phrase.states if release == "older" else phrase.states[phrase.last][None]
 
 
-def last_token(tokenizer: CLIPTokenizer, phrase: str) -> int:
+def last_token(text: TextStates, phrase: str) -> int:
     """Position of a bare phrase's last token; 0, the start token, where it has none. UserError where it is too long."""
-    return phrase_span(tokenizer, PLACEHOLDER, phrase).stop - 1
+    return phrase_span(text.tokenizer, PLACEHOLDER, phrase).stop - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ def fill(template: str, phrase: str) -> str:
 def content_tokens(tokenizer: CLIPTokenizer, text: str) -> list[int]:
     """Token ids of `text` without start, end and padding."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def prompt_ids(tokenizer: CLIPTokenizer, prompt: str) -> list[int]:
+    """Token ids of a prompt that fits the context, with start and end, without padding."""
+    return list(tokenizer(prompt)["input_ids"])
 
 
 def phrase_span(tokenizer: CLIPTokenizer, template: str, phrase: str) -> range:
@@ -90,14 +96,29 @@ def pair_prompts(tokenizer: CLIPTokenizer, template: str, phrase: str, anchor: s
     )
 
 
-def aligned_positions(pair: PromptPair, context: int) -> tuple[list[int], list[int]]:
+def differing_spans(erased: Sequence[int], anchored: Sequence[int]) -> tuple[range, range]:
+    """Where two prompts' token ids (start and end included, no padding) are not the same from either end.
+
+    A word that phrase and anchor share at their beginning or end is thus outside both spans, unlike in `PromptPair`.
+    """
+    start = _common_length(erased, anchored)
+    end = _common_length(erased[::-1], anchored[::-1])
+    return range(start, len(erased) - end), range(start, len(anchored) - end)
+
+
+def _common_length(one: Sequence[int], other: Sequence[int]) -> int:
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def aligned_positions(erased: range, anchored: range, context: int) -> tuple[list[int], list[int]]:
     """Positions of the co-occurring tokens: (in the erased prompt, in the anchored prompt), equally long.
 
-    Everything but the phrase: the common prefix with the start token, then the tails from the end of each phrase
-    (common suffix, end-of-text, padding), token by token, up to the shorter of the two (MACE, section 4.1).
+    Everything outside the spans `erased` and `anchored`: the common prefix with the start token, then the tails behind
+    each span (common suffix, end-of-text, padding), token by token, up to the shorter of the two (MACE, section 4.1).
     """
-    prefix = list(range(pair.erased_span.start))
-    tail = min(context - pair.erased_span.stop, context - pair.anchored_span.stop)
-    erased = prefix + list(range(pair.erased_span.stop, pair.erased_span.stop + tail))
-    anchored = prefix + list(range(pair.anchored_span.stop, pair.anchored_span.stop + tail))
-    return erased, anchored
+    prefix = list(range(erased.start))
+    tail = context - max(erased.stop, anchored.stop)
+    return (
+        prefix + list(range(erased.stop, erased.stop + tail)),
+        prefix + list(range(anchored.stop, anchored.stop + tail)),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -23,15 +23,19 @@ def as_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"unet.{name}.weight": weight.to("cpu", torch.float32) for name, weight in weights.items()}
 
 
+def edited(weights: Mapping[str, Tensor], transfer: Tensor) -> dict[str, Tensor]:
+    """W T [out, d] for every W [out, d] and T [d, d], multiplied in float64."""
+    return {name: weight.double() @ transfer for name, weight in weights.items()}
+
+
 def edited_projections(unet: UNet2DConditionModel, transfer: Tensor) -> dict[str, Tensor]:
-    """W T [out, d] for every projection W, multiplied in float64: an Erasure's tensors."""
-    originals = float64_projections(unet, transfer.device)
-    return as_tensors({name: weight @ transfer for name, weight in originals.items()})
+    """W T [out, d] for every projection W: an Erasure's tensors."""
+    return as_tensors(edited(float64_projections(unet, transfer.device), transfer))
 
 
-def output_gram(unet: UNet2DConditionModel, device: torch.device) -> Tensor:
-    """Sum of W^T W over all key and value projections, [d, d] float64: how strongly they answer to a direction."""
-    return torch.stack([weight.T @ weight for weight in float64_projections(unet, device).values()]).sum(dim=0)
+def output_gram(weights: Iterable[Tensor]) -> Tensor:
+    """Sum of W^T W over the projections W [out, d], [d, d] in their dtype: how strongly they answer to a direction."""
+    return torch.stack([weight.T @ weight for weight in weights]).sum(dim=0)
 
 
 def json_condition(conditions: Mapping[str, float]) -> dict[str, float | None]:

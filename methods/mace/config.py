@@ -71,6 +71,13 @@ class MaceConfig(ClosedFormConfig):
         source="ours; 'imagenet' in the released code",
     )
 
+    common_tokens: Literal["phrase", "ids"] = identity_field(
+        "phrase",
+        "Which words of a prompt are around the concept. phrase: all but the phrase, as the paper says; ids: all whose "
+        "token ids agree from either end, so that a word which phrase and anchor share there ('the red sea', 'the blue "
+        "sea') counts too. No published pair shares one",
+        source="paper; 'ids' in the released code",
+    )
     prior_weight_refinement: float = identity_field(
         0.0,
         "p of the refinement: weight of the prior Gram matrix (the release applies its p twice here)",

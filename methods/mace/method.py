@@ -64,7 +64,7 @@ class Mace(Method):
         from .language_model import recorded_answers, written_prompts
         from .outcome import erasure_of
         from .prompts import prior_of, prompt_pairs
-        from .refinement import refine
+        from .refinement import co_occurring_tokens, refine
 
         config: MaceConfig = self.config
         require_noise_prediction(pipeline)
@@ -78,7 +78,8 @@ class Mace(Method):
         answers = recorded_answers(written)
         prior = prior_of(text, task, config, workspace.device)
 
-        refined, condition = refine(original, text, pairs, prior, config)
+        aligned = (co_occurring_tokens(text, own, config) for own in pairs.values())
+        refined, condition = refine(original, aligned, prior, config)
         conditions = {"refinement": condition}
         if config.fusion == "refinement-only":
             return erasure_of(refined, task, pairs, prior, conditions, answers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,23 +54,42 @@ def prior_of(text: TextStates, task: ErasureTask, config: MaceConfig, device: to
     `scale` makes the captions at hand count as many as the published sums do (config.prior_caption_scale).
     """
     captions = task.prior_captions[: config.prior_captions]
-    kept = _domain_prompts(task, config)
-    used = config.prior_weight_refinement > 0 or config.prior_weight_fusion > 0
-    gram = torch.zeros(text.width, text.width, dtype=torch.float64, device=device)
-    if used and captions:
-        gram += (config.prior_caption_scale / len(captions)) * streamed_gram(text.batches(captions), text.width, device)
-    if used and kept and config.domain_weight > 0:
-        gram += config.domain_weight * streamed_gram(text.batches(kept), text.width, device)
+    kept = _domain_prompts(task, config) if config.domain_weight > 0 else ()
+    if config.prior_weight_refinement == config.prior_weight_fusion == 0:
+        captions, kept = (), ()
+    gram = prior_gram(
+        text.batches(captions),
+        text.batches(kept),
+        caption_weight=config.prior_caption_scale / max(len(captions), 1),
+        domain_weight=config.domain_weight,
+        width=text.width,
+        device=device,
+    )
     return Prior(
         gram,
         {
-            "captions": len(captions) if used else 0,
-            "captions_digest": digest(list(captions)),
+            "captions": len(captions),
+            "captions_digest": digest(list(task.prior_captions[: config.prior_captions])),
             "kept_names": list(task.keep),
-            "kept_prompts": len(kept) if used and config.domain_weight > 0 else 0,
+            "kept_prompts": len(kept),
             "trace": float(gram.trace()),
         },
     )
+
+
+def prior_gram(
+    captions: Iterable[Tensor],
+    kept: Iterable[Tensor],
+    *,
+    caption_weight: float,
+    domain_weight: float,
+    width: int,
+    device: torch.device,
+) -> Tensor:
+    """G_prior [d, d] float64 from batches of states [n, L, d]: caption_weight Gram(captions) + w Gram(kept)."""
+    gram = caption_weight * streamed_gram(captions, width, device)
+    gram += domain_weight * streamed_gram(kept, width, device)
+    return gram
 
 
 def _domain_prompts(task: ErasureTask, config: MaceConfig) -> Sequence[str]:

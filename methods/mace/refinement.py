@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,8 @@ from torch import Tensor
 from erasebench.editing.gram import EditSums
 from erasebench.editing.solve import transfer_matrix
 from erasebench.editing.text_states import TextStates
-from erasebench.editing.tokens import PromptPair, aligned_positions
+from erasebench.editing.tokens import PromptPair, aligned_positions, differing_spans, prompt_ids
+from erasebench.editing.transfer import edited
 
 from .config import MaceConfig
 from .prompts import Prior
@@ -21,34 +22,44 @@ MEND = (
 )
 
 
-def send_co_occurring(sums: EditSums, text: TextStates, pairs: Sequence[PromptPair]) -> None:
-    """Add one concept: each co-occurring token x of an erased prompt goes to its aligned y in the anchored one."""
+def co_occurring_tokens(text: TextStates, pairs: Sequence[PromptPair], config: MaceConfig) -> tuple[Tensor, Tensor]:
+    """x, y [n, d] of one concept: the states of the words around it, in the erased and in the anchored prompts."""
+    spans = [spans_of(text, pair, config) for pair in pairs]
     erased = text.encode([pair.erased for pair in pairs])
     anchored = text.encode([pair.anchored for pair in pairs])
-    positions = [aligned_positions(pair, text.context) for pair in pairs]
-    sums.send(
+    return aligned_states(erased, anchored, spans)
+
+
+def spans_of(text: TextStates, pair: PromptPair, config: MaceConfig) -> tuple[range, range]:
+    """What of the erased and of the anchored prompt is the concept: the rest is what they have in common."""
+    if config.common_tokens == "ids":
+        return differing_spans(prompt_ids(text.tokenizer, pair.erased), prompt_ids(text.tokenizer, pair.anchored))
+    return pair.erased_span, pair.anchored_span
+
+
+def aligned_states(erased: Tensor, anchored: Tensor, spans: Sequence[tuple[range, range]]) -> tuple[Tensor, Tensor]:
+    """x, y [n, d]: the states outside the spans, token by token, of P prompts [P, L, d] and their anchored ones."""
+    positions = [aligned_positions(*own, erased.shape[1]) for own in spans]
+    return (
         torch.cat([states[here] for states, (here, _) in zip(erased, positions, strict=True)]),
         torch.cat([states[there] for states, (_, there) in zip(anchored, positions, strict=True)]),
     )
 
 
 def refine(
-    original: Mapping[str, Tensor],
-    text: TextStates,
-    pairs: Mapping[str, Sequence[PromptPair]],
-    prior: Prior,
-    config: MaceConfig,
+    original: Mapping[str, Tensor], concepts: Iterable[tuple[Tensor, Tensor]], prior: Prior, config: MaceConfig
 ) -> tuple[dict[str, Tensor], float]:
     """W_r = W (sum y x^T + p G_prior + l I)(sum x x^T + p G_prior + l I)^-1 for every projection W [out, d].
 
-    `pairs` are the prompt pairs by concept. Returns the refined weights (float64) and the solve's condition number.
+    `concepts` gives, one at a time, the aligned states x, y [n, d] of each. Returns the refined weights (float64) and
+    the solve's condition number.
     """
-    sums = EditSums(text.width, prior.gram.device)
-    for concept_pairs in pairs.values():
-        send_co_occurring(sums, text, concept_pairs)
+    sums = EditSums(len(prior.gram), prior.gram.device)
+    for x, y in concepts:
+        sums.send(x, y)
     sums.preserve(prior.gram, config.prior_weight_refinement)
     sums.stay(config.ridge_refinement)
     transfer, condition = transfer_matrix(
         sums, what="MACE's refinement", mend=MEND, allow_ill_conditioned=config.allow_ill_conditioned
     )
-    return {name: weight.double() @ transfer for name, weight in original.items()}, condition
+    return edited(original, transfer), condition

@@ -95,7 +95,7 @@ def test_the_end_of_text_follows_the_last_word() -> None:
 @pytest.mark.parametrize(("phrase", "anchor"), [("Ada Thorne", "a woman"), ("Ada", "a person in clothes")])
 def test_co_occurring_tokens_are_everything_but_the_phrase_aligned_from_both_ends(phrase: str, anchor: str) -> None:
     pair = pair_prompts(TOKENIZER, "a photo of {} at sea", phrase, anchor)
-    erased, anchored = aligned_positions(pair, CONTEXT)
+    erased, anchored = aligned_positions(pair.erased_span, pair.anchored_span, CONTEXT)
     assert len(erased) == len(anchored) == CONTEXT - max(len(pair.erased_span), len(pair.anchored_span))
     assert not set(erased) & set(pair.erased_span)
     assert not set(anchored) & set(pair.anchored_span)

@@ -33,28 +33,60 @@ def uce(folder: Path, task: ErasureTask, **settings: Any) -> dict[str, Tensor]:
     return {name: value.double() for name, value in edited.items()}
 
 
-def derived_by_hand(state: Tensor, old: list[Tensor], new: list[Tensor], r: float) -> Tensor:
-    """argmin over c' of sum |W_new c' - W_old c|^2 + r |c'|^2, as one stacked least-squares problem."""
-    eye = r**0.5 * torch.eye(len(state), dtype=torch.float64)
-    inputs = torch.cat([*new, eye])
-    wanted = torch.cat([*(weight @ state for weight in old), torch.zeros_like(state)])
-    return torch.linalg.lstsq(inputs, wanted[:, None]).solution[:, 0]
+def derived_by_hand(
+    state: Tensor, old: list[Tensor], new: list[Tensor], r: float, pulls_to: Tensor | None = None
+) -> Tensor:
+    """argmin over c' of sum |W_new c' - W_old c|^2 + r |c' - e|^2, e = 0 unless given: one stacked problem."""
+    eye = torch.eye(len(state), dtype=torch.float64)
+    held = torch.zeros_like(state) if pulls_to is None else pulls_to
+    return solved([*new, r**0.5 * eye], [*(weight @ state for weight in old), r**0.5 * held])
 
 
-@pytest.mark.parametrize("epochs", [1, 2])
-def test_each_epoch_erases_what_the_edited_weights_still_answer_to(tmp_path: Path, epochs: int) -> None:
+def derived_near_its_outputs(state: Tensor, old: list[Tensor], new: list[Tensor], r: float) -> Tensor:
+    """argmin over c' of sum |W_new c' - W_old c|^2 + r |W_new (c' - c)|^2."""
+    held = [r**0.5 * weight for weight in new]
+    return solved([*new, *held], [weight @ state for weight in (*old, *held)])
+
+
+def solved(inputs: list[Tensor], wanted: list[Tensor]) -> Tensor:
+    return torch.linalg.lstsq(torch.cat(inputs), torch.cat(wanted)[:, None]).solution[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "anchor", "kept"),
+    [
+        ({"epochs": 1}, " ", [" "]),
+        ({"epochs": 2}, " ", [" "]),
+        ({"anchor": "art", "epochs_keep": "blank-and-names"}, "art", [" ", "Cy", "Di Wick"]),
+        ({"epochs_keep": "blank-per-concept"}, " ", [" ", " "]),
+        ({"regulariser": "blank-prompt"}, " ", [" "]),
+        ({"regulariser": "blank-prompt", "anchor": "art"}, "art", [" "]),
+        ({"regulariser": "concept-outputs"}, " ", [" "]),
+    ],
+    ids=str,
+)
+def test_each_epoch_erases_what_the_edited_weights_still_answer_to(
+    tmp_path: Path, settings: dict[str, Any], anchor: str, kept: list[str]
+) -> None:
     task = task_of()
-    erasure, pipeline = erase(tmp_path, task, epochs=epochs, regularisation=0.01)
+    erasure, pipeline = erase(tmp_path, task, regularisation=0.01, **settings)
     text = TextStates(pipeline)
     concepts = text.encode([concept.name for concept in task.concepts]).double()
-    (empty,) = text.encode([" "]).double()
+    blank, anchored = text.encode([" ", anchor]).double()
     old = {f"unet.{name}.weight": layer.weight.detach().double() for name, layer in projections(pipeline.unet).items()}
-    new = uce(tmp_path, task_of(keep=()))
+    new = uce(tmp_path, task_of(keep=()), anchor="art" if anchor == "art" else "release")
+    epochs = settings.get("epochs", 1)
     for _ in range(epochs):
-        rows: list[Row] = [(state, state, 0.1) for state in empty]
+        rows: list[Row] = [(state, state, 0.1) for state in text.encode(kept).double().flatten(0, 1)]
+        weights = list(old.values()), list(new.values())
         for states in concepts:
-            for state, wanted in zip(states, empty, strict=True):
-                rows.append((derived_by_hand(state, list(old.values()), list(new.values()), 0.01), wanted, 1.0))
+            for state, wanted, empty in zip(states, anchored, blank, strict=True):
+                if settings.get("regulariser") == "concept-outputs":
+                    found = derived_near_its_outputs(state, *weights, 0.01)
+                else:
+                    pulls_to = empty if settings.get("regulariser") == "blank-prompt" else None
+                    found = derived_by_hand(state, *weights, 0.01, pulls_to)
+                rows.append((found, wanted, 1.0))
         new = {name: least_squares(weight, rows, ridge=0.1) for name, weight in new.items()}
     assert set(erasure.tensors) == set(new)
     for name, weight in new.items():
@@ -62,6 +94,7 @@ def test_each_epoch_erases_what_the_edited_weights_still_answer_to(tmp_path: Pat
     numbers = range(1, epochs + 1)
     expected = {"uce", *(f"epoch {n}" for n in numbers), *(f"derived in epoch {n}" for n in numbers)}
     assert set(erasure.record["condition_numbers"]) == expected
+    assert (erasure.record["anchor"], erasure.record["kept_in_epochs"]) == (anchor, kept)
 
 
 def test_without_epochs_it_is_uces_older_release_with_nothing_kept(tmp_path: Path) -> None:
@@ -72,8 +105,8 @@ def test_without_epochs_it_is_uces_older_release_with_nothing_kept(tmp_path: Pat
 
 
 def test_its_first_edit_can_keep_names(tmp_path: Path) -> None:
-    erasure, _ = erase(tmp_path, task_of(), epochs=0, uce_keeps_names=True, uce_ridge=0.7)
-    for name, weight in uce(tmp_path, task_of(), ridge=0.7).items():
+    erasure, _ = erase(tmp_path, task_of(), epochs=0, uce_keeps_names=True, uce_ridge=0.7, uce_preserve_scale=0.2)
+    for name, weight in uce(tmp_path, task_of(), ridge=0.7, preserve_scale=0.2).items():
         assert torch.equal(erasure.tensors[name].double(), weight)
     assert erasure.record["kept_names"] == ["Cy", "Di Wick"]
 
@@ -109,24 +142,48 @@ def test_it_touches_the_32_projections_of_stable_diffusion_and_nothing_else() ->
     }
 
 
+STYLE = {"anchor": "art", "uce_keeps_names": True, "epochs_keep": "blank-and-names"}
+WORDS = {"epochs_keep": "blank-per-concept"}
+
+
+@pytest.mark.parametrize("variant", ["default", "as-released"])
 @pytest.mark.parametrize(
-    ("kind", "variant", "regularisation", "epochs"),
+    ("kind", "n_concepts", "settings"),
     [
-        ("explicit", "default", 0.1, 3),
-        ("object", "default", 0.1, 1),
-        ("object", "hard-objects", 1e-3, 1),
-        ("style", "default", 1e-3, 1),
-        ("person", "default", 1e-3, 1),
+        ("explicit", 1, {"regularisation": 0.1, "epochs": 3, **WORDS}),
+        ("explicit", 2, {"regularisation": 0.1, "epochs": 2, **WORDS}),
+        ("object", 1, {"regularisation": 0.1, "epochs": 1}),
+        ("style", 10, {"regularisation": 1e-3, "epochs": 1, **STYLE}),
+        ("person", 10, {"regularisation": 1e-3, "epochs": 1}),
     ],
 )
-def test_its_recipes_are_the_released_ones(kind: Kind, variant: str, regularisation: float, epochs: int) -> None:
-    config = Rece.recipe(world="stable-diffusion-v1-4", kind=kind, n_concepts=1, variant=variant)
-    assert config == ReceConfig(regularisation=regularisation, epochs=epochs)
+def test_its_recipes_are_the_released_ones(kind: Kind, n_concepts: int, variant: str, settings: dict[str, Any]) -> None:
+    config = Rece.recipe(world="stable-diffusion-v1-4", kind=kind, n_concepts=n_concepts, variant=variant)
+    assert config == ReceConfig(**settings)
+    released = Rece.recipe(world="miniature", kind=kind, n_concepts=n_concepts, variant="as-released")
+    assert released == ReceConfig(**settings)
+
+
+def test_hard_objects_differ_in_the_regularisation() -> None:
+    config = Rece.recipe(world="stable-diffusion-v1-4", kind="object", n_concepts=1, variant="hard-objects")
+    assert config == ReceConfig(regularisation=1e-3, epochs=1)
+
+
+@pytest.mark.parametrize(("kind", "settings"), [("style", STYLE), ("explicit", WORDS), ("person", {}), ("object", {})])
+def test_the_miniatures_recipe_keeps_what_the_release_keeps(kind: Kind, settings: dict[str, Any]) -> None:
+    config = Rece.recipe(world="miniature", kind=kind, n_concepts=10)
+    asked = {"anchor": "blank", "epochs_keep": "blank", **settings}
+    assert {name: getattr(config, name) for name in asked} == asked
 
 
 def test_a_recipe_of_another_kind_is_refused() -> None:
     with pytest.raises(UserError, match="no recipe 'hard-objects' for kind 'style'"):
         Rece.recipe(world="miniature", kind="style", n_concepts=1, variant="hard-objects")
+
+
+def test_a_kept_name_longer_than_the_context_is_refused_in_the_epochs_too(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="92 tokens"):
+        erase(tmp_path, task_of(keep=("x" * 90,)), epochs_keep="blank-and-names")
 
 
 def test_a_singular_edit_names_the_setting_that_mends_it(tmp_path: Path) -> None:

@@ -97,6 +97,40 @@ def test_at_fifty_steps_the_constants_are_the_published_ones(kind: type[Sld]) ->
         assert value == pytest.approx(g if step >= delta else 0.0)
 
 
+@pytest.mark.parametrize("kind", list(PUBLISHED))
+@pytest.mark.parametrize("steps", [10, 20])
+def test_as_released_the_warm_up_and_the_momentum_count_steps(kind: type[Sld], steps: int) -> None:
+    config = kind.recipe(world="miniature", kind="person", n_concepts=2, variant="as-released")
+    assert config == method(kind).config.model_copy(update={"step_rule": "count"})
+    counted, of_fifty = GuidanceState(config, steps), GuidanceState(method(kind).config, 50)
+    predictions = torch.randn(3, 1, 4, 2, 2, generator=torch.Generator().manual_seed(1))
+    for _ in range(steps):
+        assert torch.equal(counted.guidance(*predictions), of_fifty.guidance(*predictions))
+
+
+def test_at_fifty_steps_both_rules_are_one(tmp_path: Path) -> None:
+    workspace = TestWorkspace(ddim_pipeline(), tmp_path)
+    found = []
+    for rule in ("share", "count"):
+        config = method(SldStrong).config.model_copy(update={"step_rule": rule})
+        erasure = SldStrong(config).erase(workspace.pipeline, task_of(), workspace)
+        with erasure.applied_to(workspace.pipeline):
+            found.append([latents_of(workspace.pipeline, PROMPTS[:1], steps) for steps in (50, STEPS)])
+    by_share, by_count = found
+    assert torch.equal(by_share[0], by_count[0])
+    assert float((by_share[1] - by_count[1]).abs().max()) > 1e-3
+
+
+def test_with_a_scale_below_1_it_is_off_altogether(tmp_path: Path) -> None:
+    workspace = TestWorkspace(ddim_pipeline(), tmp_path)
+    plain = latents_of(workspace.pipeline, PROMPTS[:2], 2)
+    for scale, same in ((0.99, True), (1.0, False)):
+        config = method(SldMax).config.model_copy(update={"scale": scale})
+        erasure = SldMax(config).erase(workspace.pipeline, task_of(), workspace)
+        with erasure.applied_to(workspace.pipeline):
+            assert torch.equal(latents_of(workspace.pipeline, PROMPTS[:2], 2), plain) == same
+
+
 def test_each_image_of_a_batch_is_guided_alone() -> None:
     config = method(SldStrong).config
     generator = torch.Generator().manual_seed(1)

@@ -94,6 +94,16 @@ def test_a_released_anchor_follows_release_and_kind(release: str, kind: Kind, an
     assert anchor_of(task_of(kind).concepts[0], UceConfig(release=release)) == anchor  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("release", ["newer", "older"])
+def test_the_anchor_art_is_for_every_kind_and_release(tmp_path: Path, release: str) -> None:
+    erasure, pipeline = erase(tmp_path, task_of(), release=release, anchor="art")
+    assert erasure.record["anchors"] == {"Ada Thorne": "art", "Bo": "art"}
+    rows = brute_force_rows(pipeline, release, "art")
+    name, layer = next(iter(projections(pipeline.unet).items()))
+    expected = least_squares(layer.weight.detach(), rows, ridge=0.5)
+    assert relative_error(erasure.tensors[f"unet.{name}.weight"], expected) < 1e-6
+
+
 @pytest.mark.parametrize("names", [("Ada",), tuple(f"N{number}" for number in range(10))])
 def test_any_number_of_concepts_goes_to_the_anchor_in_one_solve(tmp_path: Path, names: tuple[str, ...]) -> None:
     erasure, pipeline = erase(tmp_path, task_of(names=names), anchor="task", ridge=0.01)
@@ -130,6 +140,12 @@ def test_without_ridge_the_error_names_the_setting_that_mends_it(tmp_path: Path)
     assert all(torch.isfinite(value).all() for value in erasure.tensors.values())
 
 
+def test_a_concept_without_tokens_is_refused(tmp_path: Path) -> None:
+    nothing = task_of().concepts[0].model_copy(update={"name": " "})
+    with pytest.raises(UserError, match="has no tokens"):
+        erase(tmp_path, task_of().model_copy(update={"concepts": (nothing,)}))
+
+
 def test_a_name_of_too_many_tokens_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="92 tokens"):
         erase(tmp_path, task_of(names=("x" * 90,)))
@@ -139,5 +155,6 @@ def test_its_recipes_are_the_two_releases() -> None:
     words: dict[str, Any] = {"world": "stable-diffusion-v1-4", "kind": "person", "n_concepts": 10}
     assert Uce.recipe(**words) == Uce.recipe(**words, variant="newer") == UceConfig()
     assert Uce.recipe(**words, variant="older") == UceConfig(release="older")
+    assert Uce.recipe(**{**words, "kind": "style"}, variant="older") == UceConfig(release="older", anchor="art")
     with pytest.raises(UserError, match="Did you mean 'older'"):
         Uce.recipe(**words, variant="oldr")

@@ -89,6 +89,27 @@ def test_the_published_object_recipes(variant: str, ridge: float) -> None:
     config = recipe("object", 1, variant)
     assert (config.ridge_refinement, config.ridge_fusion, config.learning_rate) == (ridge, ridge, 1e-5)
     assert config.prior_weight_refinement == config.prior_weight_fusion == 0
+    assert (config.common_tokens, config.image_normalisation, config.allow_ill_conditioned) == ("ids", "imagenet", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "variant", "ridge"),
+    [
+        ("person", "as-released", 1),
+        ("style", "as-released", 1),
+        ("explicit", "as-released", 1),
+        ("object", "as-released", 1),
+        ("object", "as-released-ship", 10),
+        ("object", "as-released-bird", 0.1),
+    ],
+)
+def test_on_the_miniature_a_released_run_is_the_default_with_the_releases_quirks(
+    kind: Kind, variant: str, ridge: float
+) -> None:
+    ours = recipe(kind, world="miniature")
+    quirks = {"image_normalisation": "imagenet", "common_tokens": "ids", "allow_ill_conditioned": True}
+    ridges = {name: getattr(ours, name) * ridge for name in ("ridge_refinement", "ridge_fusion")}
+    assert recipe(kind, world="miniature", variant=variant) == ours.model_copy(update={**quirks, **ridges})
 
 
 @pytest.mark.parametrize("kind", sorted(Mace.kinds))
@@ -97,7 +118,7 @@ def test_our_own_recipes_never_solve_without_a_ridge(kind: Kind, world: str) -> 
     config = recipe(kind, world=world)
     assert config.ridge_refinement > 0 and config.ridge_fusion > 0
     assert not config.allow_ill_conditioned
-    assert config.image_normalisation == "vae"
+    assert (config.image_normalisation, config.common_tokens) == ("vae", "phrase")
 
 
 @pytest.mark.parametrize("kind", ["person", "style"])

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from erasebench.editing.text_states import TextStates
-from erasebench.editing.tokens import aligned_positions, content_tokens
+from erasebench.editing.tokens import aligned_positions, content_tokens, pair_prompts
 from erasebench.editing.transfer import float64_projections
 from erasebench.errors import UserError
 from erasebench.methods.mace import MaceConfig
 from erasebench.methods.mace.prompts import prior_of, prompt_pairs
-from erasebench.methods.mace.refinement import refine
+from erasebench.methods.mace.refinement import co_occurring_tokens, refine
 from tests.methods.mace.workspace import PEOPLE
 from tests.tiny_model import tiny_pipeline
 
@@ -31,8 +31,8 @@ def refined_by(config: MaceConfig) -> tuple[TextStates, dict[str, Tensor], dict[
     pipeline = tiny_pipeline()
     text = TextStates(pipeline)
     original = float64_projections(pipeline.unet, CPU)
-    pairs = {concept.name: prompt_pairs(text, concept, config) for concept in PEOPLE.concepts}
-    refined, condition = refine(original, text, pairs, prior_of(text, PEOPLE, config, CPU), config)
+    aligned = [co_occurring_tokens(text, prompt_pairs(text, concept, config), config) for concept in PEOPLE.concepts]
+    refined, condition = refine(original, aligned, prior_of(text, PEOPLE, config, CPU), config)
     return text, original, refined, condition
 
 
@@ -79,11 +79,32 @@ def test_the_words_around_a_name_move_towards_the_anchored_prompts() -> None:
     text, original, refined, _ = refined_by(CONFIG)
     pair = prompt_pairs(text, PEOPLE.concepts[0], CONFIG)[0]
     erased, anchored = text.encode([pair.erased, pair.anchored]).double()
-    here, there = aligned_positions(pair, text.context)
+    here, there = aligned_positions(pair.erased_span, pair.anchored_span, text.context)
     for name, weight in original.items():
         wanted = anchored[there] @ weight.T
         before = (erased[here] @ weight.T - wanted).norm()
         assert (erased[here] @ refined[name].T - wanted).norm() < 0.6 * before
+
+
+def test_with_ids_a_word_that_phrase_and_anchor_share_counts_as_context() -> None:
+    text = TextStates(tiny_pipeline())
+    pairs = [pair_prompts(text.tokenizer, "a boat on {} today", "the red sea", "the blue sea")]
+    red, blue = (len(content_tokens(text.tokenizer, word)) for word in ("red", "blue"))
+    erased, anchored = text.encode([pairs[0].erased, pairs[0].anchored])
+    x, y = co_occurring_tokens(text, pairs, MaceConfig(common_tokens="ids"))
+    # Only the two colours are left out, from where 'the' ends.
+    start = pairs[0].erased_span.start + len(content_tokens(text.tokenizer, "the"))
+    tail = text.context - start - max(red, blue)
+    assert torch.equal(x, torch.cat([erased[:start], erased[start + red :][:tail]]))
+    assert torch.equal(y, torch.cat([anchored[:start], anchored[start + blue :][:tail]]))
+    assert len(co_occurring_tokens(text, pairs, MaceConfig())[0]) < len(x)
+
+
+def test_the_rule_for_common_tokens_does_not_matter_where_no_word_is_shared() -> None:
+    text = TextStates(tiny_pipeline())
+    pairs = [pair_prompts(text.tokenizer, "a photo of {} here", "Ada", "someone else")]
+    by_span, by_ids = (co_occurring_tokens(text, pairs, MaceConfig(common_tokens=rule)) for rule in ("phrase", "ids"))
+    assert all(torch.equal(one, other) for one, other in zip(by_span, by_ids, strict=True))
 
 
 def test_without_ridge_and_prior_the_error_names_the_settings_that_mend_it() -> None:
