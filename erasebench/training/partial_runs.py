@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from diffusers import StableDiffusionPipeline
@@ -20,7 +20,7 @@ CHUNK = 32
 
 
 class Noised(NamedTuple):
-    """Latents on the way: x_t [n, channels, h, w] and their timesteps [n]."""
+    """Latents on the way: x_t [n, channels, h, w] and the timesteps that the U-Net is told [n]."""
 
     latents: Tensor
     timesteps: Tensor
@@ -30,11 +30,34 @@ Draw = Callable[[Tensor, torch.Generator], Noised]
 """x_t for each of these concepts, given by their numbers [n] (on the CPU)."""
 
 
+class Stops(NamedTuple):
+    """The stops of a run, each as likely as the others; a stop is a number from 0 to K - 1.
+
+    `steps` [K]: how many steps a run takes up to each stop. `told` [K, 2]: the U-Net is told a timestep drawn uniformly
+    from the first up to the second, exclusive; none: x_t's own. `dropped`: how many timesteps are skipped at first.
+    """
+
+    steps: Tensor
+    told: Tensor | None = None
+    dropped: int = 0
+
+
 class PartialRuns:
-    """DDIM under a concept's prompt, from noise up to a stop drawn at random (0: the pure noise)."""
+    """Sampling under a concept's prompt, from noise up to a stop drawn at random.
+
+    By DDIM, stopped before any of its steps (the first: pure noise) and told x_t's own level, unless a method's release
+    has other `stops` or another `scheduler`.
+    """
 
     def __init__(
-        self, pipeline: StableDiffusionPipeline, states: Tensor, nothing: Tensor, config: PartialRunConfig
+        self,
+        pipeline: StableDiffusionPipeline,
+        states: Tensor,
+        nothing: Tensor,
+        config: PartialRunConfig,
+        *,
+        stops: Stops | None = None,
+        scheduler: Any = None,
     ) -> None:
         """`states`: each concept's [concepts, tokens, d]; `nothing`: the empty prompt's [1, tokens, d]."""
         unet = pipeline.unet
@@ -42,8 +65,8 @@ class PartialRuns:
         side = unet.config["sample_size"]
         self._shape = (unet.config["in_channels"], *((side, side) if isinstance(side, int) else side))
         self._device = unet.device
-        self._scheduler = build_scheduler("ddim", pipeline)
-        self._scheduler.set_timesteps(config.ddim_steps, device=self._device)
+        self._scheduler = build_scheduler("ddim", pipeline) if scheduler is None else scheduler
+        self.stops = Stops(torch.arange(config.ddim_steps)) if stops is None else stops
 
     def source(self, tuned: Predict, original: Predict, generator: torch.Generator) -> Draw:
         """Where the configuration has x_t come from; `generator` is for the pool, sampled here where there is one."""
@@ -52,14 +75,28 @@ class PartialRuns:
         predict = tuned if self._config.runs_by == "tuned" else original
         return lambda concepts, generator: self._draw(predict, concepts, generator)
 
-    def _draw(self, predict: Predict, concepts: Tensor, generator: torch.Generator) -> Noised:
-        stops = torch.randint(self._config.ddim_steps, (len(concepts),), generator=generator)
-        latents = self._noise(len(concepts), generator)
-        for step in range(int(stops.max())):
+    def run(self, predict: Predict, noise: Tensor, stops: Tensor, concepts: Tensor) -> Tensor:
+        """x_t of a run from each row of `noise` [n, channels, h, w] to its own stop [n], under its concept [n]."""
+        timesteps = self._start()
+        steps, latents = self.stops.steps[stops], noise * self._scheduler.init_noise_sigma
+        for step in range(int(steps.max())):
             # The whole batch each time: its rows keep their places, by which gated adapters know whose they are.
-            going = (stops > step).to(self._device)[:, None, None, None]
-            latents = torch.where(going, self._step(predict, latents, step, concepts), latents)
-        return Noised(latents, self._timesteps(stops))
+            going = (steps > step).to(self._device)[:, None, None, None]
+            latents = torch.where(going, self._step(predict, latents, timesteps[step], concepts), latents)
+        return latents
+
+    def told(self, stops: Tensor, generator: torch.Generator) -> Tensor:
+        """The timesteps [n] that the U-Net is told at these stops [n]; drawn only where the stops have intervals."""
+        if self.stops.told is None:
+            own: Tensor = self._start()[self.stops.steps[stops].to(self._device)]
+            return own
+        drawn = [torch.randint(low, high, (1,), generator=generator) for low, high in self.stops.told[stops].tolist()]
+        return torch.cat(drawn).to(self._device)
+
+    def _draw(self, predict: Predict, concepts: Tensor, generator: torch.Generator) -> Noised:
+        stops = self._drawn_stops(len(concepts), generator)
+        latents = self.run(predict, self._noise(len(concepts), generator), stops, concepts)
+        return Noised(latents, self.told(stops, generator))
 
     def _pool(self, predict: Predict, generator: torch.Generator) -> Draw:
         kinds = len(self._states)
@@ -70,33 +107,40 @@ class PartialRuns:
         stored = torch.cat([self._whole_runs(predict, *chunk) for chunk in chunks], dim=1)
 
         def draw(concepts: Tensor, generator: torch.Generator) -> Noised:
-            stops = torch.randint(self._config.ddim_steps, (len(concepts),), generator=generator)
+            stops = self._drawn_stops(len(concepts), generator)
             runs = concepts + kinds * torch.randint(runs_each, (len(concepts),), generator=generator)
-            return Noised(stored[stops, runs], self._timesteps(stops))
+            return Noised(stored[self.stops.steps[stops], runs], self.told(stops, generator))
 
         return draw
 
-    def _whole_runs(self, predict: Predict, latents: Tensor, concepts: Tensor) -> Tensor:
-        """Every x_t of whole runs, [stops, runs, channels, h, w]."""
-        on_the_way = [latents]
-        for step in range(self._config.ddim_steps - 1):
-            on_the_way.append(self._step(predict, on_the_way[-1], step, concepts))
+    def _whole_runs(self, predict: Predict, noise: Tensor, concepts: Tensor) -> Tensor:
+        """Every x_t of runs up to the last stop, [steps + 1, runs, channels, h, w]."""
+        timesteps = self._start()
+        on_the_way = [noise * self._scheduler.init_noise_sigma]
+        for timestep in timesteps[: int(self.stops.steps.max())]:
+            on_the_way.append(self._step(predict, on_the_way[-1], timestep, concepts))
         return torch.stack(on_the_way)
+
+    def _start(self) -> Tensor:
+        """The timesteps of a run; a scheduler that remembers the steps before forgets them."""
+        self._scheduler.set_timesteps(self._config.ddim_steps, device=self._device)
+        timesteps: Tensor = self._scheduler.timesteps[self.stops.dropped :]
+        return timesteps
+
+    def _drawn_stops(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(len(self.stops.steps), (count,), generator=generator)
 
     def _noise(self, count: int, generator: torch.Generator) -> Tensor:
         return torch.randn((count, *self._shape), generator=generator).to(self._device)
 
-    def _timesteps(self, stops: Tensor) -> Tensor:
-        timesteps: Tensor = self._scheduler.timesteps[stops.to(self._device)]
-        return timesteps
-
     @torch.no_grad()
-    def _step(self, predict: Predict, latents: Tensor, step: int, concepts: Tensor) -> Tensor:
-        """One DDIM step under classifier-free guidance, all latents at the same timestep."""
-        timestep = int(self._scheduler.timesteps[step])
-        states = self._states[concepts]
+    def _step(self, predict: Predict, latents: Tensor, timestep: Tensor, concepts: Tensor) -> Tensor:
+        """One step under classifier-free guidance, all latents at the same timestep."""
+        # Euler's timesteps are fractions, and it takes them as tensors alone.
+        at = timestep if timestep.is_floating_point() else int(timestep)
+        states, scaled = self._states[concepts], self._scheduler.scale_model_input(latents, at)
         both = torch.cat([self._nothing.expand_as(states), states])
-        without, with_concept = predict(torch.cat([latents, latents]), timestep, both).chunk(2)
+        without, with_concept = predict(torch.cat([scaled, scaled]), at, both).chunk(2)
         eps = guided(without, with_concept, self._config.start_guidance)
-        previous: Tensor = self._scheduler.step(eps, timestep, latents).prev_sample
+        previous: Tensor = self._scheduler.step(eps, at, latents).prev_sample
         return previous
