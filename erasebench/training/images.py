@@ -84,6 +84,11 @@ class NoisedImages(NamedTuple):
     noise: Tensor
 
 
+def noised_latents(x_0: Tensor, timesteps: Tensor, noise: Tensor, diffusion: DDIMScheduler) -> NoisedImages:
+    """x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise, for latents x_0 [n, channels, h, w] at timesteps [n]."""
+    return NoisedImages(diffusion.add_noise(x_0, noise, timesteps), timesteps, noise)
+
+
 class Latents:
     """Images as the autoencoder's distributions, from which noised latents are drawn."""
 
@@ -111,8 +116,13 @@ class Latents:
             timesteps = torch.multinomial(density, len(chosen), replacement=True, generator=generator)
         timesteps = timesteps.to(mean.device)
         encoder_noise, noise = (torch.randn(mean.shape, generator=generator).to(mean) for _ in range(2))
-        latents = self._diffusion.add_noise(mean + deviation * encoder_noise, noise, timesteps)
-        return NoisedImages(latents, timesteps, noise)
+        return noised_latents(mean + deviation * encoder_noise, timesteps, noise, self._diffusion)
+
+    def encoded_anew(self, chosen: Tensor, x: NoisedImages, generator: torch.Generator) -> NoisedImages:
+        """`x`, of the images number `chosen` [n], with fresh encoder noise: its timesteps and noise, another latent."""
+        mean, deviation = self._mean[chosen.to(self._mean.device)], self._deviation[chosen.to(self._mean.device)]
+        encoder_noise = torch.randn(mean.shape, generator=generator).to(mean)
+        return noised_latents(mean + deviation * encoder_noise, x.timesteps, x.noise, self._diffusion)
 
 
 def autoencoder_range(pixels: Tensor) -> Tensor:

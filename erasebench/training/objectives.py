@@ -21,13 +21,13 @@ def guided(eps_none: Tensor, eps_concept: Tensor, scale: float) -> Tensor:
     return eps_none + scale * (eps_concept - eps_none)
 
 
-def guided_away(eps0_start: Tensor, eps0_concept: Tensor, eta: float) -> Tensor:
-    """eps_0(start) - eta (eps_0(c) - eps_0(start)): what the original predicts when it is guided away from the concept.
+def guided_away(eps0_start: Tensor, eps0_concept: Tensor, eta: float, eps0_nothing: Tensor | None = None) -> Tensor:
+    """eps_0(start) - eta (eps_0(c) - eps_0(none)): what the original predicts when it is guided away from the concept.
 
-    The target of ESD (arXiv 2303.07345), which starts at the empty prompt, and of SPM (arXiv 2312.16145), which starts
-    at the anchor.
+    The target of ESD (arXiv 2303.07345), which starts at the empty prompt or at a text that the concept is erased from.
+    eps_0(none) is the start where it is not given: SPM (arXiv 2312.16145) has its anchor in both places.
     """
-    return guided(eps0_start, eps0_concept, -eta)
+    return eps0_start - eta * (eps0_concept - (eps0_start if eps0_nothing is None else eps0_nothing))
 
 
 def substitution_loss(eps: Eps, x: NoisedImages, concept: Tensor, substitute: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import EulerAncestralDiscreteScheduler, PNDMScheduler
 from torch import nn
 
 from erasebench.errors import UserError
-from erasebench.methods.esd import Esd, EsdConfig, EsdU, EsdX, EsdXStrict
+from erasebench.methods.esd import Esd, EsdConfig, EsdU, EsdX, EsdXStrict, esd_runs, own_scheduler, stops_of
 from erasebench.registry import load_method
 from erasebench.training.partial_runs import PartialRuns
 from tests.methods.closed_form import BLOCKS, SD_PROJECTIONS, sd_unet
@@ -42,6 +43,75 @@ def test_the_loss_is_the_distance_to_the_target(tmp_path: Path, monkeypatch: pyt
     eps_none, eps_c = eps(x, t, nothing), eps(x, t, states[concepts])
     # At the original weights eps(x, c) is eps_0(x, c): the distance is (1 + eta) (eps_c - eps_none).
     torch.testing.assert_close(found, (2 * (eps_c - eps_none)).square().mean(), rtol=1e-3, atol=1e-12)
+
+
+@pytest.mark.parametrize("release", ["paper", "newer", "first-release", "diffusers-2024"])
+def test_a_text_to_erase_from_is_what_is_trained_and_where_the_target_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: str
+) -> None:
+    config = SMALL.model_copy(update={"erase_from": "a man", "partial_runs": release, "negative_guidance": 2.0})
+    found = first_loss(EsdX(config), tmp_path, monkeypatch, seed=6, names=("Ada", "Bo"))
+    pipeline = tiny_pipeline()
+    states = torch.cat([states_of(pipeline, "Ada"), states_of(pipeline, "Bo")])
+    nothing, start = states_of(pipeline, ""), states_of(pipeline, "a man")
+
+    def eps(latents: torch.Tensor, t: torch.Tensor | int, c: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return pipeline.unet(latents, t, encoder_hidden_states=c).sample
+
+    generator = torch.Generator().manual_seed(6)
+    concepts = torch.randint(2, (2,), generator=generator)
+    # x_t is run under the text, in the script of 2024 under the concept.
+    prompts = states if release == "diffusers-2024" else start.expand(2, -1, -1)
+    draw = PartialRuns(
+        pipeline,
+        prompts,
+        nothing,
+        config,
+        stops=stops_of(config.partial_runs, 4, 1000),
+        scheduler=PNDMScheduler.from_config(pipeline.scheduler.config) if release == "newer" else None,
+    ).source(eps, eps, torch.Generator())
+    x, t = draw(concepts, generator)
+    # At the original weights the start's prediction is on both sides: eta (eps_c - eps_none) is left.
+    away = 2 * (eps(x, t, states[concepts]) - eps(x, t, nothing.expand(2, -1, -1)))
+    torch.testing.assert_close(found, away.square().mean(), rtol=1e-3, atol=1e-12)
+
+
+def test_what_each_number_means_in_a_published_run_of_50_steps() -> None:
+    timesteps = torch.arange(981, -20, -20)
+    levels = {k: int(timesteps[1 + steps]) for k, steps in enumerate(stops_of("first-release", 50, 1000).steps)}
+    assert levels == {0: -19, 1: -19} | {k: 20 * k - 39 for k in range(2, 50)}
+    told = stops_of("first-release", 50, 1000).told
+    assert told is not None and told.tolist() == [[20 * k, 20 * k + 20] for k in range(50)]
+
+    script = stops_of("diffusers-2024", 50, 1000)
+    assert script.steps.tolist() == list(range(1, 48)) and script.dropped == 0
+    assert script.told is not None and script.told.tolist() == [[1000 - 20 * k, 1001 - 20 * k] for k in range(1, 48)]
+    for release in ("paper", "newer"):
+        plain = stops_of(release, 50, 1000)  # type: ignore[arg-type]
+        assert (plain.steps.tolist(), plain.told, plain.dropped) == (list(range(50)), None, 0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 12, 30])
+@pytest.mark.parametrize("release", ["first-release", "diffusers-2024"])
+def test_runs_of_another_length_stay_within_their_schedule(release: str, n: int) -> None:
+    stops = stops_of(release, n, 1000)  # type: ignore[arg-type]
+    assert stops.told is not None and len(stops.told) == len(stops.steps) > 0
+    assert (stops.steps >= 1).all() and (stops.steps + stops.dropped <= n).all()
+    assert (stops.told[:, 0] < stops.told[:, 1]).all() and (stops.told >= 0).all() and (stops.told <= 1000).all()
+
+
+def test_the_newer_runs_use_the_scheduler_that_the_model_was_saved_with() -> None:
+    pipeline = tiny_pipeline()
+    config = SMALL.model_copy(update={"partial_runs": "newer", "ddim_steps": 5})
+    states = states_of(pipeline, "Ada")
+    runs = esd_runs(pipeline, states, states, None, config)
+    assert isinstance(own_scheduler(pipeline), PNDMScheduler) and own_scheduler(pipeline) is not pipeline.scheduler
+    # PNDM takes its second timestep twice.
+    assert runs.told(torch.arange(5), torch.Generator()).tolist() == [801, 601, 601, 401, 201]
+    pipeline.scheduler = EulerAncestralDiscreteScheduler.from_config(pipeline.scheduler.config)
+    with pytest.raises(UserError, match=r"EulerAncestralDiscreteScheduler is not one of.*\nSet esd.partial_runs=paper"):
+        esd_runs(pipeline, states, states, None, config)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +169,17 @@ def test_it_moves_the_prediction_away_from_the_concept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 3])
-@pytest.mark.parametrize("more", [{}, {"pooled_runs": 4}, {"runs_by": "original"}], ids=["own", "pool", "original"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"pooled_runs": 4},
+        {"runs_by": "original", "partial_runs": "newer"},
+        {"partial_runs": "first-release"},
+        {"partial_runs": "diffusers-2024", "pooled_runs": 4, "erase_from": "a man"},
+    ],
+    ids=["own", "pool", "newer", "first-release", "pool-of-2024"],
+)
 def test_a_killed_erasure_resumes_to_the_same_bits(tmp_path: Path, after: int, more: dict[str, object]) -> None:
     assert_resumes(lambda: EsdX(SMALL.model_copy(update=more)), tmp_path, "esd-x", after)
 
@@ -112,10 +192,37 @@ def test_recipes_are_the_releases() -> None:
     newer = EsdX.recipe(world=PUBLISHED, kind="style", n_concepts=10, variant="newer")
     assert isinstance(newer, EsdConfig)
     assert (newer.steps, newer.learning_rate, newer.runs_by) == (200, 5e-5, "original")
-    with pytest.raises(UserError, match="no recipe 'newest'.\nAvailable: default, newer"):
+    assert (newer.partial_runs, newer.negative_guidance, newer.unconditional_weights) == ("newer", 1.0, "newer")
+    first = EsdX.recipe(world=PUBLISHED, kind="style", n_concepts=10, variant="as-released")
+    assert first == published.model_copy(update={"partial_runs": "first-release"})
+    script = EsdX.recipe(world=PUBLISHED, kind="style", n_concepts=10, variant="diffusers-2024")
+    assert isinstance(script, EsdConfig)
+    assert (script.steps, script.learning_rate, script.runs_by, script.negative_guidance) == (200, 2e-5, "tuned", 2.0)
+    assert (script.partial_runs, script.unconditional_weights) == ("diffusers-2024", "newer")
+    with pytest.raises(UserError, match=r"no recipe 'newest'.\nAvailable: as-released, default, diffusers-2024, newer"):
         EsdX.recipe(world=PUBLISHED, kind="style", n_concepts=10, variant="newest")
 
 
 def test_esd_is_another_name_for_esd_x() -> None:
     assert load_method("esd") is load_method("esd-x")
     assert load_method("esd").name == "esd-x"
+
+
+@pytest.mark.parametrize("method", [EsdX, EsdXStrict, EsdU])
+@pytest.mark.parametrize("kind", ["object", "person", "style", "explicit"])
+def test_the_miniatures_other_recipes_are_its_default_with_a_releases_runs(method: type[Esd], kind: str) -> None:
+    def changes(variant: str) -> dict[str, object]:
+        default, other = (
+            method.recipe(world="miniature", kind=kind, n_concepts=2, variant=each).model_dump()  # type: ignore[arg-type]
+            for each in ("default", variant)
+        )
+        return {name: value for name, value in other.items() if value != default[name]}
+
+    assert changes("as-released") == {"partial_runs": "first-release"}
+    assert changes("newer") == {"partial_runs": "newer", "runs_by": "original", "unconditional_weights": "newer"}
+    script = {"partial_runs": "diffusers-2024", "unconditional_weights": "newer", "negative_guidance": 2.0}
+    default = method.recipe(world="miniature", kind=kind, n_concepts=2)  # type: ignore[arg-type]
+    assert isinstance(default, EsdConfig)
+    if default.negative_guidance == 2.0:
+        del script["negative_guidance"]
+    assert changes("diffusers-2024") == script

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from erasebench.concepts import Concept, ErasureTask
 from erasebench.methods import salun
-from erasebench.methods.salun import SalUn, SalUnConfig, mask_loss, saliency_mask
+from erasebench.methods.salun import SalUn, SalUnConfig, forget_loss, mask_loss, saliency_mask, summed_gradients
 from erasebench.templates import SUBJECT_TEMPLATES
 from erasebench.training.images import NoisedImages
 from tests.methods.closed_form import sd_unet, task_of
@@ -38,6 +38,51 @@ def test_the_mask_is_the_share_with_the_largest_gradient_over_all_weights_togeth
     for name, gradient in gradients.items():
         assert torch.equal(masks[name], gradient.abs() > 20 - marked)
     assert sum(int(mask.sum()) for mask in masks.values()) == marked
+
+
+@pytest.mark.parametrize(("n", "share", "kept"), [(29, 0.5, 14), (31, 0.5, 15), (30, 0.5, 15), (10, 0.19, 1)])
+def test_the_share_is_rounded_down_to_whole_weights(n: int, share: float, kept: int) -> None:
+    gradients = {"a": torch.arange(n - 4.0) + 1, "b": torch.arange(n - 4.0, n) + 1}
+    assert sum(int(mask.sum()) for mask in saliency_mask(gradients, share).values()) == kept
+
+
+def test_ties_at_the_border_stay_out() -> None:
+    assert saliency_mask({"a": torch.tensor([1.0, -2.0, 2.0, 3.0])}, 0.5)["a"].tolist() == [False, False, False, True]
+
+
+def test_summed_gradients_are_of_all_batches_and_leave_none_behind() -> None:
+    weight, unread = torch.tensor(3.0, requires_grad=True), torch.tensor([1.0, 2.0], requires_grad=True)
+    gradients = summed_gradients((factor * weight**2 for factor in (1.0, 2.0)), {"a": weight, "b": unread})
+    assert (float(gradients["a"]), gradients["b"].tolist()) == (18.0, [0.0, 0.0])
+    assert weight.grad is None and unread.grad is None
+
+
+def test_the_target_is_at_the_second_sample_where_there_is_one() -> None:
+    weight = torch.tensor(1.0, requires_grad=True)
+    other = X._replace(latents=torch.full((1, 1, 1, 1), 5.0))
+    loss = forget_loss(linear(weight), X, other, CONCEPT, OTHER)
+    loss.backward()  # type: ignore[no-untyped-call]
+    # eps(x, c) = 3 x 2, eps(x', s) = 1 x 5, and the second has no part in the gradient.
+    assert weight.grad is not None
+    assert (float(loss.detach()), float(weight.grad)) == (pytest.approx(1.0), pytest.approx(2 * 1 * 6))
+
+
+@pytest.mark.parametrize("samples", ["one", "two"])
+def test_the_setting_says_whether_both_sides_have_one_latent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samples: str
+) -> None:
+    seen: list[tuple[NoisedImages, NoisedImages]] = []
+
+    def watched(eps: object, x: NoisedImages, x_target: NoisedImages, *states: Tensor) -> Tensor:
+        seen.append((x, x_target))
+        return forget_loss(eps, x, x_target, *states)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(salun, "forget_loss", watched)
+    erase(SalUn(SMALL.model_copy(update={"posterior_samples": samples})), tmp_path)
+    assert len(seen) == SMALL.steps
+    for x, x_target in seen:
+        assert torch.equal(x.timesteps, x_target.timesteps) and torch.equal(x.noise, x_target.noise)
+        assert torch.equal(x.latents, x_target.latents) == (samples == "one")
 
 
 def test_half_of_the_weights_move_and_they_are_those_of_the_mask(
@@ -97,15 +142,22 @@ def test_the_weights_that_it_may_touch() -> None:
     assert not SalUn(SMALL).touches("text_encoder.final_layer_norm.weight")
 
 
-@pytest.mark.parametrize(("kind", "remain"), [("object", 0.5), ("explicit", 0.1)])
-def test_recipes_are_the_releases(kind: str, remain: float) -> None:
+@pytest.mark.parametrize(("kind", "steps", "remain"), [("object", 500, 0.5), ("explicit", 100, 0.1)])
+def test_recipes_are_the_releases(kind: str, steps: int, remain: float) -> None:
     config = SalUn.recipe(world=PUBLISHED, kind=kind, n_concepts=1)  # type: ignore[arg-type]
     assert isinstance(config, SalUnConfig)
     assert (config.learning_rate, config.batch_size, config.mask_guidance) == (1e-5, 8, 7.5)
-    assert (config.mask_share, config.remain_weight) == (0.5, remain)
+    assert (config.steps, config.mask_share, config.remain_weight) == (steps, 0.5, remain)
+    assert config.posterior_samples == "one"
+    for world in (PUBLISHED, "miniature"):
+        default, released = (
+            SalUn.recipe(world=world, kind=kind, n_concepts=1, variant=variant)  # type: ignore[arg-type]
+            for variant in ("default", "as-released")
+        )
+        assert released == default.model_copy(update={"posterior_samples": "two"})
 
 
-@pytest.mark.parametrize(("label", "after"), [("salun", 2)])
-def test_a_killed_erasure_resumes_to_the_same_bits(tmp_path: Path, label: str, after: int) -> None:
+@pytest.mark.parametrize("samples", ["one", "two"])
+def test_a_killed_erasure_resumes_to_the_same_bits(tmp_path: Path, samples: str) -> None:
     assert task_of().keep
-    assert_resumes(lambda: SalUn(SMALL), tmp_path, label, after)
+    assert_resumes(lambda: SalUn(SMALL.model_copy(update={"posterior_samples": samples})), tmp_path, "salun", 2)

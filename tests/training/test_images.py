@@ -75,6 +75,18 @@ def test_noised_latents_are_the_diffusions_own(workspace: TestWorkspace) -> None
     torch.testing.assert_close(x.latents, expected)
 
 
+def test_another_sample_of_the_posterior_shares_timestep_and_noise() -> None:
+    mean = torch.arange(3.0)[:, None, None, None].expand(3, 4, 8, 8)
+    latents, chosen = Latents(mean, torch.full((3, 4, 8, 8), 0.1), DDPMScheduler()), torch.tensor([2, 0])
+    x = latents.noised(chosen, torch.Generator().manual_seed(1))
+    again = latents.encoded_anew(chosen, x, torch.Generator().manual_seed(2))
+    assert torch.equal(again.timesteps, x.timesteps) and torch.equal(again.noise, x.noise)
+    other = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    expected = DDPMScheduler().add_noise(mean[chosen] + 0.1 * other, x.noise, x.timesteps)
+    torch.testing.assert_close(again.latents, expected)
+    assert not torch.equal(again.latents, x.latents)
+
+
 def test_timesteps_follow_a_density_where_one_is_given() -> None:
     latents = Latents(torch.zeros(2, 4, 8, 8), torch.zeros(2, 4, 8, 8), DDPMScheduler())
     density = torch.zeros(1000, dtype=torch.float64)

@@ -25,6 +25,9 @@ def test_the_target_leads_away_from_the_concept() -> None:
     start, concept = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([3.0, -2.5, 0.5])
     assert guided_away(start, concept, 1.0).tolist() == [-1.0, -1.5, 0.5]
     assert guided_away(start, concept, 0.5).tolist() == [0.0, -1.75, 0.5]
+    # Away from the concept as it differs from nothing, from another start.
+    away = guided_away(start, concept, 2.0, torch.tensor([2.0, -2.0, 1.5]))
+    assert away.tolist() == [-1.0, -1.0, 2.5]
     # ESD's newer release writes the same eta = 1 as eps_c - 2 (eps_c - eps_none).
     torch.testing.assert_close(guided_away(start, concept, 1.0), concept - 2 * (concept - start))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, PNDMScheduler, StableDiffusionPipeline
 from torch import Tensor
 
 from erasebench.training.config import PartialRunConfig
-from erasebench.training.partial_runs import PartialRuns, Predict
+from erasebench.training.partial_runs import PartialRuns, Predict, Stops
 from tests.tiny_model import tiny_pipeline
 
 STATES = torch.randn(3, 77, 32, generator=torch.Generator().manual_seed(3))
@@ -86,3 +86,64 @@ def test_a_pool_has_a_run_of_each_concept(pipeline: StableDiffusionPipeline) -> 
     draw = PartialRuns(pipeline, STATES, NOTHING, config).source(eps, eps, torch.Generator().manual_seed(1))
     latents, _ = draw(torch.tensor([0, 1, 2]), torch.Generator().manual_seed(2))
     assert len({float(each.sum()) for each in latents}) == 3
+
+
+@pytest.mark.parametrize("pooled_runs", [0, 3])
+def test_stops_say_how_far_a_run_goes_and_what_is_told(pipeline: StableDiffusionPipeline, pooled_runs: int) -> None:
+    stops = Stops(torch.tensor([4, 1, 2]), torch.tensor([[0, 10], [500, 501], [20, 30]]), dropped=1)
+    config = PartialRunConfig(ddim_steps=5, pooled_runs=pooled_runs)
+    runs = PartialRuns(pipeline, STATES, NOTHING, config, stops=stops)
+    concepts = torch.tensor([2, 0, 1, 1, 2, 0, 0, 1])
+    latents, told = runs.source(eps, eps, torch.Generator().manual_seed(8))(concepts, torch.Generator().manual_seed(9))
+
+    generator = torch.Generator().manual_seed(9)
+    numbers = torch.randint(3, (8,), generator=generator)
+    if pooled_runs:
+        torch.randint(1, (8,), generator=generator)
+        noise = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(8))[concepts]
+    else:
+        noise = torch.randn(8, 4, 8, 8, generator=generator)
+    assert set(numbers.tolist()) == {0, 1, 2}
+    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
+    scheduler.set_timesteps(5)
+    for i, number in enumerate(numbers.tolist()):
+        state, expected = STATES[concepts[i]][None], noise[i : i + 1]
+        for timestep in scheduler.timesteps[1 : 1 + int(stops.steps[number])]:
+            without, with_concept = eps(expected, timestep, NOTHING), eps(expected, timestep, state)
+            expected = scheduler.step(without + 3.0 * (with_concept - without), timestep, expected).prev_sample
+        torch.testing.assert_close(latents[i], expected[0])
+        assert stops.told is not None
+        low, high = stops.told[number].tolist()
+        assert low <= int(told[i]) < high
+
+
+@pytest.mark.parametrize("pooled_runs", [0, 40])
+def test_a_scheduler_that_remembers_steps_starts_each_run_anew(
+    pipeline: StableDiffusionPipeline, pooled_runs: int
+) -> None:
+    """Also where the pool is sampled in several parts."""
+    scheduler = PNDMScheduler.from_config(pipeline.scheduler.config)
+    config = PartialRunConfig(ddim_steps=5, pooled_runs=pooled_runs)
+    runs = PartialRuns(pipeline, STATES[:1], NOTHING, config, scheduler=scheduler)
+    draw = runs.source(eps, eps, torch.Generator().manual_seed(8))
+    concepts = torch.zeros(40, dtype=torch.long)
+    latents, told = draw(concepts, torch.Generator().manual_seed(9))
+    again, _ = draw(concepts, torch.Generator().manual_seed(9))
+    assert torch.equal(latents, again)
+
+    fresh = PNDMScheduler.from_config(pipeline.scheduler.config)
+    generator = torch.Generator().manual_seed(9)
+    stops = torch.randint(5, (40,), generator=generator)
+    if pooled_runs:
+        which = torch.randint(40, (40,), generator=generator)
+        noise = torch.randn(40, 4, 8, 8, generator=torch.Generator().manual_seed(8))[which]
+    else:
+        noise = torch.randn(40, 4, 8, 8, generator=generator)
+    for i, stop in enumerate(stops.tolist()):
+        fresh.set_timesteps(5)
+        expected = noise[i : i + 1]
+        for timestep in fresh.timesteps[:stop]:
+            without, with_concept = eps(expected, timestep, NOTHING), eps(expected, timestep, STATES[:1])
+            expected = fresh.step(without + 3.0 * (with_concept - without), timestep, expected).prev_sample
+        torch.testing.assert_close(latents[i], expected[0])
+        assert told[i] == fresh.timesteps[stop]
