@@ -26,10 +26,10 @@ def small_unet(names: Sequence[str], inputs: Mapping[str, int] | None = None) ->
         sample_size=4,
         layers_per_block=layers,
         block_out_channels=(*(width or WIDTHS[0] for width in first), last),
-        norm_num_groups=2,
+        norm_num_groups=1,
         down_block_types=tuple("CrossAttnDownBlock2D" if attends else "DownBlock2D" for attends in down),
         mid_block_type="UNetMidBlock2DCrossAttn",
         up_block_types=tuple("CrossAttnUpBlock2D" if attends else "UpBlock2D" for attends in up),
         cross_attention_dim=text,
-        attention_head_dim=2,
+        attention_head_dim=1,
     )
