@@ -7,10 +7,12 @@ import pytest
 from erasebench.editing.tokens import (
     aligned_positions,
     content_tokens,
+    differing_spans,
     end_of_text,
     fill,
     pair_prompts,
     phrase_span,
+    prompt_ids,
     suppressed_positions,
 )
 from erasebench.errors import UserError
@@ -105,6 +107,27 @@ def test_co_occurring_tokens_are_everything_but_the_phrase_aligned_from_both_end
     assert (end_of_text(TOKENIZER, pair.erased), end_of_text(TOKENIZER, pair.anchored)) in set(
         zip(erased, anchored, strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("erased", "anchored", "spans"),
+    [
+        ([0, 5, 6, 1], [0, 7, 6, 1], (range(1, 2), range(1, 2))),
+        # Shared at both ends of the phrase, which is longer in one of them.
+        ([0, 2, 5, 6, 3, 1], [0, 2, 7, 3, 1], (range(2, 4), range(2, 3))),
+        ([0, 2, 5, 3, 1], [0, 2, 3, 1], (range(2, 3), range(2, 2))),
+    ],
+)
+def test_by_ids_prompts_differ_where_they_are_not_the_same_from_either_end(
+    erased: list[int], anchored: list[int], spans: tuple[range, range]
+) -> None:
+    assert differing_spans(erased, anchored) == spans
+
+
+def test_by_ids_a_word_that_phrase_and_anchor_share_is_common() -> None:
+    pair = pair_prompts(TOKENIZER, "a boat on {} today", "the red sea", "the blue sea")
+    erased, anchored = differing_spans(prompt_ids(TOKENIZER, pair.erased), prompt_ids(TOKENIZER, pair.anchored))
+    assert set(erased) < set(pair.erased_span) and set(anchored) < set(pair.anchored_span)
 
 
 @pytest.mark.parametrize(("use_pooler", "more"), [(False, []), (True, [9, CONTEXT - 1])])

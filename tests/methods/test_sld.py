@@ -108,17 +108,15 @@ def test_as_released_the_warm_up_and_the_momentum_count_steps(kind: type[Sld], s
         assert torch.equal(counted.guidance(*predictions), of_fifty.guidance(*predictions))
 
 
-def test_at_fifty_steps_both_rules_are_one(tmp_path: Path) -> None:
+def test_the_rule_for_steps_reaches_the_sampling(tmp_path: Path) -> None:
     workspace = TestWorkspace(ddim_pipeline(), tmp_path)
     found = []
     for rule in ("share", "count"):
         config = method(SldStrong).config.model_copy(update={"step_rule": rule})
         erasure = SldStrong(config).erase(workspace.pipeline, task_of(), workspace)
         with erasure.applied_to(workspace.pipeline):
-            found.append([latents_of(workspace.pipeline, PROMPTS[:1], steps) for steps in (50, STEPS)])
-    by_share, by_count = found
-    assert torch.equal(by_share[0], by_count[0])
-    assert float((by_share[1] - by_count[1]).abs().max()) > 1e-3
+            found.append(latents_of(workspace.pipeline, PROMPTS[:1], STEPS))
+    assert float((found[0] - found[1]).abs().max()) > 1e-3
 
 
 def test_with_a_scale_below_1_it_is_off_altogether(tmp_path: Path) -> None:

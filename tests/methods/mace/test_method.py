@@ -111,6 +111,17 @@ def test_the_ablation_is_a_setting(tmp_path: Path) -> None:
     assert results["naive-sum"].record["condition_numbers"].keys() == {"refinement"}
 
 
+@pytest.mark.parametrize(("anchor", "same"), [("the blue sea", False), ("a meadow", True)])
+def test_the_rule_for_common_tokens_matters_where_phrase_and_anchor_share_a_word(
+    tmp_path: Path, anchor: str, same: bool
+) -> None:
+    task = ErasureTask(concepts=(Concept(name="the red sea", kind="object", anchor=anchor),))
+    by_rule = [
+        erase(tmp_path / rule, task, fusion="refinement-only", common_tokens=rule).digest for rule in ("phrase", "ids")
+    ]
+    assert (by_rule[0] == by_rule[1]) == same
+
+
 @pytest.mark.parametrize(("kind", "anchor"), [("object", "sky"), ("style", "art"), ("explicit", "wearing clothes")])
 def test_every_kind_is_erased(tmp_path: Path, kind: Kind, anchor: str) -> None:
     task = ErasureTask(concepts=(Concept(name="ship", kind=kind, anchor=anchor),))
