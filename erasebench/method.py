@@ -118,6 +118,9 @@ class Method(ABC):
                 f"{cls.name} does not erase concepts of kind {kind}.", f"It erases: {', '.join(sorted(cls.kinds))}."
             )
 
+    def check_model(self, pipeline: StableDiffusionPipeline) -> None:  # noqa: B027
+        """UserError for a model that the method's formula is not written for; asked before anything is painted."""
+
     def segments_for(self, kind: Kind) -> bool:
         """Whether erasing concepts of this kind with these settings segments; overridden where not always."""
         return self.segments

@@ -17,8 +17,9 @@ from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.editing.parameters import is_cross_attention, is_projection
 from erasebench.errors import UserError
 from erasebench.identity import identity_field
-from erasebench.method import Method, MethodConfig, Workspace
+from erasebench.method import MethodConfig, Workspace
 from erasebench.training.config import MINIATURE_RUNS, PartialRunConfig, scaled_to_miniature
+from erasebench.training.method import TrainingMethod
 from erasebench.training.objectives import guided_away
 from erasebench.tuning.chosen import chosen_settings
 
@@ -152,7 +153,7 @@ RELEASES: Mapping[str, Mapping[str, Any]] = {
 """What each recipe has other than the default, which is the paper's."""
 
 
-class Esd(Method):
+class Esd(TrainingMethod):
     """Teaches the model to predict, under a concept's prompt, what guides away from it; the subclasses say where."""
 
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND

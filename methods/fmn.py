@@ -14,8 +14,9 @@ from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.editing.parameters import is_cross_attention
 from erasebench.editing.tokens import fill, phrase_span, suppressed_positions
 from erasebench.identity import identity_field
-from erasebench.method import Method, MethodConfig, Workspace
+from erasebench.method import MethodConfig, Workspace
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
+from erasebench.training.method import TrainingMethod
 from erasebench.tuning.chosen import chosen_settings
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def resteering_norm(maps: list[Tensor], tokens: Tensor) -> Tensor:
     return total.sqrt()
 
 
-class ForgetMeNot(Method):
+class ForgetMeNot(TrainingMethod):
     """Lowers the attention that images of a concept pay to the concept's tokens."""
 
     name: ClassVar[str] = "fmn"
@@ -91,11 +92,11 @@ class ForgetMeNot(Method):
         from erasebench.training.inversion import InvertedPhrases
         from erasebench.training.loop import fit
         from erasebench.training.objectives import denoising_loss
-        from erasebench.training.tuned_unet import frozen, require_noise_prediction, tuned
+        from erasebench.training.tuned_unet import frozen, tuned
 
         config: ForgetMeNotConfig = self.config
         # Before any image is painted for the training.
-        require_noise_prediction(pipeline)
+        self.check_model(pipeline)
         tokenizer, templates = pipeline.tokenizer, built_in_templates(task.kind)
         names = task.names
         shown = [data_prompt(task.kind, name) for name in names for _ in range(config.n_images)]

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.identity import identity_field
-from erasebench.method import Method, MethodConfig, Workspace
+from erasebench.method import MethodConfig, Workspace
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
+from erasebench.training.method import TrainingMethod
 from erasebench.training.objectives import denoising_loss, guided
 from erasebench.tuning.chosen import chosen_settings
 
@@ -132,7 +133,7 @@ def salun_loss(eps: Eps, batch: Batch, remain_weight: float) -> Tensor:
     return forgetting + remain_weight * denoising_loss(eps, batch.y, batch.remain)
 
 
-class SalUn(Method):
+class SalUn(TrainingMethod):
     """Tunes the weights that matter most for a concept, and those alone, towards its anchor."""
 
     name: ClassVar[str] = "salun"
@@ -168,11 +169,11 @@ class SalUn(Method):
         from erasebench.erasure import Erasure
         from erasebench.training.images import encoded, painted
         from erasebench.training.loop import fit
-        from erasebench.training.tuned_unet import require_noise_prediction, tuned
+        from erasebench.training.tuned_unet import tuned
 
         config: SalUnConfig = self.config
         # Before any image is painted for the training.
-        require_noise_prediction(pipeline)
+        self.check_model(pipeline)
         text = TextStates(pipeline, remembered=0)
         forget, remain = _to_forget(task, config.n_images), _to_remain(task, config.n_images)
         forgotten = encoded(pipeline, painted([shown.prompt for shown in forget], workspace, f"{self.name}, forget"))

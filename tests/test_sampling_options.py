@@ -158,6 +158,18 @@ def test_a_method_that_cannot_train_on_velocities_says_so_before_it_paints(
     assert not list(tmp_path.glob("runs/**/*.png"))
 
 
+def test_a_run_says_so_before_the_unedited_model_paints(
+    tiny_model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copytree(tiny_model_folder, tmp_path / "model")
+    file = model / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "prediction_type": "v_prediction"}))
+    words = ["run", "--method", "uce", "--method", "esd-x", *TOY, "--model", str(model)]
+    assert main([*words, "--runs-folder", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
+    assert "esd-x: The model predicts 'v_prediction'" in capsys.readouterr().err
+    assert not list(tmp_path.glob("runs/**/*.png"))
+
+
 def test_training_images_are_sampled_as_the_user_asks(tmp_path: Path) -> None:
     world, pipeline = ToyWorld(tmp_path), tiny_pipeline()
     workspace = RunWorkspace(world, pipeline, NumericsProfile(batch_size=2), seed=0, folder=tmp_path)

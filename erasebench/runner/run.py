@@ -97,6 +97,7 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
         if session is None:
             session = Session(job.world, request.device)
             _tell_what_will_fail(jobs)
+            _check_models(jobs, session)
         _attempt(job, session, summary, done)
     _take_together(request.out, jobs, summary, done)
     # Not before: a mistake is answered at once, without what draws tables.
@@ -177,6 +178,25 @@ def _tell_what_will_fail(jobs: Sequence[Job]) -> None:
         with suppress(Exception):
             if (absent := job.segmenter_missing) is not None and finished(job) is None:
                 log.warning("%s will fail: %s", job.label, absent)
+
+
+def _check_models(jobs: Sequence[Job], session: Session) -> None:
+    """UserError for a method whose formula is not for this model, before the unedited model paints for it."""
+    for job in jobs:
+        if (refusal := _refusal(job, session)) is not None:
+            raise UserError(f"{job.chosen.name}: {refusal.what}", refusal.mend) from refusal
+
+
+def _refusal(job: Job, session: Session) -> UserError | None:
+    # Whatever else is raised here ends the job itself, when it is its turn.
+    with suppress(Exception):
+        if finished(job) is None:
+            method, pipeline = job.chosen.method(job.chosen.config), session.pipeline
+            try:
+                method.check_model(pipeline)
+            except UserError as error:
+                return error
+    return None
 
 
 def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Record]) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.editing.parameters import is_projection
-from erasebench.method import Method, MethodConfig, Workspace
+from erasebench.method import MethodConfig, Workspace
 from erasebench.training.config import scaled_to_miniature
+from erasebench.training.method import TrainingMethod
 from erasebench.tuning.chosen import chosen_settings
 
 from .config import ConceptAblationConfig
@@ -32,7 +33,7 @@ class Batch(NamedTuple):
     anchors: list[str]
 
 
-class ConceptAblation(Method):
+class ConceptAblation(TrainingMethod):
     """Teaches the model to paint, under a concept's prompt, what it paints under the anchor's."""
 
     name: ClassVar[str] = "ca"
@@ -80,14 +81,14 @@ class ConceptAblation(Method):
         from erasebench.templates import built_in_templates
         from erasebench.training.images import encoded, painted
         from erasebench.training.loop import fit
-        from erasebench.training.tuned_unet import require_noise_prediction, tuned
+        from erasebench.training.tuned_unet import tuned
 
         from .rescaling import noised_rescaled
         from .start_token import start_token_detached, text_projections
 
         config: ConceptAblationConfig = self.config
         # Before any image is painted for the training.
-        require_noise_prediction(pipeline)
+        self.check_model(pipeline)
         text, templates = TextStates(pipeline, remembered=0), built_in_templates(task.kind)
         anchors = list(dict.fromkeys(task.anchors.values()))
         # Image i of an anchor is of template i mod 30, and is trained on with that template.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.editing.parameters import is_projection
-from erasebench.method import Method, MethodConfig, Workspace
+from erasebench.method import MethodConfig, Workspace
+from erasebench.training.method import TrainingMethod
 
 from .config import MaceConfig
 from .recipes import recipe, released_runs
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from erasebench.erasure import Erasure
 
 
-class Mace(Method):
+class Mace(TrainingMethod):
     """Closed-form refinement, one masked LoRA per concept, closed-form fusion."""
 
     name: ClassVar[str] = "mace"
@@ -56,7 +57,6 @@ class Mace(Method):
         # Listing and configuring methods must not load torch, so the stages are imported where they run.
         from erasebench.editing.text_states import TextStates
         from erasebench.editing.transfer import float64_projections
-        from erasebench.training.tuned_unet import require_noise_prediction
 
         from .adapters import trained_loras
         from .data import prepare
@@ -67,7 +67,7 @@ class Mace(Method):
         from .refinement import co_occurring_tokens, refine
 
         config: MaceConfig = self.config
-        require_noise_prediction(pipeline)
+        self.check_model(pipeline)
         text = TextStates(pipeline, config.text_batch_size)
         original = float64_projections(pipeline.unet, workspace.device)
         written = written_prompts(text, task, config, workspace)

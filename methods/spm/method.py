@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from erasebench.concepts import EVERY_KIND, Concept, ErasureTask, Kind
-from erasebench.method import Method, MethodConfig, Workspace
+from erasebench.method import MethodConfig, Workspace
 from erasebench.training.config import MINIATURE_RUNS, scaled_to_miniature
+from erasebench.training.method import TrainingMethod
 from erasebench.tuning.chosen import chosen_settings
 
 from .config import SpmConfig
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 FLOOR_CAPTIONS = 500
 
 
-class Spm(Method):
+class Spm(TrainingMethod):
     """Trains a rank-1 membrane for each concept on every Linear and Conv of the transformer blocks."""
 
     name: ClassVar[str] = "spm"
