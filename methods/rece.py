@@ -94,7 +94,6 @@ PUBLISHED: Mapping[Kind, Mapping[str, Any]] = {
     },
     "explicit": {"regularisation": 0.1, "epochs": 3, "epochs_keep": "blank-per-concept"},
 }
-EPOCHS_OF_SEVERAL_WORDS = 2
 HARD_OBJECTS = "hard-objects"
 
 
@@ -115,7 +114,7 @@ class Rece(Method):
         cls.check_variant(variant, "as-released", *([HARD_OBJECTS] if kind == "object" else []), kind=kind)
         own: dict[str, Any] = dict(PUBLISHED[kind])
         if kind == "explicit" and n_concepts > 1:
-            own["epochs"] = EPOCHS_OF_SEVERAL_WORDS
+            own["epochs"] = 2
         if variant == HARD_OBJECTS:
             own["regularisation"] = 1e-3
         if world == "miniature" and variant == "default":
