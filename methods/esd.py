@@ -104,7 +104,7 @@ def own_scheduler(pipeline: StableDiffusionPipeline) -> Any:
         raise UserError(
             f"ESD's newer partial runs use the model's own scheduler, and {type(saved).__name__} is not one of DDIM, "
             "PNDM and Euler.",
-            "Set esd.partial_runs=paper, which samples with DDIM whatever the model was saved with.",
+            "Set partial_runs=paper, which samples with DDIM whatever the model was saved with.",
         )
     return type(saved).from_config(saved.config)
 

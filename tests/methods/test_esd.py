@@ -110,7 +110,7 @@ def test_the_newer_runs_use_the_scheduler_that_the_model_was_saved_with() -> Non
     # PNDM takes its second timestep twice.
     assert runs.told(torch.arange(5), torch.Generator()).tolist() == [801, 601, 601, 401, 201]
     pipeline.scheduler = EulerAncestralDiscreteScheduler.from_config(pipeline.scheduler.config)
-    with pytest.raises(UserError, match=r"EulerAncestralDiscreteScheduler is not one of.*\nSet esd.partial_runs=paper"):
+    with pytest.raises(UserError, match=r"EulerAncestralDiscreteScheduler is not one of.*\nSet partial_runs=paper"):
         esd_runs(pipeline, states, states, None, config)
 
 

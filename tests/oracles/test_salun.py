@@ -76,10 +76,11 @@ def test_the_ranking_of_given_gradients(case: oracle.Case) -> None:
 def test_the_masked_steps(case: oracle.Case, tmp_path: Path) -> None:
     eps = tuned(case, "start_")
     steps = len(case["losses"])
-    masks = {name: case[f"mask_{name}"] for name in eps.weights}
-    if not case["masked"]:
-        # The method's own run without a mask: a share of all weights.
-        masks = saliency_mask(masks, 1.0)
+    if case["masked"]:
+        masks = {name: case[f"mask_{name}"] for name in eps.weights}
+    else:
+        # The method's own run without a mask: a share of all weights, whatever their gradients.
+        masks = saliency_mask(eps.weights, 1.0)
     after: dict[str, list[Tensor]] = {f"after_{name}": [] for name in eps.weights}
     number = -1
 
