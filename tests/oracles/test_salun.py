@@ -76,11 +76,9 @@ def test_the_ranking_of_given_gradients(case: oracle.Case) -> None:
 def test_the_masked_steps(case: oracle.Case, tmp_path: Path) -> None:
     eps = tuned(case, "start_")
     steps = len(case["losses"])
-    if case["masked"]:
-        masks = {name: case[f"mask_{name}"] for name in eps.weights}
-    else:
-        # The method's own run without a mask: a share of all weights, whatever their gradients.
-        masks = saliency_mask(eps.weights, 1.0)
+    # The method's own run without a mask: a share of all weights, whatever their gradients.
+    everything = saliency_mask(eps.weights, 1.0)
+    masks = {name: case[f"mask_{name}"] for name in eps.weights} if case["masked"] else everything
     after: dict[str, list[Tensor]] = {f"after_{name}": [] for name in eps.weights}
     number = -1
 
