@@ -30,19 +30,6 @@ def guided_away(eps0_start: Tensor, eps0_concept: Tensor, eta: float, eps0_nothi
     return eps0_start - eta * (eps0_concept - (eps0_start if eps0_nothing is None else eps0_nothing))
 
 
-def substitution_loss(eps: Eps, x: NoisedImages, concept: Tensor, substitute: Tensor) -> Tensor:
-    """||eps(x_t, c) - stopgrad eps(x_t, s)||^2, the same network on both sides: one prompt is painted as another.
-
-    Concept Ablation (arXiv 2303.13516) has it on images of the substitute, its anchor; SalUn (arXiv 2310.12508) on
-    images of the concept.
-    """
-    import torch
-
-    with torch.no_grad():
-        target = eps(x.latents, x.timesteps, substitute)
-    return (eps(x.latents, x.timesteps, concept) - target).square().mean()
-
-
 def denoising_loss(eps: Eps, x: NoisedImages, states: Tensor) -> Tensor:
     """||eps(x_t, c) - noise||^2, diffusion's own training loss (Ho et al., arXiv 2006.11239, eq. 14).
 

@@ -77,8 +77,8 @@ def test_the_masked_steps(case: oracle.Case, tmp_path: Path) -> None:
     eps = tuned(case, "start_")
     steps = len(case["losses"])
     # The method's own run without a mask: a share of all weights, whatever their gradients.
-    unmasked = saliency_mask(eps.weights, 1.0)
-    masks = {name: case[f"mask_{name}"] for name in eps.weights} if case["masked"] else unmasked
+    everything = saliency_mask(eps.weights, 1.0)
+    masks = {name: case[f"mask_{name}"] for name in eps.weights} if case["masked"] else everything
     after: dict[str, list[Tensor]] = {f"after_{name}": [] for name in eps.weights}
     number = -1
 
