@@ -88,6 +88,7 @@ PUBLISHED: Mapping[Kind, Mapping[str, Any]] = {
     "style": {
         "anchor": "art",
         "uce_keeps_names": True,
+        "uce_preserve_scale": 0.1,
         "regularisation": 1e-3,
         "epochs": 1,
         "epochs_keep": "blank-and-names",
