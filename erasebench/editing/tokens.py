@@ -99,10 +99,11 @@ def pair_prompts(tokenizer: CLIPTokenizer, template: str, phrase: str, anchor: s
 def differing_spans(erased: Sequence[int], anchored: Sequence[int]) -> tuple[range, range]:
     """Where two prompts' token ids (start and end included, no padding) are not the same from either end.
 
-    A word that phrase and anchor share at their beginning or end is thus outside both spans, unlike in `PromptPair`.
+    A word that phrase and anchor share at their beginning or end is thus outside both spans, unlike in `PromptPair`. No
+    token is common twice: what the beginnings share ('the the cat', 'the cat') is not counted from the end again.
     """
     start = _common_length(erased, anchored)
-    end = _common_length(erased[::-1], anchored[::-1])
+    end = min(_common_length(erased[::-1], anchored[::-1]), min(len(erased), len(anchored)) - start)
     return range(start, len(erased) - end), range(start, len(anchored) - end)
 
 

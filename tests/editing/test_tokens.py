@@ -116,6 +116,9 @@ def test_co_occurring_tokens_are_everything_but_the_phrase_aligned_from_both_end
         # Shared at both ends of the phrase, which is longer in one of them.
         ([0, 2, 5, 6, 3, 1], [0, 2, 7, 3, 1], (range(2, 4), range(2, 3))),
         ([0, 2, 5, 3, 1], [0, 2, 3, 1], (range(2, 3), range(2, 2))),
+        # A word said twice: the one that both prompts have is common once.
+        ([0, 4, 4, 8, 1], [0, 4, 8, 1], (range(2, 3), range(2, 2))),
+        ([0, 5, 1], [0, 5, 1], (range(3, 3), range(3, 3))),
     ],
 )
 def test_by_ids_prompts_differ_where_they_are_not_the_same_from_either_end(
