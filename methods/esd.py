@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.editing.parameters import is_cross_attention, is_projection
 from erasebench.errors import UserError
@@ -58,9 +60,9 @@ class EsdConfig(PartialRunConfig):
     partial_runs: Release = identity_field(
         "paper",
         "Where a run stops and which timestep the U-Net is told. paper: DDIM, before any of its steps, told x_t's own "
-        "level; newer: the same with the scheduler that the model was saved with; first-release: DDIM without its "
-        "first level, after one step at least, told 39 to 58 too much; diffusers-2024: DDIM, after one step at least, "
-        "told 19 too much",
+        "level; newer: the same with the scheduler that the model was saved with, x_t scaled as it asks (Euler; the "
+        "release leaves that out); first-release: DDIM without its first level, after one step at least, told 39 to "
+        "58 too much (0 to 39 at its two last levels); diffusers-2024: DDIM, after one step at least, told 19 too much",
         source="paper: eps(x_t, c, t); releases",
     )
     erase_from: str | None = identity_field(
@@ -70,6 +72,13 @@ class EsdConfig(PartialRunConfig):
         "none: the concept itself is trained, as in the paper",
         source="later releases",
     )
+
+    @field_validator("erase_from")
+    @classmethod
+    def _text(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise UserError(f"erase_from={value!r} is no text to erase from.", "Leave it out, or name the text.")
+        return value
 
 
 def stops_of(release: Release, n: int, train_timesteps: int) -> Stops:
@@ -95,35 +104,23 @@ def stops_of(release: Release, n: int, train_timesteps: int) -> Stops:
     return Stops(torch.arange(n))
 
 
-def own_scheduler(pipeline: StableDiffusionPipeline) -> Any:
-    """The model's own scheduler, without a run's state. UserError for a kind that may draw noise in its steps."""
-    from diffusers import DDIMScheduler, EulerDiscreteScheduler, PNDMScheduler
-
-    saved = pipeline.scheduler
-    if not isinstance(saved, DDIMScheduler | EulerDiscreteScheduler | PNDMScheduler):
-        raise UserError(
-            f"ESD's newer partial runs use the model's own scheduler, and {type(saved).__name__} is not one of DDIM, "
-            "PNDM and Euler.",
-            "Set partial_runs=paper, which samples with DDIM whatever the model was saved with.",
-        )
-    return type(saved).from_config(saved.config)
-
-
 def esd_runs(
     pipeline: StableDiffusionPipeline, states: Tensor, nothing: Tensor, start: Tensor | None, config: EsdConfig
 ) -> PartialRuns:
     """Where x_t come from; `states` [concepts, tokens, d], `nothing` and `start` (erase_from) [1, tokens, d]."""
-    from erasebench.training.partial_runs import PartialRuns
+    from erasebench.schedulers import build_scheduler
+    from erasebench.training.partial_runs import PartialRuns, own_scheduler
 
     release = config.partial_runs
+    scheduler = own_scheduler(pipeline) if release == "newer" else build_scheduler("ddim", pipeline)
     prompted = states if start is None or release == "diffusers-2024" else start.expand_as(states)
     return PartialRuns(
         pipeline,
         prompted,
         nothing,
         config,
-        stops=stops_of(release, config.ddim_steps, pipeline.scheduler.config["num_train_timesteps"]),
-        scheduler=own_scheduler(pipeline) if release == "newer" else None,
+        stops=stops_of(release, config.ddim_steps, scheduler.config["num_train_timesteps"]),
+        scheduler=scheduler,
     )
 
 
@@ -175,6 +172,17 @@ class Esd(TrainingMethod):
         if variant == "diffusers-2024":
             own["negative_guidance"] = released["negative_guidance"]
         return scaled_to_miniature(published, steps=60, batch_size=8, **MINIATURE_RUNS, **own)
+
+    def check_model(self, pipeline: StableDiffusionPipeline) -> None:
+        """See TrainingMethod; with newer partial runs also UserError for every scheduler but DDIM, PNDM and Euler.
+
+        The release's runs were not compared by numbers on any other.
+        """
+        from erasebench.training.partial_runs import own_scheduler
+
+        super().check_model(pipeline)
+        if self.config.partial_runs == "newer":
+            own_scheduler(pipeline)
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The tuned weights; each x_t is of one concept, drawn at random. Resumes; UserError as in fit."""

@@ -11,7 +11,9 @@ person', and for one of its ten objects the next. It also forgets objects on rea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
@@ -99,7 +101,8 @@ def saliency_mask(gradients: Mapping[str, Tensor], share: float) -> dict[str, Te
     import torch
 
     sizes = torch.cat([gradient.detach().abs().flatten().cpu() for gradient in gradients.values()])
-    left_out = len(sizes) - int(share * len(sizes))
+    # As a decimal: 0.29 x 100 is 28.999999999999996 in floats.
+    left_out = len(sizes) - math.floor(Fraction(str(share)) * len(sizes))
     threshold = sizes.kthvalue(left_out).values if left_out else sizes.new_tensor(-1.0)
     return {name: gradient.abs() > threshold.to(gradient.device) for name, gradient in gradients.items()}
 

@@ -36,7 +36,13 @@ class TrainingConfig(MethodConfig):
 class PartialRunConfig(TrainingConfig):
     """How x_t comes about where no image is needed (ESD, SPM)."""
 
-    ddim_steps: int = identity_field(50, "Steps of a whole DDIM run", source="ESD release", unit="steps", ge=2)
+    ddim_steps: int = identity_field(
+        50,
+        "Steps of a whole run, by DDIM unless partial_runs says otherwise",
+        source="ESD release",
+        unit="steps",
+        ge=2,
+    )
     start_guidance: float = identity_field(3.0, "Guidance scale of the runs", source="ESD and SPM releases", ge=0)
     runs_by: Literal["tuned", "original"] = identity_field(
         "tuned",

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DDIMScheduler, EulerDiscreteScheduler, PNDMScheduler, StableDiffusionPipeline
 from torch import Tensor
 
+from erasebench.errors import UserError
 from erasebench.schedulers import build_scheduler
 from erasebench.training.config import PartialRunConfig
 from erasebench.training.objectives import guided
@@ -20,7 +21,7 @@ CHUNK = 32
 
 
 class Noised(NamedTuple):
-    """Latents on the way: x_t [n, channels, h, w] and the timesteps that the U-Net is told [n]."""
+    """What the U-Net is given: x_t [n, channels, h, w], scaled as the scheduler asks, and the timesteps told [n]."""
 
     latents: Tensor
     timesteps: Tensor
@@ -40,6 +41,22 @@ class Stops(NamedTuple):
     steps: Tensor
     told: Tensor | None = None
     dropped: int = 0
+
+
+def own_scheduler(pipeline: StableDiffusionPipeline) -> Any:
+    """The model's own scheduler, without a run's state.
+
+    UserError for every kind but DDIM, PNDM and Euler: some draw noise in their steps, and runs by the others were not
+    held to any release's numbers.
+    """
+    saved = pipeline.scheduler
+    if not isinstance(saved, DDIMScheduler | EulerDiscreteScheduler | PNDMScheduler):
+        raise UserError(
+            f"These partial runs use the model's own scheduler, and {type(saved).__name__} is not one of DDIM, PNDM "
+            "and Euler.",
+            "Set partial_runs=paper, which samples with DDIM whatever the model was saved with.",
+        )
+    return type(saved).from_config(saved.config)
 
 
 class PartialRuns:
@@ -67,6 +84,7 @@ class PartialRuns:
         self._device = unet.device
         self._scheduler = build_scheduler("ddim", pipeline) if scheduler is None else scheduler
         self.stops = Stops(torch.arange(config.ddim_steps)) if stops is None else stops
+        self._scales = self._scales_of_levels()
 
     def source(self, tuned: Predict, original: Predict, generator: torch.Generator) -> Draw:
         """Where the configuration has x_t come from; `generator` is for the pool, sampled here where there is one."""
@@ -76,7 +94,7 @@ class PartialRuns:
         return lambda concepts, generator: self._draw(predict, concepts, generator)
 
     def run(self, predict: Predict, noise: Tensor, stops: Tensor, concepts: Tensor) -> Tensor:
-        """x_t of a run from each row of `noise` [n, channels, h, w] to its own stop [n], under its concept [n]."""
+        """x_t, not scaled, of runs from `noise` [n, channels, h, w] to each row's stop [n], under its concept [n]."""
         timesteps = self._start()
         steps, latents = self.stops.steps[stops], noise * self._scheduler.init_noise_sigma
         for step in range(int(steps.max())):
@@ -96,7 +114,7 @@ class PartialRuns:
     def _draw(self, predict: Predict, concepts: Tensor, generator: torch.Generator) -> Noised:
         stops = self._drawn_stops(len(concepts), generator)
         latents = self.run(predict, self._noise(len(concepts), generator), stops, concepts)
-        return Noised(latents, self.told(stops, generator))
+        return Noised(self._scaled(latents, stops), self.told(stops, generator))
 
     def _pool(self, predict: Predict, generator: torch.Generator) -> Draw:
         kinds = len(self._states)
@@ -109,7 +127,7 @@ class PartialRuns:
         def draw(concepts: Tensor, generator: torch.Generator) -> Noised:
             stops = self._drawn_stops(len(concepts), generator)
             runs = concepts + kinds * torch.randint(runs_each, (len(concepts),), generator=generator)
-            return Noised(stored[self.stops.steps[stops], runs], self.told(stops, generator))
+            return Noised(self._scaled(stored[self.stops.steps[stops], runs], stops), self.told(stops, generator))
 
         return draw
 
@@ -126,6 +144,17 @@ class PartialRuns:
         self._scheduler.set_timesteps(self._config.ddim_steps, device=self._device)
         timesteps: Tensor = self._scheduler.timesteps[self.stops.dropped :]
         return timesteps
+
+    def _scaled(self, latents: Tensor, stops: Tensor) -> Tensor:
+        """x_t as a step of the scheduler hands it to the U-Net: Euler's is divided by sqrt(sigma^2 + 1)."""
+        return latents * self._scales[self.stops.steps[stops]].to(latents)[:, None, None, None]
+
+    def _scales_of_levels(self) -> Tensor:
+        """What the scheduler multiplies x_t by after 0, 1 .. steps; 1 after the last, where no step is left to ask."""
+        one = torch.ones((), device=self._device)
+        # A new start for each: Euler counts steps, and does not look the timestep up again.
+        asked = [self._scheduler.scale_model_input(one, self._start()[step]) for step in range(len(self._start()))]
+        return torch.stack([*asked, one])
 
     def _drawn_stops(self, count: int, generator: torch.Generator) -> Tensor:
         return torch.randint(len(self.stops.steps), (count,), generator=generator)

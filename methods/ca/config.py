@@ -47,8 +47,9 @@ class ConceptAblationConfig(TrainingConfig):
     )
     rescaling: bool = identity_field(
         False,
-        "Train on images shrunk onto black (two in three) or enlarged, the loss inside their mask, as the release "
-        "does for objects; off, since the paper trains on the images as they are",
+        "Train on images shrunk onto black (66 in 100) or enlarged, the loss inside their mask, as the release does "
+        "for objects; off, since the paper trains on the images as they are. A prior's images stay as they are. The "
+        "release also begins the prompts of such images with their size ('very small', 'zoomed in'), which is not here",
         source="paper; on: release",
     )
     detach_start_token: bool = identity_field(

@@ -13,13 +13,27 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor
 
+from erasebench.errors import UserError
 from erasebench.training.images import NoisedImages, encoded
 
-SMALLER_SHARE = 2 / 3
+SMALLER_SHARE = 0.66
 SMALLEST = 1 / 3
 LARGER = (1.2, 1.4)
-FEWEST_CELLS = 4
+FEWEST_CELLS = 3
 """Latents that a smaller picture is at least wide, so that something is left of it without its rim."""
+
+
+def require_rescalable(pipeline: StableDiffusionPipeline) -> None:
+    """UserError for a model whose pictures are not square, or too few latents wide to be made smaller."""
+    size = pipeline.unet.config["sample_size"]
+    height, width = (size, size) if isinstance(size, int) else size
+    if height != width or width <= FEWEST_CELLS:
+        pixels = pipeline.vae_scale_factor
+        raise UserError(
+            f"The model's pictures are {width * pixels} x {height * pixels} pixels, {width} x {height} latents; "
+            f"ca.rescaling needs square ones of {FEWEST_CELLS + 1} latents a side at least.",
+            "Leave ca.rescaling out: set it to false.",
+        )
 
 
 class Rescaled(NamedTuple):
@@ -30,7 +44,7 @@ class Rescaled(NamedTuple):
 
 
 def rescaled(image: Image.Image, latent_side: int, generator: torch.Generator) -> Rescaled:
-    """The square `image` at random smaller (2 of 3), pasted anywhere on black, or enlarged and cropped anywhere.
+    """The square `image` at random smaller (66 in 100), pasted anywhere on black, or enlarged and cropped anywhere.
 
     Smaller: a third to the whole of its side, and the mask is the picture without a rim of one latent. Larger: 1.2 to
     1.4 times, and the mask is all ones.
@@ -41,14 +55,14 @@ def rescaled(image: Image.Image, latent_side: int, generator: torch.Generator) -
     if share >= SMALLER_SHARE:
         larger = round(side * (LARGER[0] + size * (LARGER[1] - LARGER[0])))
         left, top = int(across * (larger - side + 1)), int(down * (larger - side + 1))
-        enlarged = image.resize((larger, larger), Image.Resampling.BICUBIC)
+        enlarged = image.resize((larger, larger), Image.Resampling.BILINEAR)
         return Rescaled(enlarged.crop((left, top, left + side, top + side)), mask + 1)
     cell = side // latent_side
     smallest = max(round(side * SMALLEST), FEWEST_CELLS * cell)
     smaller = smallest + int(size * (side - smallest + 1))
     left, top = int(across * (side - smaller + 1)), int(down * (side - smaller + 1))
     canvas = Image.new(image.mode, image.size)
-    canvas.paste(image.resize((smaller, smaller), Image.Resampling.BICUBIC), (left, top))
+    canvas.paste(image.resize((smaller, smaller), Image.Resampling.BILINEAR), (left, top))
     rows, columns = (slice(at // cell + 1, (at + smaller) // cell - 1) for at in (top, left))
     mask[:, rows, columns] = 1
     return Rescaled(canvas, mask)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
@@ -33,6 +33,12 @@ class CheckpointConfig(MethodConfig):
         "Of each rank-1 file under kohya's names, the concept that opens its adapters (an SPM), or 'open' (a LoRA); "
         "default: as the file's header says",
         source="ours",
+    )
+    merging: Literal["products", "factors"] = identity_field(
+        "products",
+        "How the gates of SPMs act: each once, as in the paper, or as SPM's released evaluation merges them, where a "
+        "gate acts squared and concepts mix. Refused where no file is an SPM",
+        source="paper; factors: release",
     )
     label: str | None = runtime_field(
         None, "What the row of the board is called: at most 48 letters, digits, blanks, points, plus and minus signs"

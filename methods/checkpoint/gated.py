@@ -19,6 +19,7 @@ from erasebench.editing.adapters import transformer_layers
 from erasebench.errors import UserError
 
 from ..spm import GatedAdapters
+from ..spm.config import Merging
 from .contents import SAFETENSORS
 from .lora_keys import DORA, format_of
 from .tensors import OTHER_MODEL, check_values
@@ -107,7 +108,7 @@ def membrane(
     return Membrane(concept, ranks.pop(), found)
 
 
-def gated(unet: UNet2DConditionModel, membranes: Sequence[Membrane]) -> GatedAdapters:
+def gated(unet: UNet2DConditionModel, membranes: Sequence[Membrane], merging: Merging) -> GatedAdapters:
     """The sampling change that `spm` makes, of all files' adapters side by side; a layer that a file lacks is zero.
 
     UserError where two files are opened by the same concept: it would be erased twice.
@@ -127,4 +128,4 @@ def gated(unet: UNet2DConditionModel, membranes: Sequence[Membrane]) -> GatedAda
         ups = [each.tensors.get(f"up.{name}", torch.zeros(out, rank)) for each in membranes]
         tensors[f"down.{name}"], tensors[f"up.{name}"] = torch.cat(downs), torch.cat(ups, dim=1)
     floors = tuple(0.0 for _ in concepts)
-    return GatedAdapters(concepts=tuple(concepts), floors=floors, rank=rank, tensors=tensors)
+    return GatedAdapters(concepts=tuple(concepts), floors=floors, rank=rank, tensors=tensors, merging=merging)

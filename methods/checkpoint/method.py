@@ -83,9 +83,13 @@ class Checkpoint(Method):
             "digest": config.digest,
             "changed": len(edited),
         }
-        if membranes:
-            record["gates"] = [membrane.concept for membrane in membranes]
-        return Erasure(edited, record, gated(pipeline.unet, membranes) if membranes else None)
+        if not membranes:
+            if config.merging != "products":
+                what = "None of the files is an SPM, so that checkpoint.merging has no meaning for them."
+                raise UserError(what, "Leave checkpoint.merging out.")
+            return Erasure(edited, record)
+        record["gates"] = [membrane.concept for membrane in membranes]
+        return Erasure(edited, record, gated(pipeline.unet, membranes, config.merging))
 
 
 @dataclass(frozen=True)

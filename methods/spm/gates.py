@@ -66,7 +66,8 @@ class GatedAdapters(SamplingChange):
 
         near = cosines(states, text.encode(self.concepts))
         wanted, special = [ids(concept) for concept in self.concepts], text.tokenizer.all_special_ids
-        overlap = [[token_overlap(ids(prompt), concept, special) for concept in wanted] for prompt in prompts]
+        given = [ids(prompt) for prompt in prompts]
+        overlap = [[token_overlap(prompt, concept, special) for concept in wanted] for prompt in given]
         return opening(near, near.new_tensor(overlap), near.new_tensor(self.floors))
 
     @contextmanager

@@ -118,7 +118,9 @@ def spm_runs(pipeline: StableDiffusionPipeline, states: Tensor, nothing: Tensor,
 
 
 def learning_rate_factor(step: int, *, iterations: int, warmup: int, cycles: int) -> float:
-    """The release's schedule at a step, from 0: i / warmup, then `cycles` cosines, each from 1 down to 0."""
+    """The release's schedule at a step, from 0: i / warmup, then `cycles` cosines, each from 1 down to 0; then 0."""
+    if step >= iterations:
+        return 0.0
     if step < warmup:
         return step / warmup
     share = (step - warmup) / (iterations - warmup)

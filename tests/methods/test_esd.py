@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import EulerAncestralDiscreteScheduler, PNDMScheduler
+from diffusers import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, PNDMScheduler
 from torch import nn
 
 from erasebench.errors import UserError
-from erasebench.methods.esd import Esd, EsdConfig, EsdU, EsdX, EsdXStrict, esd_runs, own_scheduler, stops_of
+from erasebench.methods.esd import Esd, EsdConfig, EsdU, EsdX, EsdXStrict, esd_runs, stops_of
 from erasebench.registry import load_method
-from erasebench.training.partial_runs import PartialRuns
+from erasebench.training.partial_runs import PartialRuns, own_scheduler
 from tests.methods.closed_form import BLOCKS, SD_PROJECTIONS, sd_unet
 from tests.methods.inference_time import states_of
 from tests.methods.training_method import PUBLISHED, assert_resumes, erase, first_loss, touched, unet_names
@@ -110,8 +110,30 @@ def test_the_newer_runs_use_the_scheduler_that_the_model_was_saved_with() -> Non
     # PNDM takes its second timestep twice.
     assert runs.told(torch.arange(5), torch.Generator()).tolist() == [801, 601, 601, 401, 201]
     pipeline.scheduler = EulerAncestralDiscreteScheduler.from_config(pipeline.scheduler.config)
-    with pytest.raises(UserError, match=r"EulerAncestralDiscreteScheduler is not one of.*\nSet partial_runs=paper"):
-        esd_runs(pipeline, states, states, None, config)
+    # Asked before anything is painted.
+    for refused in (
+        lambda: esd_runs(pipeline, states, states, None, config),
+        lambda: EsdX(config).check_model(pipeline),
+    ):
+        with pytest.raises(UserError, match=r"EulerAncestralDiscreteScheduler is not one of.*\nSet partial_runs=paper"):
+            refused()
+    EsdX(SMALL).check_model(pipeline)
+    pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
+    EsdX(config).check_model(pipeline)
+
+
+def test_a_model_that_does_not_predict_the_noise_is_refused_with_newer_runs_too() -> None:
+    pipeline = tiny_pipeline()
+    pipeline.scheduler.register_to_config(prediction_type="v_prediction")
+    with pytest.raises(UserError, match="predicts 'v_prediction'"):
+        EsdX(SMALL.model_copy(update={"partial_runs": "newer"})).check_model(pipeline)
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_a_blank_text_to_erase_from_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"no text to erase from.\nLeave it out, or name the text"):
+        EsdConfig(erase_from=text)
+    assert EsdConfig(erase_from="a man").erase_from == "a man" and EsdConfig().erase_from is None
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ def test_the_mask_is_the_share_with_the_largest_gradient_over_all_weights_togeth
     assert sum(int(mask.sum()) for mask in masks.values()) == marked
 
 
-@pytest.mark.parametrize(("n", "share", "kept"), [(29, 0.5, 14), (31, 0.5, 15), (30, 0.5, 15), (10, 0.19, 1)])
+@pytest.mark.parametrize(
+    ("n", "share", "kept"), [(29, 0.5, 14), (31, 0.5, 15), (10, 0.19, 1), (100, 0.29, 29), (100, 0.57, 57)]
+)
 def test_the_share_is_rounded_down_to_whole_weights(n: int, share: float, kept: int) -> None:
     gradients = {"a": torch.arange(n - 4.0) + 1, "b": torch.arange(n - 4.0, n) + 1}
     assert sum(int(mask.sum()) for mask in saliency_mask(gradients, share).values()) == kept

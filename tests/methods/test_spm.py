@@ -1,4 +1,4 @@
-"""SPM: its target and anchoring, the gates for each image of a batch, and resuming."""
+"""SPM: its target and anchoring, what is saved, and resuming."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from erasebench.concepts import Concept, ErasureTask
-from erasebench.editing.adapters import fresh_adapters, transformer_layers
+from erasebench.editing.adapters import transformer_layers
 from erasebench.editing.text_states import TextStates
-from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.methods.spm import GatedAdapters, Spm, SpmConfig
-from erasebench.methods.spm.gates import cosines, token_overlap
+from erasebench.methods.spm.gates import cosines
 from erasebench.methods.spm.objective import (
     CYCLES,
     WARM_UP_PART,
@@ -27,24 +26,11 @@ from erasebench.methods.spm.objective import (
 from tests.methods.inference_time import ddim_pipeline, latents_of
 from tests.methods.mace.workspace import TestWorkspace
 from tests.methods.training_method import PUBLISHED, assert_resumes, erase
-from tests.tiny_model import tiny_pipeline, tiny_tokenizer
+from tests.tiny_model import tiny_pipeline
 
 SMALL = SpmConfig(steps=4, ddim_steps=4, batch_size=2, learning_rate=1e-2, checkpoint_every=1, anchoring_states=2)
 CONCEPT, FAR = "Zed Quux", "a big barn on a hill"
 # The tokenizer spells: a prompt shares letters with any name, so the far one is chosen to share none.
-PROMPTS = [f"{CONCEPT} at sea", FAR, "a ball", f"a {CONCEPT}", FAR]
-
-
-def strong_adapters(unet: object) -> dict[str, torch.Tensor]:
-    """Adapters that no image survives where their gate is open."""
-    weights = fresh_adapters(unet, 1, [torch.Generator().manual_seed(1)])  # type: ignore[arg-type]
-    generator = torch.Generator().manual_seed(2)
-    return {name: torch.randn(value.shape, generator=generator) for name, value in weights.items()}
-
-
-def change_of(pipeline: object, floor: float = 0.999) -> GatedAdapters:
-    weights = strong_adapters(pipeline.unet)  # type: ignore[attr-defined]
-    return GatedAdapters(concepts=(CONCEPT,), floors=(floor,), rank=1, tensors=weights)
 
 
 def test_random_states_have_the_targets_length_and_keep_away_from_it() -> None:
@@ -80,6 +66,8 @@ def test_the_rate_warms_up_then_falls_three_times() -> None:
     assert min(factors) >= 0 and max(factors) <= 1
     # A run too short to warm up begins with the whole rate.
     assert learning_rate_factor(0, iterations=5, warmup=5 // WARM_UP_PART, cycles=CYCLES) == 1.0
+    # Nothing is learnt after the end, where the cosines would start again.
+    assert [learning_rate_factor(step, **run) for step in (3000, 3001, 4000)] == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -95,84 +83,6 @@ def test_the_network_is_told_the_level_of_the_latents_or_the_releases(runs_as: s
     noise = torch.ones(1, 4, 8, 8)
     stopped = runs.run(lambda latents, timesteps, states: latents, noise, torch.tensor([0]), torch.tensor([0]))
     assert not torch.equal(stopped, noise)
-
-
-def test_gates_are_open_for_the_concept_and_shut_for_a_far_prompt() -> None:
-    pipeline = tiny_pipeline()
-    text = TextStates(pipeline)
-    gates = change_of(pipeline).gates(text, text.encode(PROMPTS), PROMPTS)[:, 0].tolist()
-    assert gates[0] == gates[3] == 1.0
-    assert gates[1] == gates[4] == 0.0
-
-
-def test_a_gate_is_the_larger_of_cosine_and_overlap() -> None:
-    tokenizer = tiny_tokenizer()
-    near, none, concept = (tokenizer(phrase)["input_ids"] for phrase in ("Zed at sea", "", "Zed Q"))
-    special = tokenizer.all_special_ids
-    assert token_overlap(near, concept, special) == pytest.approx(3 / 4)
-    assert token_overlap(none, concept, special) == token_overlap(near, none, special) == 0.0
-    states = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(1))
-    by_hand = float((states[0] * states[1]).sum() / (states[0].norm() * states[1].norm()))
-    assert float(cosines(states[:1], states[1:])[0, 0]) == pytest.approx(by_hand)
-
-    pipeline = tiny_pipeline()
-    text = TextStates(pipeline)
-    raw = float(cosines(text.encode([FAR]), text.encode([CONCEPT]))[0, 0])
-    for floor in (0.0, raw / 2, raw):
-        gate = float(change_of(pipeline, floor).gates(text, text.encode([FAR]), [FAR])[0, 0])
-        assert gate == pytest.approx((raw - floor) / (1 - floor), abs=1e-6)
-
-
-def test_each_image_of_a_batch_has_its_own_gate() -> None:
-    pipeline = ddim_pipeline()
-    plain = latents_of(pipeline, PROMPTS, 2)
-    with Erasure(sampling=change_of(pipeline)).applied_to(pipeline):
-        together = latents_of(pipeline, PROMPTS, 2)
-        alone = latents_of(pipeline, PROMPTS[:1], 2)
-        copies = pipeline(
-            PROMPTS[1:3],
-            latents=torch.ones(4, 4, 8, 8, dtype=torch.float64),
-            num_images_per_prompt=2,
-            num_inference_steps=1,
-            output_type="latent",
-        ).images
-    for far in (1, 4):
-        torch.testing.assert_close(together[far], plain[far], rtol=1e-6, atol=1e-9)
-    for near in (0, 3):
-        assert float((together[near] - plain[near]).abs().max()) > 1e-2
-    torch.testing.assert_close(together[0], alone[0], rtol=1e-6, atol=1e-9)
-    torch.testing.assert_close(copies[0], copies[1])
-    torch.testing.assert_close(copies[2], copies[3])
-    assert torch.equal(latents_of(pipeline, PROMPTS, 2), plain)
-
-
-def test_gates_act_squared_where_factors_are_merged_as_released(tmp_path: Path) -> None:
-    pipeline = ddim_pipeline()
-    change = change_of(pipeline, floor=0.0)
-    merged = change.model_copy(update={"merging": "factors"})
-    text = TextStates(pipeline)
-    gate = float(change.gates(text, text.encode([FAR]), [FAR])[0, 0])
-    squared = {name: value * gate if name.startswith("up.") else value for name, value in change.tensors.items()}
-    paintings = []
-    for each in (change.model_copy(update={"tensors": squared}), merged, change):
-        with Erasure(sampling=each).applied_to(pipeline):
-            paintings.append(latents_of(pipeline, [FAR], 1))
-    torch.testing.assert_close(paintings[0], paintings[1], rtol=1e-6, atol=1e-9)
-    assert not torch.allclose(paintings[1], paintings[2], rtol=1e-3)
-
-    # Files from before the setting have none, and the paper's way adds none to what their digest is of.
-    assert set(change.settings) == {"concepts", "floors", "rank"}
-    for each in (change, merged):
-        Erasure(sampling=each).save(tmp_path / each.merging)
-        loaded = Erasure.load(tmp_path / each.merging).sampling
-        assert isinstance(loaded, GatedAdapters) and loaded.merging == each.merging
-
-
-def test_text_states_in_place_of_a_prompt_are_refused() -> None:
-    pipeline = tiny_pipeline()
-    states = TextStates(pipeline).encode([FAR])
-    with Erasure(sampling=change_of(pipeline)).applied_to(pipeline), pytest.raises(UserError, match="brings none"):
-        pipeline(prompt_embeds=states, negative_prompt_embeds=states, num_inference_steps=1)
 
 
 def test_every_layer_gets_a_membrane_for_each_concept(tmp_path: Path) -> None:
@@ -224,12 +134,13 @@ def test_recipes_are_the_releases() -> None:
     assert (config.anchoring_weight, config.anchoring_states, config.start_guidance) == (1000.0, 4, 3.0)
     assert (config.runs_by, config.gate_floor) == ("tuned", "none")
     quirks = {"anchoring_rows": "as-released", "partial_runs": "as-released", "merging": "factors"}
-    for world in (PUBLISHED, "miniature"):
+    # One state is all that the release's rows of one hold.
+    for world, more in ((PUBLISHED, {}), ("miniature", {"anchoring_states": 2})):
         default, released = (
             Spm.recipe(world=world, kind="person", n_concepts=10, variant=variant).model_dump()
             for variant in ("default", "as-released")
         )
-        assert {name: value for name, value in released.items() if value != default[name]} == quirks
+        assert {name: value for name, value in released.items() if value != default[name]} == quirks | more
     with pytest.raises(UserError, match="no recipe 'released'"):
         Spm.recipe(world=PUBLISHED, kind="person", n_concepts=1, variant="released")
 
@@ -243,6 +154,19 @@ def test_a_released_quirk_changes_the_training(tmp_path: Path, quirk: dict[str, 
         for i, config in enumerate((small, small.model_copy(update=quirk)))
     )
     assert paper.record["losses"] != released.record["losses"]
+
+
+def test_the_released_rows_change_what_the_miniatures_recipe_learns(tmp_path: Path) -> None:
+    recipe = Spm.recipe(world="miniature", kind="person", n_concepts=1, variant="as-released")
+    assert isinstance(recipe, SpmConfig)
+    short = recipe.model_copy(update={"steps": 6, "ddim_steps": 4, "pooled_runs": 2, "learning_rate": 1e-2})
+    changes = []
+    for rows in ("as-released", "random"):
+        config = short.model_copy(update={"anchoring_rows": rows})
+        _, erasure = erase(Spm(config), tmp_path / rows, names=("Ada",))
+        assert isinstance(erasure.sampling, GatedAdapters)
+        changes.append(erasure.sampling.tensors)
+    assert any(not torch.equal(value, changes[1][name]) for name, value in changes[0].items())
 
 
 def test_an_adapter_of_higher_rank_is_saved_with_the_scale_that_it_was_trained_with(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, PNDMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, EulerDiscreteScheduler, PNDMScheduler, StableDiffusionPipeline
 from torch import Tensor
 
 from erasebench.training.config import PartialRunConfig
@@ -147,3 +147,31 @@ def test_a_scheduler_that_remembers_steps_starts_each_run_anew(
             expected = fresh.step(without + 3.0 * (with_concept - without), timestep, expected).prev_sample
         torch.testing.assert_close(latents[i], expected[0])
         assert told[i] == fresh.timesteps[stop]
+
+
+@pytest.mark.parametrize("pooled_runs", [0, 8])
+def test_x_t_is_scaled_to_its_level_where_the_scheduler_asks(
+    pipeline: StableDiffusionPipeline, pooled_runs: int
+) -> None:
+    scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
+    config = PartialRunConfig(ddim_steps=5, pooled_runs=pooled_runs)
+    runs = PartialRuns(pipeline, STATES[:1], NOTHING, config, scheduler=scheduler)
+    draw = runs.source(eps, eps, torch.Generator().manual_seed(8))
+    latents, told = draw(torch.zeros(8, dtype=torch.long), torch.Generator().manual_seed(9))
+
+    generator = torch.Generator().manual_seed(9)
+    stops = torch.randint(5, (8,), generator=generator)
+    if pooled_runs:
+        which = torch.randint(8, (8,), generator=generator)
+        noise = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(8))[which]
+    else:
+        noise = torch.randn(8, 4, 8, 8, generator=generator)
+    assert len(set(stops.tolist())) > 2
+    # What a run itself gives is not scaled.
+    x_t = runs.run(eps, noise, stops, torch.zeros(8, dtype=torch.long))
+    fresh = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
+    fresh.set_timesteps(5)
+    sigmas = fresh.sigmas[stops][:, None, None, None]
+    torch.testing.assert_close(latents, x_t / (sigmas**2 + 1).sqrt())
+    assert not torch.allclose(latents, x_t, rtol=0.1)
+    assert torch.equal(told, fresh.timesteps[stops])
