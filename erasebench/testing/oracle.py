@@ -18,8 +18,10 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FOLDER_VARIABLE = "ERASEBENCH_ORACLES"
+# numpy's letters for truth values, integers, floats and strings.
+DTYPES = "biufU"
 log = logging.getLogger(__name__)
 
 
@@ -44,8 +48,22 @@ class Case:
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        with np.load(self.file, allow_pickle=False) as stored:
-            return {symbol: stored[symbol] for symbol in stored.files}
+        try:
+            with np.load(self.file, allow_pickle=False) as stored:
+                arrays = {symbol: stored[symbol] for symbol in stored.files}
+        # numpy's for Python objects, and for a file that is no .npz.
+        except (ValueError, BadZipFile) as error:
+            raise UserError(f"{self.file} cannot be read: {error}", "Store named arrays with numpy.savez.") from error
+        if other := [symbol for symbol, array in arrays.items() if array.dtype.kind not in DTYPES]:
+            raise UserError(
+                f"{self.file}: '{other[0]}' is of dtype {arrays[other[0]].dtype}.", "Store numbers or strings."
+            )
+        return arrays
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The names of the arrays, as the file lists them."""
+        return tuple(self._arrays)
 
     def __contains__(self, symbol: object) -> bool:
         return symbol in self._arrays
@@ -67,26 +85,40 @@ class Case:
         return torch.from_numpy(array.copy())
 
     def check(
-        self, computed: Mapping[str, Tensor | float], *, tolerance: float, of: Tensor | float | None = None
+        self,
+        computed: Mapping[str, Tensor | float | Sequence[str]],
+        *,
+        tolerance: float,
+        of: Tensor | float | None = None,
     ) -> float:
         """Compare `computed` with the case's arrays of the same symbols, in the given order; the largest difference.
 
         A difference is |ours - theirs| / |of| (Frobenius norm; `of` is theirs unless given). AssertionError at the
         first symbol whose shape differs, that is not finite, or that is further off than `tolerance` (0: equal in every
-        element): give intermediate values first, and the message names the first step that differs.
+        element): give intermediate values first, and the message names the first step that differs. Strings are equal
+        or not, whatever the tolerance. UserError where nothing is compared.
         """
+        if not computed:
+            raise UserError(f"Nothing is compared with {self.item}/{self.name}.", "Give check at least one symbol.")
         differences = {symbol: self._difference(symbol, value, tolerance, of) for symbol, value in computed.items()}
         for symbol, difference in differences.items():
             log.info("%s/%s %s %.3g", self.item, self.name, symbol, difference)
         return max(differences.values())
 
-    def _difference(self, symbol: str, value: Tensor | float, tolerance: float, of: Tensor | float | None) -> float:
+    def _difference(
+        self, symbol: str, value: Tensor | float | Sequence[str], tolerance: float, of: Tensor | float | None
+    ) -> float:
         import torch
 
+        named = f"{self.item}/{self.name}: {symbol}"
+        theirs = self[symbol]
+        if self._arrays[symbol].dtype.kind == "U":
+            return _equal_strings(named, value, theirs)
+        if isinstance(value, str) or (isinstance(value, Sequence) and any(isinstance(each, str) for each in value)):
+            raise AssertionError(f"{named} is strings, the official code's is numbers.")
         # Of a Python float, as_tensor alone makes a float32.
         here = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
-        there = torch.as_tensor(self[symbol], dtype=torch.float64)
-        named = f"{self.item}/{self.name}: {symbol}"
+        there = torch.as_tensor(theirs, dtype=torch.float64)
         if here.shape != there.shape:
             raise AssertionError(f"{named} has shape {list(here.shape)}, the official code's {list(there.shape)}.")
         if not here.isfinite().all():
@@ -104,15 +136,27 @@ class Case:
         return difference
 
 
+def _equal_strings(named: str, value: Tensor | float | Sequence[str], theirs: str | list[str]) -> float:
+    """0, the difference of equal strings; else AssertionError with the first that differs."""
+    if not isinstance(value, Sequence):
+        raise AssertionError(f"{named} is numbers, the official code's is strings.")
+    here, there = ([strings] if isinstance(strings, str) else strings for strings in (value, theirs))
+    for place, (one, other) in enumerate(zip_longest(here, there)):
+        if one != other:
+            raise AssertionError(f"{named} differs at [{place}]: {one!r} here, {other!r} in the official code.")
+    return 0.0
+
+
 def cases(folder: str | Path) -> list[Case]:
     """The cases of `folder`, by name; or of $ERASEBENCH_ORACLES/<the folder's own name> where that variable is set.
 
-    UserError where `folder` has none, or the variable names no folder. Another set of cases may lack an item.
+    UserError where `folder` has none, or the variable names no folder of such folders. Another set may lack an item.
     """
     folder = Path(folder)
     elsewhere = os.environ.get(FOLDER_VARIABLE)
-    if elsewhere and not Path(elsewhere).is_dir():
-        raise UserError(f"{FOLDER_VARIABLE}={elsewhere} is no folder.", "Name one that holds item/case.npz.")
+    if elsewhere and not any(Path(elsewhere).glob("*/*.npz")):
+        wrong = "holds no item/case.npz" if Path(elsewhere).is_dir() else "is no folder"
+        raise UserError(f"{FOLDER_VARIABLE}={elsewhere} {wrong}.", "Name a folder that holds item/case.npz.")
     files = sorted((Path(elsewhere) / folder.name if elsewhere else folder).glob("*.npz"))
     if not files and not elsewhere:
         raise UserError(f"{folder} holds no cases.", "Put one .npz of named arrays there for each case.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -14,25 +14,30 @@ class ChannelUnet:
     """eps(x, t, S) = (1 + g . mean(S)) P x + Q mean(S) + (t / 1000) q for each pixel; mean over the tokens.
 
     `weights`: P [c, c], Q [c, d], q [c], g [d] by name, and R [c, p] where SDXL's pooled text adds R pooled. `states`
-    are [n, tokens, d]; with R they are what `packed` makes of them and the pooled texts.
+    are [n, tokens, d]; with R they are what `packed` makes of them and the pooled texts. g may be missing: 0 then.
+    `adapter`: what is added to Q mean(S) for mean(S) [n, d].
     """
 
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
-        self.weights = weights
+    def __init__(self, weights: Mapping[str, Tensor], adapter: Callable[[Tensor], Tensor] | None = None) -> None:
+        self.weights, self._adapter = weights, adapter
 
     def __call__(self, x: Tensor, timesteps: Tensor | int, states: Tensor) -> Tensor:
         own = self.weights
         pooled = None
         if "R" in own:
             pooled = states[:, 0, -own["R"].shape[1] :]
-            states = states[:, 0, : -own["R"].shape[1]].unflatten(1, (-1, len(own["g"])))
+            states = states[:, 0, : -own["R"].shape[1]].unflatten(1, (-1, own["Q"].shape[1]))
         mean = states.mean(dim=1)
         t = torch.as_tensor(timesteps, dtype=x.dtype).expand(len(x))
         added = mean @ own["Q"].T + t[:, None] / 1000 * own["q"]
         if pooled is not None:
             added = added + pooled @ own["R"].T
-        scale = 1 + mean @ own["g"]
-        return scale[:, None, None, None] * torch.einsum("ij,njhw->nihw", own["P"], x) + added[:, :, None, None]
+        if self._adapter is not None:
+            added = added + self._adapter(mean)
+        image = torch.einsum("ij,njhw->nihw", own["P"], x)
+        if "g" in own:
+            image = (1 + mean @ own["g"])[:, None, None, None] * image
+        return image + added[:, :, None, None]
 
 
 def packed(states: Tensor, pooled: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ from erasebench.methods.ca.config import Variant
 from erasebench.methods.ca.objective import ablation_loss, ablation_target, with_prior
 from erasebench.methods.ca.start_token import start_token_detached
 from erasebench.testing.oracle import Case
-from erasebench.training.images import NoisedImages
+from erasebench.training.images import NoisedImages, noised_latents
 from erasebench.training.objectives import denoising_loss
+from tests.oracles.channel_unet import ChannelUnet, weights_of
 from tests.oracles.listing import cases, each
 from tests.oracles.small_unet import small_unet
 
@@ -31,16 +32,11 @@ WEIGHTS = {"cross-attn": "keys-and-values", "attn": "attention", "full-weight": 
 
 @each(CASES["loss"])
 def test_the_loss(case: Case) -> None:
-    weight = case["Q"].requires_grad_()
-
-    def eps(latents: Tensor, timesteps: Tensor, states: Tensor) -> Tensor:
-        mean = states.mean(dim=1)
-        by_image = torch.einsum("ij,njhw->nihw", case["P"], latents) * (1 + mean @ case["g"])[:, None, None, None]
-        return by_image + (mean @ weight.T + timesteps.double()[:, None] / 1000 * case["q"])[:, :, None, None]
-
+    eps = ChannelUnet(weights_of(case, ""))
+    weight = eps.weights["Q"].requires_grad_()
     scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
-    x_t = scheduler.add_noise(case["x0"], case["noise"], case["timesteps"])
-    case.check({"x_t": x_t}, tolerance=TOLERANCE_X)
+    noised = noised_latents(case["x0"], case["timesteps"], case["noise"], scheduler)
+    case.check({"x_t": noised.latents}, tolerance=TOLERANCE_X)
 
     concept, anchor, erased = case["concept"], case["anchor"], len(case["concept"])
     # The anchor's own images, which the prior is for, are the second half.

@@ -1,4 +1,7 @@
-"""Three changes to each method's arithmetic, each of which the method's oracles must notice (slow: a process each)."""
+"""Three changes to each method's arithmetic, each of which the method's oracles must notice (slow: a process each).
+
+A changed sign; a transposed matrix, or two operands swapped where none is square; a dropped term.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 from torch import Tensor
@@ -66,9 +65,9 @@ def test_the_gradients_and_the_mask(case: oracle.Case) -> None:
 
 @each(KINDS["mask-from-gradients"])
 def test_the_ranking_of_given_gradients(case: oracle.Case) -> None:
-    with np.load(case.file) as stored:
-        names = [symbol.removeprefix("gradient_") for symbol in stored.files if symbol.startswith("gradient_")]
-    masks = saliency_mask({name: case[f"gradient_{name}"] for name in names}, case["share"])
+    prefix = "gradient_"
+    gradients = {symbol.removeprefix(prefix): case[symbol] for symbol in case.symbols if symbol.startswith(prefix)}
+    masks = saliency_mask(gradients, case["share"])
     case.check({f"mask_{name}": mask for name, mask in masks.items()}, tolerance=0)
 
 

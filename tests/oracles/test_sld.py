@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from diffusers import DDIMScheduler
@@ -31,8 +31,8 @@ class Recorded(nn.Module):
         return (torch.cat([case["eps_u"][i], case["eps_p"][i]]),)
 
 
-def check(case: Case) -> None:
-    """Every step's guided prediction, and the latents that DDIM makes of them."""
+def check(case: Case, rule: Literal["share", "count"]) -> None:
+    """Every step's guided prediction, and the latents that DDIM makes of them, by this step rule."""
     scheduler = DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -45,7 +45,7 @@ def check(case: Case) -> None:
     scheduler.set_timesteps(len(timesteps))
     config = SldConfig(
         warmup_share=case["delta"] / QUOTED_STEPS,
-        step_rule="count",
+        step_rule=rule,
         scale=case["s_S"],
         threshold=case["lambda"],
         momentum_scale=case["s_m"],
@@ -65,9 +65,14 @@ def check(case: Case) -> None:
 
 @each(CASES["guided"])
 def test_every_step_is_guided_as_the_release_guides_it(case: Case) -> None:
-    check(case)
+    check(case, "count")
+
+
+@each([case for case in CASES["guided"] if len(case["timesteps"]) == QUOTED_STEPS])
+def test_at_the_quoted_steps_a_warm_up_by_share_is_the_releases_too(case: Case) -> None:
+    check(case, "share")
 
 
 @each(CASES["off"])
 def test_with_a_scale_below_1_the_phrase_is_never_asked(case: Case) -> None:
-    check(case)
+    check(case, "count")

@@ -23,6 +23,7 @@ def test_symbols_come_as_tensors_numbers_and_strings(tmp_path: Path) -> None:
     assert torch.equal(case["W_0"], torch.ones(2, 3, dtype=torch.float64))
     assert (case["l"], case["steps"], case["names"]) == (0.5, 3, ["a", "b"])
     assert "l" in case and "p" not in case
+    assert case.symbols == ("W_0", "l", "steps", "names")
     with pytest.raises(UserError, match=r"mine/one has no array 'p'.*\n?.*W_0, l, names, steps"):
         case["p"]
 
@@ -64,6 +65,36 @@ def test_tolerance_zero_is_equality(tmp_path: Path) -> None:
         case.check({"losses": torch.tensor([0.0, 1e-300], dtype=torch.float64)}, tolerance=0)
 
 
+def test_a_check_of_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Nothing is compared with mine/one"):
+        write(tmp_path / "mine", "one", x=1.0).check({}, tolerance=1)
+
+
+def test_strings_are_equal_or_the_first_that_differs_is_named(tmp_path: Path) -> None:
+    case = write(tmp_path / "mine", "one", names=np.array(["a", "b"]), kind="style", x=np.ones(2))
+    assert case.check({"names": ["a", "b"], "kind": "style"}, tolerance=0) == 0
+    for wrong, found in ((["a", "c", "d"], r"\[1\]: 'c' here, 'b' in"), (["a"], r"\[1\]: None here, 'b' in")):
+        with pytest.raises(AssertionError, match=f"mine/one: names differs at {found}"):
+            case.check({"names": wrong}, tolerance=1)
+    with pytest.raises(AssertionError, match="names is numbers, the official code's is strings"):
+        case.check({"names": torch.ones(2)}, tolerance=1)
+    with pytest.raises(AssertionError, match="x is strings, the official code's is numbers"):
+        case.check({"x": ["a", "b"]}, tolerance=1)
+
+
+@pytest.mark.parametrize("array", [np.array([None, "a"]), np.array([b"a"])], ids=["objects", "bytes"])
+def test_a_file_of_objects_or_bytes_is_named(tmp_path: Path, array: object) -> None:
+    case = write(tmp_path / "mine", "one", x=array)
+    with pytest.raises(UserError, match=r"mine/one\.npz"):
+        case["x"]
+
+
+def test_what_is_no_npz_is_named(tmp_path: Path) -> None:
+    (tmp_path / "one.npz").write_text("text", encoding="utf-8")
+    with pytest.raises(UserError, match=r"one\.npz cannot be read"):
+        oracle.Case(tmp_path / "one.npz")["x"]
+
+
 def test_another_folder_takes_the_place_of_the_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(oracle.FOLDER_VARIABLE, raising=False)
     write(tmp_path / "own" / "mine", "b", x=1.0)
@@ -76,6 +107,14 @@ def test_another_folder_takes_the_place_of_the_cases(tmp_path: Path, monkeypatch
     monkeypatch.setenv(oracle.FOLDER_VARIABLE, str(tmp_path / "none"))
     with pytest.raises(UserError, match="is no folder"):
         oracle.cases(tmp_path / "own" / "mine")
+
+
+def test_a_folder_without_cases_of_any_item_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "kept-back" / "mine", "c", x=1.0)
+    for wrong in (tmp_path, tmp_path / "kept-back" / "mine"):
+        monkeypatch.setenv(oracle.FOLDER_VARIABLE, str(wrong))
+        with pytest.raises(UserError, match=r"holds no item/case\.npz"):
+            oracle.cases("mine")
 
 
 def test_an_empty_folder_is_no_passing_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
