@@ -35,7 +35,7 @@ sys.exit(main())
     ("number", "seconds", "code", "said"),
     [
         *((signal.SIGINT, seconds, 130, "Interrupted. Run the same command again") for seconds in (0.0, 0.2, 0.7, 2.0)),
-        (signal.SIGTERM, 0.4, 143, "Ended by SIGTERM. Run the same command again"),
+        *((signal.SIGTERM, s, 143, "Ended by SIGTERM. Run the same command again") for s in (0.0, 0.4, 1.2)),
     ],
 )
 def test_a_signal_during_imports_and_work_leaves_a_line_and_no_traceback(

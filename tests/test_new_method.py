@@ -37,7 +37,7 @@ def test_its_names_are_its_own(tmp_path: Path) -> None:
     assert main(["new-method", "closed-form2", "--out", str(tmp_path)]) == 0
     loaded = load_method(f"{tmp_path / 'closed_form2.py'}:ClosedForm2")
     assert loaded.name == "closed-form2"
-    for file in tmp_path.iterdir():
+    for file in tmp_path.glob("*.py"):
         assert not {"new-method", "new_method", "NewMethod"} & set(file.read_text().replace("'", " ").split())
         assert "NewMethod" not in file.read_text()
 

@@ -80,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
             code = app(args=words, prog_name="erasebench", standalone_mode=False)
+            # Typer makes every KeyboardInterrupt an exit with 130, whichever signal it was.
+            code = interrupted() or code
         except UserError as error:
             print(scrubbed(str(error)), file=sys.stderr)
             return 2

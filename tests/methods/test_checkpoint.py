@@ -132,7 +132,7 @@ def test_the_files_not_the_path_are_its_identity(tmp_path: Path) -> None:
         save_file({VALUE: torch.zeros(16, 32)}, tmp_path / folder / "edit.safetensors")
     one, two = (CheckpointConfig(path=tmp_path / folder / "edit.safetensors") for folder in ("one", "two"))
     assert identity_of(one) == identity_of(two)
-    assert identity_of(one) == {"digest": one.digest, "lora_scale": 1.0, "gates": None}
+    assert identity_of(one) == {"digest": one.digest, "lora_scale": 1.0, "gates": None, "merging": "products"}
     assert CheckpointConfig(path=two.path, digest=one.digest) == two
     save_file({VALUE: torch.ones(16, 32)}, tmp_path / "two" / "edit.safetensors")
     assert CheckpointConfig(path=two.path).digest != one.digest

@@ -142,7 +142,7 @@ def test_it_touches_the_32_projections_of_stable_diffusion_and_nothing_else() ->
     }
 
 
-STYLE = {"anchor": "art", "uce_keeps_names": True, "epochs_keep": "blank-and-names"}
+STYLE = {"anchor": "art", "uce_keeps_names": True, "uce_preserve_scale": 0.1, "epochs_keep": "blank-and-names"}
 WORDS = {"epochs_keep": "blank-per-concept"}
 
 
