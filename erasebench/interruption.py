@@ -34,6 +34,7 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _received.clear()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -46,7 +47,10 @@ def interrupted() -> int | None:
     return CODES[signal.Signals(_received[0])] if _received else None
 
 
-def check_interrupted(error: BaseException) -> None:
-    """Raise `Interrupted` where a signal has come: an import that it broke off may have turned it into `error`."""
+def check_interrupted(error: BaseException | None = None) -> None:
+    """Raise `Interrupted` where a signal has come and the work goes on all the same.
+
+    An import that it broke off may have turned it into `error`; Python drops what is raised in a finalizer.
+    """
     if (code := interrupted()) is not None:
         raise Interrupted(code) from error

@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from erasebench.interruption import check_interrupted
 from erasebench.messages import LOGGER
 
 
@@ -26,5 +27,7 @@ def progress_bar(
 
         def advance(done: int) -> None:
             bar.update(done)
+            check_interrupted()
 
+        check_interrupted()
         yield advance

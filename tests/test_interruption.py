@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from erasebench.interruption import Interrupted, check_interrupted, interrupted, interruptible
+from erasebench.progress import progress_bar
 
 READY = """
 import sys
@@ -50,6 +51,25 @@ def test_a_signal_during_imports_and_work_leaves_a_line_and_no_traceback(
         _, printed = process.communicate(timeout=60)
     assert (process.returncode, "Traceback" in printed) == (code, False), printed
     assert said in printed and "it goes on where it stopped" in printed
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_python_drops_ends_the_work_at_its_next_step() -> None:
+    class Unlucky:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+
+    done = []
+    with interruptible(), pytest.raises(Interrupted) as caught, progress_bar(3, "work") as advance:
+        for step in range(3):
+            if step == 1:
+                Unlucky()
+            done.append(step)
+            advance(1)
+    assert (caught.value.code, done) == (143, [0, 1])
+    with progress_bar(1, "later work") as advance:
+        advance(1)
 
 
 def test_what_an_import_makes_of_an_interruption_is_one_still() -> None:
