@@ -36,6 +36,7 @@ def test_every_step_counts(settling: Settling) -> None:
     assert len({image.tobytes() for image in made}) == steps + 1
 
 
+@pytest.mark.slow
 def test_each_pair_has_its_own_prompts_and_its_own_noise_in_later_batches_too(settling: Settling) -> None:
     three = settling.images([(FIRST, SECOND), (SECOND, FIRST), (FIRST, SECOND)], 6)
     assert np.array_equal(three[0], settling.images([(FIRST, SECOND)], 6)[0])
