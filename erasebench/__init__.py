@@ -169,7 +169,7 @@ def score(
     judges = _several(judge)
     check_request(judges, None)
     opened = load(world or world_of_size("full"))
-    opened.judge_settings = JudgeSettings.checked(**(judge_settings or {}))
+    opened.judge_with(JudgeSettings.checked(**(judge_settings or {})))
     table = None if prompts is None else Path(prompts)
     return score_folder(Path(folder), judges, opened, prompts=table, device=device, convert=convert)
 

@@ -124,7 +124,7 @@ class World(ABC):
     """Fields of `sampling` that the user asked for."""
     cast: Cast
     judge_settings: JudgeSettings = JudgeSettings()
-    """What the user told the judges; set it before asking for one."""
+    """What the user told the judges (`judge_with`), before one is asked for."""
     judges_read: ClassVar[frozenset[str]] = frozenset(JudgeSettings.model_fields)
     """The fields of `judge_settings` that this world's judges read; to give another one is refused."""
 
@@ -134,6 +134,11 @@ class World(ABC):
         if model is not None:
             raise UserError(f"The world {cls.name} brings its own model: {model} cannot be used.", "Leave --model out.")
         return cls()
+
+    def judge_with(self, settings: JudgeSettings) -> None:
+        """Judge with `settings` from now on. UserError for one that no judge of this world reads."""
+        settings.check_read_by(self.name, self.judges_read)
+        self.judge_settings = settings
 
     def sample_with(self, given: Mapping[str, Any]) -> None:
         """Sample with `given` (fields of SamplingDefaults, as the user asks) from now on; nothing given: as usual.

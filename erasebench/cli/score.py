@@ -75,7 +75,7 @@ def score(
 
     check_request(judge, out)
     opened = load_world(world or world_of_size("full"))
-    opened.judge_settings = JudgeSettings.from_pairs(
+    settings = JudgeSettings.from_pairs(
         judge_set or (),
         reference=reference,
         clip=clip,
@@ -87,7 +87,7 @@ def score(
         nudenet_threshold=threshold,
         nudenet_counting=counting,
     )
-    opened.judge_settings.check_read_by(opened.name, opened.judges_read)
+    opened.judge_with(settings)
     report = score_folder(folder, judge, opened, prompts=prompts, device=device, convert=convert)
     for line in _lines(report):
         print(line)

@@ -197,8 +197,7 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
         what = f"--scale {request.scale}: {', '.join(suite.name for suite in suites.values())} has no choice of scales."
         raise UserError(what, "Leave --scale out, or choose with --concepts.")
     world = load_world(request.world, request.model)
-    request.judge_settings.check_read_by(world.name, world.judges_read)
-    world.judge_settings = request.judge_settings
+    world.judge_with(request.judge_settings)
     world.sample_with(request.sampled_with)
     for suite in suites.values():
         check_judges(suite, world)

@@ -190,12 +190,11 @@ def _check_models(jobs: Sequence[Job], session: Session) -> None:
 def _refusal(job: Job, session: Session) -> UserError | None:
     # Whatever else is raised here ends the job itself, when it is its turn.
     with suppress(Exception):
-        if finished(job) is None:
-            method, pipeline = job.chosen.method(job.chosen.config), session.pipeline
-            try:
-                method.check_model(pipeline)
-            except UserError as error:
-                return error
+        method, pipeline = job.chosen.method(job.chosen.config), session.pipeline
+        try:
+            method.check_model(pipeline)
+        except UserError as error:
+            return error if finished(job) is None else None
     return None
 
 

@@ -109,20 +109,22 @@ class Latents:
 
         `density`: each timestep's probability, [timesteps] on the CPU; none: all are as likely.
         """
-        mean, deviation = self._mean[chosen.to(self._mean.device)], self._deviation[chosen.to(self._mean.device)]
         if density is None:
             timesteps = torch.randint(self._diffusion.config.num_train_timesteps, chosen.shape, generator=generator)
         else:
             timesteps = torch.multinomial(density, len(chosen), replacement=True, generator=generator)
-        timesteps = timesteps.to(mean.device)
-        encoder_noise, noise = (torch.randn(mean.shape, generator=generator).to(mean) for _ in range(2))
-        return noised_latents(mean + deviation * encoder_noise, timesteps, noise, self._diffusion)
+        x_0 = self._encoded(chosen, generator)
+        noise = torch.randn(x_0.shape, generator=generator).to(x_0)
+        return noised_latents(x_0, timesteps.to(x_0.device), noise, self._diffusion)
 
     def encoded_anew(self, chosen: Tensor, x: NoisedImages, generator: torch.Generator) -> NoisedImages:
         """`x`, of the images number `chosen` [n], with fresh encoder noise: its timesteps and noise, another latent."""
+        return noised_latents(self._encoded(chosen, generator), x.timesteps, x.noise, self._diffusion)
+
+    def _encoded(self, chosen: Tensor, generator: torch.Generator) -> Tensor:
+        """A draw from the distributions of the images number `chosen` [n]."""
         mean, deviation = self._mean[chosen.to(self._mean.device)], self._deviation[chosen.to(self._mean.device)]
-        encoder_noise = torch.randn(mean.shape, generator=generator).to(mean)
-        return noised_latents(mean + deviation * encoder_noise, x.timesteps, x.noise, self._diffusion)
+        return mean + deviation * torch.randn(mean.shape, generator=generator).to(mean)
 
 
 def autoencoder_range(pixels: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ import torch
 from erasebench.methods.mace import MaceConfig
 from erasebench.methods.mace.fusion import fuse
 from erasebench.methods.mace.lora import Lora
-from erasebench.methods.mace.prompts import Prior, prior_gram
 from erasebench.testing.oracle import Case
 from tests.oracles.listing import cases, each
+from tests.oracles.mace_prior import prior_of
 
 CASES = cases(
     "mace-fuse",
@@ -22,14 +22,6 @@ CASES = cases(
 
 def check(case: Case, p: float) -> None:
     """W_star with `p` as the fusion's weight of the prior."""
-    gram = prior_gram(
-        [case["prior"]],
-        [case["domain"]],
-        caption_weight=1.0,
-        domain_weight=case["w"],
-        width=case["W_0"].shape[-1],
-        device=torch.device("cpu"),
-    )
     original, refined = ({str(k): weight for k, weight in enumerate(case[symbol])} for symbol in ("W_0", "W_r"))
     loras = [
         Lora({str(k): down for k, down in enumerate(a)}, {str(k): up for k, up in enumerate(b)})
@@ -39,7 +31,7 @@ def check(case: Case, p: float) -> None:
         original,
         refined,
         zip(case["x_states"], loras, strict=True),
-        Prior(gram, {}),
+        prior_of(case),
         MaceConfig(prior_weight_fusion=p, ridge_fusion=case["l"]),
     )
     found = torch.stack([fused[name] for name in original])

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from erasebench.editing.tokens import differing_spans
 from erasebench.methods.mace import MaceConfig
-from erasebench.methods.mace.prompts import Prior, prior_gram
 from erasebench.methods.mace.refinement import aligned_states, refine
 from erasebench.testing.oracle import Case
 from tests.oracles.listing import cases, each
+from tests.oracles.mace_prior import prior_of
 
 Spans = list[list[tuple[range, range]]]
 # The release takes slices of five concepts, at strides of its memory setting, where there are more than that.
@@ -55,18 +55,10 @@ def spans_of_phrases(case: Case) -> Spans:
 
 def refined(case: Case, concepts: Sequence[int], spans: Spans, q: float) -> Tensor:
     """W_r [K, o, d] of these concepts, a concept that is named twice counting twice."""
-    gram = prior_gram(
-        [case["prior"]],
-        [case["domain"]],
-        caption_weight=1.0,
-        domain_weight=case["w"],
-        width=case["W_0"].shape[-1],
-        device=torch.device("cpu"),
-    )
     aligned = (aligned_states(case["x_states"][i], case["y_states"][i], spans[i]) for i in concepts)
     config = MaceConfig(prior_weight_refinement=q, ridge_refinement=case["l"])
     original = {str(k): weight for k, weight in enumerate(case["W_0"])}
-    weights, _ = refine(original, aligned, Prior(gram, {}), config)
+    weights, _ = refine(original, aligned, prior_of(case), config)
     return torch.stack(list(weights.values()))
 
 
