@@ -6,6 +6,7 @@ MACE's LoRAs alone have a loop of their own, which says why (methods/mace/traini
 from __future__ import annotations
 
 import math
+import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,10 +78,16 @@ def fit(
 
 @contextmanager
 def reproducible(device: torch.device) -> Iterator[None]:
-    """The same bits in every run: no autotuned kernels, no TF32; on CUDA deterministic kernels where torch has them."""
+    """The same bits in every run: no autotuned kernels, no TF32; on CUDA deterministic kernels alone.
+
+    RuntimeError, torch's own, from an operation that has no deterministic kernel. To warn of it is not enough: a warned
+    attention of torch's keeps its backward pass whose sums change from run to run.
+    """
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     if device.type == "cuda":
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # cuBLAS asks for a workspace of fixed size; up to torch 2.10 a product is refused without it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             yield

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import nudenet
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +18,8 @@ from erasebench.judges.nudenet import NudenetJudge
 from erasebench.judges.nudenet_classes import APART, CLASSES, REGIONS
 from erasebench.judges.sources import nudenet_weights
 from erasebench.worlds.miniature import painter
+
+nudenet = pytest.importorskip("nudenet", exc_type=ImportError)
 
 COUNTS = ["total", *REGIONS, *APART]
 

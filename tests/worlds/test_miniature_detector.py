@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 import pytest
 import torch
@@ -18,6 +17,8 @@ from erasebench.worlds.miniature.judges.detector import CLASS_OF, FILE, RESOLUTI
 from erasebench.worlds.miniature.painter.mannequin import REGIONS as BADGES
 from erasebench.worlds.miniature.train.detector import badge_boxes, export, moved, targets
 from erasebench.worlds.miniature.world import WEIGHTS, MiniatureWorld
+
+onnxruntime = pytest.importorskip("onnxruntime", exc_type=ImportError)
 
 
 @pytest.fixture(scope="module")
