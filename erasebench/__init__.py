@@ -19,10 +19,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     import pandas as pd
 
-    from erasebench.method import Method
+    from erasebench.api.method import Method
+    from erasebench.api.world import World
     from erasebench.runner.run import Summary
     from erasebench.scoring.report import Report
-    from erasebench.world import World
 
 __all__ = ["__version__", "build_board", "load_method", "load_world", "run", "sample", "score"]
 
@@ -55,12 +55,12 @@ def run(
 ) -> Summary:
     """What `erasebench run` does, with the same words; `settings` is --set: {'mace.steps': 20}.
 
-    `judge_settings` is --judge-set: {'nudenet_threshold': 0.5}; see erasebench.judge_settings.
+    `judge_settings` is --judge-set: {'nudenet_threshold': 0.5}; see erasebench.api.judge_settings.
 
     Returns records, failures and the board's path; figures of unit 'fraction' lie in [0, 1].
     erasebench.errors.UserError for a mistake found before any work.
     """
-    from erasebench.judge_settings import JudgeSettings
+    from erasebench.api.judge_settings import JudgeSettings
     from erasebench.runner.request import DEFAULT_SEED, Request, as_typed
     from erasebench.runner.run import run_jobs
 
@@ -116,8 +116,8 @@ def sample(
     erasebench.errors.UserError for a table, model or erasure that cannot be used, and under torchrun in each process
     but the last: only that one has the whole table.
     """
+    from erasebench.api.world import load_world as load
     from erasebench.prompts import PromptRow, PromptTable, read_csv
-    from erasebench.registry import load_world as load
     from erasebench.runner.request import by_own_settings, sampling_given
 
     given = sampling_given(steps, guidance, scheduler, batch_size)
@@ -161,9 +161,9 @@ def score(
 
     Returns figures with intervals (fractions in [0, 1]) and a row for each image. erasebench.errors.UserError as there.
     """
-    from erasebench.judge_settings import JudgeSettings
-    from erasebench.registry import load_world as load
-    from erasebench.registry import world_of_size
+    from erasebench.api.judge_settings import JudgeSettings
+    from erasebench.api.world import load_world as load
+    from erasebench.api.world import world_of_size
     from erasebench.scoring.report import check_request, score_folder
 
     judges = _several(judge)
@@ -186,14 +186,14 @@ def build_board(folder: str | Path = "results") -> Path:
 
 def load_world(name: str, model: str | None = None) -> World:
     """The world `name`; `.pipeline()` gives its diffusers pipeline."""
-    from erasebench.registry import load_world as load
+    from erasebench.api.world import load_world as load
 
     return load(name, model)
 
 
 def load_method(name: str) -> type[Method]:
     """The method class `name`, or the one that 'path/to/file.py:Class' names."""
-    from erasebench.registry import load_method as load
+    from erasebench.api.method import load_method as load
 
     return load(name)
 

@@ -21,7 +21,7 @@ if __name__ == "__main__":
     # Before any other import: those are what a file in the working folder could stand in for.
     _without_working_folder()
 
-from erasebench.interruption import MESSAGES, interrupted, interruptible  # noqa: E402
+from erasebench.console.interruption import MESSAGES, interrupted, interruptible  # noqa: E402
 
 
 def main() -> int:

@@ -1,23 +1,15 @@
-"""What decides a result: canonical digests, the roles of configuration fields, the numerics profile."""
+"""What decides a result: canonical digests, and the roles of configuration fields."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
-import re
-from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
-
-from erasebench.errors import UserError
+from pydantic import BaseModel, Field, JsonValue
 
 Role = Literal["identity", "runtime"]
-FILE_MODULE = "erasebench_file_"
-"""How the module of a file given by path begins; 8 hex digits of the path and the file's name follow."""
 
 
 def digest(content: Any) -> str:
@@ -39,31 +31,6 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def source_digest(modules: Iterable[str | ModuleType]) -> str:
-    """SHA-256 over the source of the given modules; a package counts with every .py file below it.
-
-    Modules given by name are found, not imported, so no heavy library is loaded. A file given by path counts by its
-    name and content, wherever it lies. UserError for a module that does not exist.
-    """
-    parts: dict[str, str] = {}
-    for module in modules:
-        name = module if isinstance(module, str) else module.__name__
-        spec = importlib.util.find_spec(name)
-        if spec is None or (spec.origin is None and not spec.submodule_search_locations):
-            raise UserError(f"The module {name} was not found.", "Install the package that brings it.")
-        if spec.submodule_search_locations:
-            for folder in spec.submodule_search_locations:
-                parts |= folder_sources(Path(folder), name)
-        elif spec.origin is not None:
-            parts[re.sub(f"^({FILE_MODULE})[0-9a-f]{{8}}_", r"\1", name)] = file_digest(Path(spec.origin))
-    return digest(parts)
-
-
-def folder_sources(folder: Path, name: str) -> dict[str, str]:
-    """The digest of every .py file below `folder`, by '<name>/<relative path>'."""
-    return {f"{name}/{path.relative_to(folder).as_posix()}": file_digest(path) for path in sorted(folder.rglob("*.py"))}
 
 
 def _field(role: Role, default: Any, doc: str, source: str, unit: str, constraints: dict[str, Any]) -> Any:
@@ -99,14 +66,3 @@ def identity_of(config: BaseModel) -> dict[str, Any]:
     """The identity fields of a configuration and their values, JSON-able."""
     values = config.model_dump(mode="json")
     return {name: values[name] for name in type(config).model_fields if role_of(type(config), name) == "identity"}
-
-
-class NumericsProfile(BaseModel):
-    """What makes the same arithmetic give the same bits: part of every identity, never mixed within a record."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    device_type: str = "cpu"
-    dtype: str = "float32"
-    batch_size: int = Field(gt=0)
-    tf32: bool = False

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.method import MethodConfig, Workspace
 from erasebench.editing.parameters import is_cross_attention, is_projection
 from erasebench.errors import UserError
 from erasebench.identity import identity_field
-from erasebench.method import MethodConfig, Workspace
+from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import MINIATURE_RUNS, PartialRunConfig, scaled_to_miniature
 from erasebench.training.method import TrainingMethod
 from erasebench.training.objectives import guided_away
-from erasebench.tuning.chosen import chosen_settings
 
 if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
     from torch import Tensor
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
     from erasebench.training.objectives import Eps
     from erasebench.training.partial_runs import Noised, PartialRuns, Stops
 
@@ -108,7 +108,7 @@ def esd_runs(
     pipeline: StableDiffusionPipeline, states: Tensor, nothing: Tensor, start: Tensor | None, config: EsdConfig
 ) -> PartialRuns:
     """Where x_t come from; `states` [concepts, tokens, d], `nothing` and `start` (erase_from) [1, tokens, d]."""
-    from erasebench.schedulers import build_scheduler
+    from erasebench.diffusion.schedulers import build_scheduler
     from erasebench.training.partial_runs import PartialRuns, own_scheduler
 
     release = config.partial_runs
@@ -188,8 +188,8 @@ class Esd(TrainingMethod):
         """The tuned weights; each x_t is of one concept, drawn at random. Resumes; UserError as in fit."""
         import torch
 
+        from erasebench.api.erasure import Erasure
         from erasebench.editing.text_states import TextStates
-        from erasebench.erasure import Erasure
         from erasebench.training.loop import fit
         from erasebench.training.seeds import generator_of
         from erasebench.training.tuned_unet import tuned

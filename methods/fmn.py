@@ -10,21 +10,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.method import MethodConfig, Workspace
 from erasebench.editing.parameters import is_cross_attention
 from erasebench.editing.tokens import fill, phrase_span, suppressed_positions
 from erasebench.identity import identity_field
-from erasebench.method import MethodConfig, Workspace
+from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
 from erasebench.training.method import TrainingMethod
-from erasebench.tuning.chosen import chosen_settings
 
 if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
     from torch import Tensor
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
     from erasebench.training.images import NoisedImages
 
 
@@ -85,9 +85,9 @@ class ForgetMeNot(TrainingMethod):
         """The tuned weights; each sample is of one concept, drawn at random. Resumes; UserError as in fit."""
         import torch
 
+        from erasebench.api.erasure import Erasure
         from erasebench.editing.cross_attention import recorded_attention
-        from erasebench.erasure import Erasure
-        from erasebench.templates import built_in_templates, data_prompt
+        from erasebench.editing.templates import built_in_templates, data_prompt
         from erasebench.training.images import encoded, painted
         from erasebench.training.inversion import InvertedPhrases
         from erasebench.training.loop import fit

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.method import Method, MethodConfig, Workspace
+from erasebench.api.sampling_change import Encode, SamplingChange, packed_phrases, require_guidance, watched_prompts
 from erasebench.errors import UserError
-from erasebench.method import Method, MethodConfig, Workspace
-from erasebench.sampling_change import Encode, SamplingChange, packed_phrases, require_guidance, watched_prompts
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
 
 
 class NegativePrompt(SamplingChange):
@@ -61,7 +61,7 @@ class NegativePrompting(Method):
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """No changed weight. UserError for a name longer than the text encoder's context."""
-        from erasebench.erasure import Erasure
+        from erasebench.api.erasure import Erasure
 
         phrases = packed_phrases(pipeline.tokenizer, task.names)
         return Erasure(record={"negative_prompts": list(phrases)}, sampling=NegativePrompt(phrases=phrases))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
-from erasebench.method import Method, MethodConfig, Workspace
+from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.method import Method, MethodConfig, Workspace
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
 
 
 class Original(Method):
@@ -22,6 +22,6 @@ class Original(Method):
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """An empty edit, whatever the task."""
-        from erasebench.erasure import Erasure
+        from erasebench.api.erasure import Erasure
 
         return Erasure()

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.method import Method, MethodConfig, Workspace
 from erasebench.editing.config import ClosedFormConfig
 from erasebench.editing.parameters import is_projection
 from erasebench.identity import identity_field
-from erasebench.method import Method, MethodConfig, Workspace
-from erasebench.tuning.chosen import chosen_settings
+from erasebench.results.recipes import chosen_settings
 
 from .uce import RELEASED_ANCHOR, Release, UceConfig, anchor_of, read_phrases, read_task, uce_transfer
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
     from torch import Tensor
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
 
 # RECE's released runs start from models that UCE's older release made.
 RELEASE: Release = "older"
@@ -130,9 +130,9 @@ class Rece(Method):
         """W T for every projection W. UserError for a name that does not fit the context or a singular solve."""
         import torch
 
+        from erasebench.api.erasure import Erasure
         from erasebench.editing.text_states import TextStates
         from erasebench.editing.transfer import edited_projections, float64_projections, json_condition, output_gram
-        from erasebench.erasure import Erasure
 
         config: ReceConfig = self.config
         device = workspace.device

@@ -17,21 +17,21 @@ from fractions import Fraction
 from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.method import MethodConfig, Workspace
 from erasebench.identity import identity_field
-from erasebench.method import MethodConfig, Workspace
+from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
 from erasebench.training.method import TrainingMethod
 from erasebench.training.objectives import denoising_loss, guided
-from erasebench.tuning.chosen import chosen_settings
 
 if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
     from torch import Tensor
 
+    from erasebench.api.erasure import Erasure
     from erasebench.editing.text_states import TextStates
-    from erasebench.erasure import Erasure
     from erasebench.training.images import Latents, NoisedImages
     from erasebench.training.objectives import Eps
     from erasebench.training.tuned_unet import TunedUnet
@@ -168,8 +168,8 @@ class SalUn(TrainingMethod):
         """The tuned weights. The mask is computed anew by a resumed run, with the same bits; UserError as in fit."""
         import torch
 
+        from erasebench.api.erasure import Erasure
         from erasebench.editing.text_states import TextStates
-        from erasebench.erasure import Erasure
         from erasebench.training.images import encoded, painted
         from erasebench.training.loop import fit
         from erasebench.training.tuned_unet import tuned
@@ -203,8 +203,8 @@ class SalUn(TrainingMethod):
 
 def _to_forget(task: ErasureTask, count: int) -> list[Shown]:
     """The concepts in turn, each time in another template."""
+    from erasebench.editing.templates import built_in_templates
     from erasebench.editing.tokens import fill
-    from erasebench.templates import built_in_templates
 
     templates = built_in_templates(task.kind)
     turns = [(templates[i // len(task.concepts) % len(templates)], i % len(task.concepts)) for i in range(count)]
@@ -213,8 +213,8 @@ def _to_forget(task: ErasureTask, count: int) -> list[Shown]:
 
 def _to_remain(task: ErasureTask, count: int) -> list[Shown]:
     """The kept names and the prior captions in turn; without either, the anchors."""
+    from erasebench.editing.templates import built_in_templates
     from erasebench.editing.tokens import fill
-    from erasebench.templates import built_in_templates
 
     templates = built_in_templates(task.kind)
     names = task.keep or (() if task.prior_captions else tuple(task.anchors.values()))

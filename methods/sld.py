@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.method import Method, MethodConfig, Workspace
+from erasebench.api.sampling_change import Encode, SamplingChange, packed_phrases, require_guidance, watched_prompts
 from erasebench.identity import identity_field
-from erasebench.method import Method, MethodConfig, Workspace
-from erasebench.sampling_change import Encode, SamplingChange, packed_phrases, require_guidance, watched_prompts
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
     from torch import Tensor, nn
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
 
 QUOTED_STEPS = 50
 """The sampling steps that the paper's warm-up and momentum are quoted for."""
@@ -175,7 +175,7 @@ class Sld(Method):
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """No changed weight. UserError for a name longer than the text encoder's context."""
-        from erasebench.erasure import Erasure
+        from erasebench.api.erasure import Erasure
 
         phrases = packed_phrases(pipeline.tokenizer, task.names)
         return Erasure(

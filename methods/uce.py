@@ -12,22 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-from erasebench.concepts import EVERY_KIND, Concept, ErasureTask, Kind
+from erasebench.api.concepts import EVERY_KIND, Concept, ErasureTask, Kind
+from erasebench.api.method import Method, MethodConfig, Workspace
 from erasebench.editing.config import ClosedFormConfig
 from erasebench.editing.parameters import is_projection
 from erasebench.editing.tokens import PLACEHOLDER, phrase_span
 from erasebench.errors import UserError
 from erasebench.identity import identity_field
-from erasebench.method import Method, MethodConfig, Workspace
-from erasebench.tuning.chosen import chosen_settings
+from erasebench.results.recipes import chosen_settings
 
 if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
     from torch import Tensor
 
+    from erasebench.api.erasure import Erasure
     from erasebench.editing.text_states import TextStates
-    from erasebench.erasure import Erasure
 
 Release = Literal["newer", "older"]
 EMPTY_PROMPT = ""
@@ -89,9 +89,9 @@ class Uce(Method):
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """W T for every projection W. UserError for a name that does not fit the context or a singular solve."""
+        from erasebench.api.erasure import Erasure
         from erasebench.editing.text_states import TextStates
         from erasebench.editing.transfer import edited_projections, json_condition
-        from erasebench.erasure import Erasure
 
         text = TextStates(pipeline, self.config.text_batch_size)
         edits, kept = read_task(text, task, self.config)

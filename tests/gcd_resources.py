@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from erasebench.judges.gcd_network import CENTRES, EMBEDDING, FaceNetwork
+from erasebench.judges.gcd.network import CENTRES, EMBEDDING, FaceNetwork
 
 LABELS = (
     *("Zoe_Saldana_[m.03w4sh]", "50_Cent_[m.01vvyc_]", "Beyonce_[m.01mpq7s]", "Adam_Driver_[m.0hcgs_k]"),

@@ -12,9 +12,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import erasebench
-from erasebench.image_store import ImageStore
-from erasebench.judgement_store import JudgementStore
 from erasebench.runner import stages
+from erasebench.store.images import ImageStore
+from erasebench.store.judgements import JudgementStore
 
 HERE = Path(__file__).parent
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from erasebench.board.columns import Column, FigureTable
-from erasebench.identity import NumericsProfile, digest
-from erasebench.record import Figure, Manifest, Record, Stage
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.identity import digest
+from erasebench.metrics.columns import Column, FigureTable
+from erasebench.metrics.value import Figure
+from erasebench.results.record import Manifest, Record, Stage
 
 PEOPLE = ("Ada Reed", "Ben Marsh", "Cora Vale")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from erasebench.atomic import atomic_folder, atomic_write, check_writable, is_temporary, write_json, write_text
 from erasebench.errors import UserError
+from erasebench.files.atomic import atomic_folder, atomic_write, check_writable, is_temporary, write_json, write_text
 
 
 def test_a_finished_block_leaves_the_file_and_nothing_else(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_killed_writer_leaves_only_what_readers_recognise(tmp_path: Path) -> N
     write_text(path, "old")
     script = (
         "import os, sys\n"
-        "from erasebench.atomic import atomic_write\n"
+        "from erasebench.files.atomic import atomic_write\n"
         "with atomic_write(sys.argv[1]) as temporary:\n"
         "    temporary.write_text('half')\n"
         "    os._exit(9)\n"
@@ -110,7 +110,7 @@ def test_a_killed_writer_of_a_folder_leaves_the_old_one_and_the_next_replaces_it
         assert not path.exists()
     script = (
         "import os, sys\n"
-        "from erasebench.atomic import atomic_folder\n"
+        "from erasebench.files.atomic import atomic_folder\n"
         "with atomic_folder(sys.argv[1]) as temporary:\n"
         "    (temporary / 'a.txt').write_text('half')\n"
         "    os._exit(9)\n"

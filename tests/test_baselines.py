@@ -11,7 +11,7 @@ import erasebench
 from erasebench.board.shipped import ship, shipped_records
 from erasebench.cli import main
 from erasebench.errors import UserError
-from erasebench.record import Record
+from erasebench.results.record import Record
 from erasebench.runner.job import plan
 from erasebench.runner.request import BASELINES, Request, version_of
 from erasebench.runner.run import Summary

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.api.judge_settings import JudgeSettings
+from erasebench.api.world import World, load_world
 from erasebench.errors import UserError
-from erasebench.judge_settings import JudgeSettings
 from erasebench.prompts import build_table
-from erasebench.registry import load_world
 from erasebench.runner.job import Job, plan
 from erasebench.runner.request import Request
-from erasebench.suite import load_suite, select, selections
-from erasebench.world import World
+from erasebench.suite.selection import select, selections
+from erasebench.suite.suite import load_suite
 from erasebench.worlds.protocol import CLASSES, with_classes
-from erasebench.worlds.stable_diffusion import StableDiffusionWorld
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_list_shows_what_is_installed(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_list_explains_every_setting_of_a_method(capsys: pytest.CaptureFixture[str]) -> None:
-    from erasebench.registry import load_method
+    from erasebench.api.method import load_method
 
     assert main(["list", "--method", "mace"]) == 0
     printed = capsys.readouterr().out

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from erasebench.composites import COMPOSITES, h_a, h_c, h_o, harmonic_mean
+from erasebench.metrics.composites import COMPOSITES, h_a, h_c, h_o, harmonic_mean
 
 
 def test_h_c_of_the_paper() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from erasebench.concepts import Concept, ErasureTask
+from erasebench.api.concepts import Concept, ErasureTask
 
 ANN = Concept(name="Ann Ash", kind="person", anchor="a person")
 

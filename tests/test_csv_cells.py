@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from erasebench.csv_cells import original_cell, safe_cell
+from erasebench.files.csv_cells import original_cell, safe_cell
 
 FORMULAS = ("=1+1", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "'=1", "''-x", "\uff1d1", '=HYPERLINK("x","y")')
 PLAIN = ("a cat", "", "'", "'a cat'", "it's = fine", "1=1", " =1", "a\n=1")

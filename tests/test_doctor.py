@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from erasebench import doctor
-from erasebench.judge_settings import JudgeSettings
-from erasebench.weights import weights_folder
-from erasebench.worlds.stable_diffusion import StableDiffusionWorld
+from erasebench.api.judge_settings import JudgeSettings
+from erasebench.cli import doctor
+from erasebench.files.weights import weights_folder
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 from tests.gcd_resources import write_resources
 
 

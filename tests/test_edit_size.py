@@ -8,10 +8,10 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from erasebench.edit_size import edit_size, mean_edit
-from erasebench.erasure import Erasure
+from erasebench.api.erasure import Erasure
 from erasebench.errors import UserError
-from erasebench.record import Edit
+from erasebench.metrics.edit_size import edit_size, mean_edit
+from erasebench.metrics.value import Edit
 from tests.test_erasure import KEY, TEXT_KEY, weights
 from tests.test_sampling_change import Louder
 from tests.tiny_model import tiny_pipeline

@@ -12,11 +12,11 @@ import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file
 
-from erasebench.erasure import RECORD_FILE, WEIGHTS_FILE, Erasure
+from erasebench.api.erasure import RECORD_FILE, WEIGHTS_FILE, Erasure
+from erasebench.api.world import SamplingDefaults
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler, Shot
 from erasebench.errors import UserError
-from erasebench.identity import NumericsProfile
-from erasebench.sampling import Sampler, Shot
-from erasebench.world import SamplingDefaults
 from tests.tiny_model import WIDTH, tiny_pipeline
 
 KEY = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight"
@@ -163,7 +163,7 @@ def test_an_export_that_breaks_off_leaves_the_earlier_one_and_the_next_one_works
         there = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
         with monkeypatch.context() as patch:
             # Every component is written by then: all that lacks is the record.
-            patch.setattr("erasebench.erasure.write_json", _full_disk)
+            patch.setattr("erasebench.api.erasure.write_json", _full_disk)
             with pytest.raises(UserError, match=f"disk is full: {place}"):
                 erasure.export(pipeline, place)
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == there

@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 import erasebench
+from erasebench.api.erasure import Erasure
 from erasebench.cli import main
-from erasebench.erasure import Erasure
-from erasebench.identity import NumericsProfile
-from erasebench.sampling import Sampler, Shot
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler, Shot
 
 # Written out in full, as a user of the exported folder would: nothing in it comes from this project.
 PLAIN = """

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import erasebench
+from erasebench.api.concepts import Kind
+from erasebench.api.method import load_method
 from erasebench.cli import main
-from erasebench.concepts import Kind
 from erasebench.errors import UserError
 from erasebench.prompts.coco import import_coco
-from erasebench.registry import load_method
 from erasebench.runner.forecast import forecast, measured
 from erasebench.runner.request import Request
 from tests.prompts.test_imports import CAPTIONS

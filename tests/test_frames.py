@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from erasebench.frames import as_html, figures_frame, records_frame
-from erasebench.record import Figure
+from erasebench.metrics.value import Figure
+from erasebench.results.frames import as_html, figures_frame, records_frame
 from tests.sample_records import record
 
 

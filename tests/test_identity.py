@@ -8,18 +8,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from erasebench.concepts import Concept
+from erasebench.api.concepts import Concept
+from erasebench.api.method import METHODS, load_method
+from erasebench.diffusion.profile import NumericsProfile
 from erasebench.errors import UserError
-from erasebench.identity import (
-    NumericsProfile,
-    digest,
-    identity_field,
-    identity_of,
-    role_of,
-    runtime_field,
-    source_digest,
-)
-from erasebench.registry import METHODS, load_method
+from erasebench.files.source import source_digest
+from erasebench.identity import digest, identity_field, identity_of, role_of, runtime_field
 
 
 class Settings(BaseModel):
@@ -65,25 +59,6 @@ def test_models_digest_as_their_content() -> None:
 def test_what_has_no_canonical_form_is_refused(content: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         digest(content)
-
-
-def test_a_source_digest_follows_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "some_method"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "part.py").write_text("x = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    before = source_digest(["some_method"])
-    (package / "README.md").write_text("words\n")
-    assert source_digest(["some_method"]) == before
-    (package / "part.py").write_text("x = 2\n")
-    assert source_digest(["some_method"]) != before
-    assert "some_method.part" not in sys.modules
-
-
-def test_a_module_that_is_not_there_is_named() -> None:
-    with pytest.raises(UserError, match="no_such_module"):
-        source_digest(["no_such_module"])
 
 
 def test_profiles_differ_by_every_field() -> None:

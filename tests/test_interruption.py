@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from erasebench.interruption import Interrupted, check_interrupted, interrupted, interruptible
-from erasebench.progress import progress_bar
+from erasebench.console.interruption import Interrupted, check_interrupted, interrupted, interruptible
+from erasebench.console.progress import progress_bar
 
 READY = """
 import sys

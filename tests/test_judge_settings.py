@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.api.judge_settings import JudgeSettings
 from erasebench.errors import UserError
-from erasebench.judge_settings import JudgeSettings
 
 
 def test_settings_come_from_pairs_as_they_are_typed() -> None:
@@ -61,7 +61,7 @@ def test_a_setting_that_no_judge_of_the_world_reads_is_refused_before_any_work()
 
 
 def test_the_miniature_declares_the_settings_that_its_judges_read() -> None:
-    from erasebench.registry import load_world
+    from erasebench.api.world import load_world
     from erasebench.worlds.miniature.judges import load
 
     read = set(re.findall(r"settings\.(\w+)", inspect.getsource(load)))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from erasebench.atomic import is_temporary
+from erasebench.files.atomic import is_temporary
 
 STAGES = {
     "the unedited model's images": "images/original-*/ledger.jsonl",

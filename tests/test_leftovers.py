@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import erasebench
-from erasebench.atomic import TEMPORARY_PREFIX, atomic_write, remove_leftovers
+from erasebench.files.atomic import TEMPORARY_PREFIX, atomic_write, remove_leftovers
 
 DAY = 24 * 3600.0
 

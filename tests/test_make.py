@@ -15,11 +15,11 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file
 
+from erasebench.api.erasure import RECORD_FILE, Erasure
+from erasebench.api.world import load_world
 from erasebench.cli import main
-from erasebench.erasure import RECORD_FILE, Erasure
+from erasebench.diffusion.sampling import Sampler
 from erasebench.identity import digest
-from erasebench.registry import load_world
-from erasebench.sampling import Sampler
 from tests.test_cli import TOY
 
 HERE = Path(__file__).parent

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from erasebench.method_sources import method_sources
-from erasebench.registry import load_method
+from erasebench.api.method import load_method
+from erasebench.runner.method_sources import method_sources
 
 
 def test_a_single_file_a_package_and_what_they_build_on() -> None:

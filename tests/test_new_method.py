@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.api.method import load_method
 from erasebench.cli import main
-from erasebench.registry import load_method
 from tests.test_cli import TOY
 
 HERE = Path(__file__).parent

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from erasebench.errors import UserError
-from erasebench.record import Edit, Figure, Record, Tuning
+from erasebench.metrics.value import Edit, Figure
+from erasebench.results.record import Record, Tuning
 from tests.sample_records import fraction, record, unscored
 
 

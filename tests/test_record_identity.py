@@ -10,19 +10,19 @@ import pytest
 import torch
 
 import erasebench
+from erasebench.api.method import load_method
 from erasebench.errors import UserError
-from erasebench.record import Record
-from erasebench.registry import load_method
+from erasebench.results.record import Record
 from erasebench.runner.session import Session
 from tests.toy_world import Shift, ToyWorld
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-    from erasebench.concepts import ErasureTask
-    from erasebench.erasure import Erasure
-    from erasebench.judges.base import Judge
-    from erasebench.method import Workspace
+    from erasebench.api.concepts import ErasureTask
+    from erasebench.api.erasure import Erasure
+    from erasebench.api.judge import Judge
+    from erasebench.api.method import Workspace
 
 HERE = Path(__file__).parent
 

@@ -10,9 +10,9 @@ import pytest
 
 import erasebench
 from erasebench.identity import digest
-from erasebench.record import AVERAGE, Record, Tuning
-from erasebench.tuning import record as tuning
-from erasebench.tuning.record import read_trials
+from erasebench.results import trials as tuning
+from erasebench.results.record import AVERAGE, Record, Tuning
+from erasebench.results.trials import read_trials
 from tests.toy_objects import ToyObjects
 from tests.toy_world import ToyWorld
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from erasebench import registry
-from erasebench.class_file import module_name
+from erasebench.api import registry
+from erasebench.api.class_file import module_name
+from erasebench.api.method import METHODS, load_method
+from erasebench.api.registry import Registry
+from erasebench.api.world import WORLDS, load_world, world_of_size
 from erasebench.errors import UserError
-from erasebench.registry import METHODS, SUITES, WORLDS, Registry, load_method, load_world, world_of_size
-from erasebench.suite import installed_suites
+from erasebench.suite.suite import SUITES, installed_suites
 
 
 def entries(monkeypatch: pytest.MonkeyPatch, *pairs: tuple[str, str]) -> Registry[str]:
@@ -71,7 +73,7 @@ def test_a_package_that_does_not_hold_what_it_registers_is_named(
 ) -> None:
     monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("theirs", value, group)])
     with pytest.raises(UserError, match=message):
-        Registry("method", "test.group", registry._load_class).load("theirs")
+        Registry("method", "test.group", registry.class_of).load("theirs")
 
 
 @pytest.mark.parametrize("code", ["def method(:", "raise ValueError('no GPU')", "1 / 0"])
@@ -80,7 +82,7 @@ def test_a_package_that_breaks_off_is_named(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("theirs", "broken_plug_in:Method", group)])
     with pytest.raises(UserError, match=r"broken_plug_in:Method cannot be loaded: (Syntax|Value|ZeroDivision)Error"):
-        Registry("method", "test.group", registry._load_class).load("theirs")
+        Registry("method", "test.group", registry.class_of).load("theirs")
 
 
 def test_an_unknown_name_gets_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +120,7 @@ def test_a_file_that_does_not_serve_is_named(tmp_path: Path, name: str, message:
             "x = 1\n\nimport no_such_package\n",
             r"mine\.py, line 3: ModuleNotFoundError: No module named 'no_such_package'",
         ),
-        ("from erasebench.method import Methud\n", r"mine\.py, line 1: ImportError: cannot import name 'Methud'"),
+        ("from erasebench.api.method import Methud\n", r"mine\.py, line 1: ImportError: cannot import name 'Methud'"),
         ("def f():\n    return 1 / 0\n\nf()\n", r"mine\.py, line 2: ZeroDivisionError"),
         ("class Mine(Method): ...\n", r"mine\.py, line 1: NameError: name 'Method' is not defined"),
     ],
@@ -132,7 +134,7 @@ def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path, text: str, m
 
 def test_a_world_is_found_by_its_usual_size_but_no_split_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (world_of_size("full"), world_of_size("small")) == ("stable-diffusion-v1-4", "miniature")
-    other = EntryPoint("another", "erasebench.worlds.stable_diffusion:StableDiffusionWorld", WORLDS.group)
+    other = EntryPoint("another", "erasebench.worlds.stable_diffusion.world:StableDiffusionWorld", WORLDS.group)
     monkeypatch.setitem(WORLDS._entries, "another", other)
     assert world_of_size("full") == "stable-diffusion-v1-4"
     broken = EntryPoint("broken", "no.such.module:World", WORLDS.group)
@@ -163,7 +165,7 @@ def test_what_is_broken_spoils_nothing_else(
     installed(tmp_path, "ending", mine)
     installed(tmp_path, "bare", "[erasebench.methods]\ntwice = ending:B\n", metadata=False)
     monkeypatch.syspath_prepend(str(tmp_path))
-    methods = Registry("method", "erasebench.methods", registry._load_class)
+    methods = Registry("method", "erasebench.methods", registry.class_of)
     assert methods.load("uce") is load_method("uce")
     assert {"uce", "ends", "ends-too", "twice", "weird"} <= set(methods.aliases())
     found = methods.each(methods.load)
@@ -189,8 +191,8 @@ def test_a_suite_of_another_package_that_is_broken_is_left_out(
     (tmp_path / "ghost" / "bad.yaml").write_text("name: [")
     installed(tmp_path, "ghost", "[erasebench.suites]\nghost = ghost:ghost\nbad = ghost:bad\ngone = no_such.sub:x\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    suites = Registry("suite", "erasebench.suites", registry._suite_path)
-    monkeypatch.setattr("erasebench.suite.SUITES", suites)
+    suites = Registry("suite", "erasebench.suites", registry.suite_path)
+    monkeypatch.setattr("erasebench.suite.suite.SUITES", suites)
     assert set(installed_suites()) == {"celebrity", "explicit", "object", "style"}
     for name in ("ghost", "bad", "gone"):
         assert f"The suite '{name}' is left out" in caplog.text

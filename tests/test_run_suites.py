@@ -13,7 +13,7 @@ from PIL import Image
 import erasebench
 from erasebench.cli import main
 from erasebench.errors import UserError
-from erasebench.record import AVERAGE, Record
+from erasebench.results.record import AVERAGE, Record
 from erasebench.runner.run import Summary
 
 HERE = Path(__file__).parent

@@ -9,11 +9,11 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, PNDMScheduler, StableDiffusionPipeline
 
+from erasebench.api.world import SamplingDefaults
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler, Shot, noise
+from erasebench.diffusion.schedulers import build_scheduler
 from erasebench.errors import UserError
-from erasebench.identity import NumericsProfile
-from erasebench.sampling import Sampler, Shot, noise
-from erasebench.schedulers import build_scheduler
-from erasebench.world import SamplingDefaults
 from tests.tiny_model import WIDTH, tiny_pipeline
 
 SETTINGS = SamplingDefaults(steps=3, guidance=4.0, width=WIDTH, height=WIDTH, batch_size=4)

@@ -12,12 +12,11 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from erasebench import sampling_change
-from erasebench.erasure import RECORD_FILE, Erasure
+from erasebench.api import sampling_change
+from erasebench.api.erasure import RECORD_FILE, Erasure
+from erasebench.api.sampling_change import SAMPLING_CHANGES, Encode, SamplingChange, packed_phrases, watched_prompts
 from erasebench.errors import UserError
-from erasebench.registry import SAMPLING_CHANGES
-from erasebench.sampling_change import Encode, SamplingChange, packed_phrases, watched_prompts
-from erasebench.sealed import write_sealed_json
+from erasebench.files.sealed import write_sealed_json
 from tests.tiny_model import tiny_pipeline, tiny_tokenizer
 
 

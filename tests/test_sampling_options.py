@@ -14,16 +14,17 @@ import torch
 from diffusers import LCMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
+from erasebench.api.world import SCHEDULER_NAMES
 from erasebench.board.groups import comparable
 from erasebench.cli import main
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import cut_prompts
+from erasebench.diffusion.schedulers import SCHEDULERS
 from erasebench.errors import UserError
-from erasebench.identity import NumericsProfile, digest
-from erasebench.record import Record
+from erasebench.identity import digest
+from erasebench.results.record import Record
 from erasebench.runner.request import Request
 from erasebench.runner.workspace import RunWorkspace
-from erasebench.sampling import cut_prompts
-from erasebench.schedulers import SCHEDULERS
-from erasebench.world import SCHEDULER_NAMES
 from tests.test_cli import TOY
 from tests.tiny_model import tiny_pipeline
 from tests.toy_world import ToyWorld

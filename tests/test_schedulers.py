@@ -11,11 +11,11 @@ import diffusers
 import pytest
 from diffusers import DDIMScheduler, SchedulerMixin, StableDiffusionPipeline
 
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler, Shot
+from erasebench.diffusion.schedulers import build_scheduler, resolved
 from erasebench.errors import UserError
-from erasebench.identity import NumericsProfile
-from erasebench.sampling import Sampler, Shot
-from erasebench.schedulers import build_scheduler, resolved
-from erasebench.worlds.loading import quiet
+from erasebench.families.loading import quiet
 from erasebench.worlds.miniature.world import MiniatureWorld
 from tests.tiny_model import tiny_pipeline
 

@@ -13,10 +13,10 @@ import pytest
 
 from erasebench.board import write_board
 from erasebench.cli import _print_traceback, main
+from erasebench.console.messages import LOGGER
+from erasebench.console.scrubbing import HIDDEN, scrubbed, scrubbed_content
 from erasebench.errors import UserError
-from erasebench.messages import LOGGER
 from erasebench.runner.session import Session
-from erasebench.scrubbing import HIDDEN, scrubbed, scrubbed_content
 from tests import toy_world
 
 VARIABLE = "ERASEBENCH_PROMPT_KEY"
@@ -197,7 +197,7 @@ def test_a_traceback_that_nobody_expected_is_printed_without_the_key(
 
 
 def test_the_log_of_a_worker_is_scrubbed_too(planted: None, capsys: pytest.CaptureFixture[str]) -> None:
-    from erasebench.messages import print_messages
+    from erasebench.console.messages import print_messages
 
     handler = print_messages()
     try:

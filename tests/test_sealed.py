@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from erasebench import sealed
-from erasebench.sealed import DAMAGED, SEAL, read_sealed_json, seal, sealed_write, whole, write_sealed_json
+from erasebench.files import sealed
+from erasebench.files.sealed import DAMAGED, SEAL, read_sealed_json, seal, sealed_write, whole, write_sealed_json
 
 
 def test_what_was_written_is_whole_and_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

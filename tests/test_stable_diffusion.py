@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import erasebench
 from erasebench.errors import UserError
-from erasebench.worlds.stable_diffusion import StableDiffusionWorld, protocol_cast
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld, protocol_cast
 
 WEIGHTS = {
     "unet": "diffusion_pytorch_model.safetensors",
@@ -147,7 +147,7 @@ def test_a_hub_id_that_cannot_be_had_says_how_to_bring_it(monkeypatch: pytest.Mo
         raise OSError("Name or service not known")
 
     monkeypatch.setattr("socket.create_connection", unreachable)
-    monkeypatch.setattr("erasebench.weights.getproxies", dict)
+    monkeypatch.setattr("erasebench.files.weights.getproxies", dict)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="cannot be downloaded") as caught:
         StableDiffusionWorld("nobody/nothing").weights_digest()

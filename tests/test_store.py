@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from erasebench import store as store_module
 from erasebench.cost import Cost
 from erasebench.errors import UserError
-from erasebench.image_store import ImageStore, full_disk_named
-from erasebench.judgement_store import JudgementStore
-from erasebench.store import BusyError, RunFolder
+from erasebench.store import run_folder as store_module
+from erasebench.store.images import ImageStore, full_disk_named
+from erasebench.store.judgements import JudgementStore
+from erasebench.store.run_folder import BusyError, RunFolder
 
 PIXELS = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)
 COST = Cost(0.5, 100)
@@ -200,7 +200,7 @@ def test_the_package_works_without_fcntl_and_resource(tmp_path: Path) -> None:
         "sys.modules.update(fcntl=None, resource=None)\n"
         "from pathlib import Path\n"
         "from erasebench.cost import measured\n"
-        "from erasebench.store import RunFolder\n"
+        "from erasebench.store.run_folder import RunFolder\n"
         "with measured('cpu') as meter, RunFolder(Path(sys.argv[1]), 'w', 's', 1, 'm', '12345678').locked():\n"
         "    assert meter.read().seconds >= 0\n"
     )

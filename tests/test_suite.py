@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.api.world import World, load_world
 from erasebench.errors import UserError
 from erasebench.prompts import build_table, sets_of
-from erasebench.registry import load_world
-from erasebench.suite import Suite, load_suite, select
-from erasebench.world import World
-from erasebench.worlds.stable_diffusion import StableDiffusionWorld
+from erasebench.suite.selection import select
+from erasebench.suite.suite import Suite, load_suite
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 
 
 @pytest.fixture(scope="module")

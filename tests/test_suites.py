@@ -6,15 +6,15 @@ from collections import Counter
 
 import pytest
 
+from erasebench.api.world import SizeName, World, load_world
 from erasebench.errors import UserError
 from erasebench.prompts import PromptTable, build_table, sets_of
-from erasebench.registry import SUITES, load_world
-from erasebench.suite import load_suite, selections
-from erasebench.world import SizeName, World
+from erasebench.suite.selection import selections
+from erasebench.suite.suite import SUITES, load_suite
 from erasebench.worlds.miniature.explicit import PROMPTS
 from erasebench.worlds.miniature.painter.captions import BARE
 from erasebench.worlds.protocol import CLASSES, SYNONYMS
-from erasebench.worlds.stable_diffusion import StableDiffusionWorld
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 
 NAMES = ("celebrity", "explicit", "object", "style")
 
@@ -95,7 +95,7 @@ def test_explicit_prompts_are_no_captions_that_the_model_was_trained_on() -> Non
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_method_is_shown_what_it_is_judged_on(miniature: World, name: str) -> None:
-    from erasebench.templates import built_in_templates
+    from erasebench.editing.templates import built_in_templates
 
     suite = load_suite(name)
     for selection in selections(suite, miniature, "small"):

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import torch
 
+from erasebench.api.sampling_change import restored
 from erasebench.cli import main
 from erasebench.errors import UserError
 from erasebench.prompts import read_csv
-from erasebench.sampling_change import restored
-from erasebench.suite import load_suite
-from erasebench.worlds.stable_diffusion import StableDiffusionWorld
+from erasebench.suite.suite import load_suite
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 
 ROOT = Path(__file__).parents[1]
 MARK = "Path('ran').touch()"

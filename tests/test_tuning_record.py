@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from erasebench.api.method import load_method
 from erasebench.errors import UserError
-from erasebench.record import Tuning
-from erasebench.registry import load_method
-from erasebench.tuning import record as tuning
-from erasebench.tuning.record import Trial, read_trials, shipped_trials, tuning_of, write_trials
+from erasebench.results import trials as tuning
+from erasebench.results.record import Tuning
+from erasebench.results.trials import Trial, read_trials, shipped_trials, tuning_of, write_trials
 
 HEADER = "method,kind,scale,trial,settings,score,chosen"
 ROWS = (

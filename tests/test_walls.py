@@ -20,20 +20,36 @@ WALLS = {
     "a method imports no runner, store, judge, board or world": (
         (ROOT / "methods").rglob("*.py"),
         (
-            *("erasebench.runner", "erasebench.store", "erasebench.image_store", "erasebench.judgement_store"),
-            *("erasebench.judges", "erasebench.board", "erasebench.worlds", "erasebench.cli", "erasebench.suite"),
-            *("erasebench.segmenters", "erasebench.record"),
+            *(
+                "erasebench.runner",
+                "erasebench.store.run_folder",
+                "erasebench.store.images",
+                "erasebench.store.judgements",
+            ),
+            *("erasebench.judges", "erasebench.board", "erasebench.worlds", "erasebench.cli", "erasebench.suite.suite"),
+            *("erasebench.segmenters", "erasebench.results.record"),
         ),
     ),
     "a judge knows no method, runner or store": (
         (ROOT / "erasebench" / "judges").rglob("*.py"),
-        ("erasebench.methods", "erasebench.runner", "erasebench.store", "erasebench.sampling", "erasebench.worlds"),
+        (
+            "erasebench.methods",
+            "erasebench.runner",
+            "erasebench.store.run_folder",
+            "erasebench.diffusion.sampling",
+            "erasebench.worlds",
+        ),
     ),
     "the board reads records and the published table alone": (
         (ROOT / "erasebench" / "board").rglob("*.py"),
         (
-            *("erasebench.runner", "erasebench.store", "erasebench.image_store", "erasebench.judgement_store"),
-            *("erasebench.judges", "erasebench.methods", "erasebench.worlds", "erasebench.sampling"),
+            *(
+                "erasebench.runner",
+                "erasebench.store.run_folder",
+                "erasebench.store.images",
+                "erasebench.store.judgements",
+            ),
+            *("erasebench.judges", "erasebench.methods", "erasebench.worlds", "erasebench.diffusion.sampling"),
         ),
     ),
 }

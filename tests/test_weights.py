@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.files.weights import cache_folder, file_digests
 from erasebench.identity import file_digest
-from erasebench.weights import cache_folder, file_digests
 
 DAMAGED = [b"\xff\xfe\x00", b'{"a": ', b"[1, 2]", b'"text"', b"[" * 100_000, b""]
 
@@ -23,7 +23,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_digest_is_read_once(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = file_digests([weights])
-    monkeypatch.setattr("erasebench.weights.file_digest", lambda path: pytest.fail("it was read again"))
+    monkeypatch.setattr("erasebench.files.weights.file_digest", lambda path: pytest.fail("it was read again"))
     assert file_digests([weights]) == first == {weights: file_digest(weights)}
 
 

@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from erasebench.errors import UserError
-from erasebench.yaml_file import read_yaml, yaml_value
-from erasebench.yaml_loader import MAX_BYTES
+from erasebench.files.yaml_file import read_yaml, yaml_value
+from erasebench.files.yaml_loader import MAX_BYTES
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in pairwise("abcdefgh")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from erasebench.concepts import ErasureTask
+from erasebench.api.concepts import ErasureTask
+from erasebench.api.judge import Judge
+from erasebench.api.method import MethodConfig, Workspace
 from erasebench.identity import identity_field
-from erasebench.judges.base import Judge
-from erasebench.method import MethodConfig, Workspace
 from tests.toy_world import BrightnessJudge, Shift, ToyWorld
 
 if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
 
 
 class Unheard(BaseException):

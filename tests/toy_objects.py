@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
-from erasebench.concepts import Kind
+from erasebench.api.concepts import Kind
+from erasebench.api.judge import SCORED, Judge, Pixels
+from erasebench.api.world import Cast, GeneralRow
 from erasebench.errors import UserError
-from erasebench.judges.base import SCORED, Judge, Pixels
-from erasebench.world import Cast, GeneralRow
 from tests.toy_world import Shift, ToyWorld
 
 if TYPE_CHECKING:

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.api.concepts import ErasureTask, Kind
+from erasebench.api.judge import NO_FACE, SCORED, Judge, Pixels
+from erasebench.api.method import Box, Method, MethodConfig, Segmentation, Workspace
+from erasebench.api.world import Cast, GeneralRow, SamplingDefaults, World
 from erasebench.errors import UserError
+from erasebench.files.weights import files_digest
 from erasebench.identity import identity_field, runtime_field
-from erasebench.judges.base import NO_FACE, SCORED, Judge, Pixels
-from erasebench.method import Box, Method, MethodConfig, Segmentation, Workspace
-from erasebench.weights import files_digest
-from erasebench.world import Cast, GeneralRow, SamplingDefaults, World
 
 if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
     from PIL.Image import Image
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
 
 ERASE = ("Ann Ash", "Bob Bell", "Cat Cole", "Dan Dunn")
 RETAIN = ("Eve East", "Fay Ford", "Gil Gray", "Hal Hart", "Ida Ives", "Jon June")
@@ -104,7 +104,7 @@ class ToyWorld(World):
         return files_digest(self.folder.rglob("*.safetensors"), self.folder)
 
     def pipeline(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
-        from erasebench.worlds.loading import load_pipeline
+        from erasebench.families.loading import load_pipeline
 
         return load_pipeline(self.folder, device, dtype)
 
@@ -144,7 +144,7 @@ class Shift(Method):
     segments: ClassVar[bool] = True
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
-        from erasebench.erasure import Erasure
+        from erasebench.api.erasure import Erasure
 
         workspace.folder.mkdir(parents=True, exist_ok=True)
         (workspace.folder / f"begun-{os.getpid()}").touch()
@@ -187,7 +187,7 @@ class Vandal(Shift):
     name: ClassVar[str] = "vandal"
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
-        from erasebench.erasure import Erasure
+        from erasebench.api.erasure import Erasure
 
         next(pipeline.unet.parameters()).data.add_(1.0)
         return Erasure()
@@ -217,7 +217,7 @@ class Overflow(Shift):
     name: ClassVar[str] = "overflow"
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
-        from erasebench.erasure import Erasure
+        from erasebench.api.erasure import Erasure
 
         name, value = next(iter(pipeline.unet.named_parameters()))
         return Erasure({f"unet.{name}": value.detach() * float("nan")})
@@ -230,7 +230,7 @@ class Lucky(Shift):
     segments: ClassVar[bool] = False
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
-        from erasebench.erasure import Erasure
+        from erasebench.api.erasure import Erasure
 
         if os.environ.get("TOY_UNLUCKY") == str(workspace.seed):
             raise RuntimeError("diverged")

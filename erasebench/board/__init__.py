@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from erasebench.board.build import build
+
 
 def write_board(out: Path, yours: Collection[str] = ()) -> Path:
     """Rebuild `out`/README.md from `out`/results/*.json alone and return its path; see erasebench.board.build."""
-    # A record carries its suite's columns, so erasebench.record imports this package: the build is imported late.
-    from erasebench.board.build import build
-
     return build(out, yours)

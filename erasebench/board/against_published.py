@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from erasebench.board.cells import interval_text
-from erasebench.board.columns import Column
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown, escaped
-from erasebench.board.published import PUBLISHED_COLUMNS, PublishedRow, published_rows, published_table
 from erasebench.board.tables import markdown_table
-from erasebench.composites import COMPOSITES
-from erasebench.record import AVERAGE, UNEDITED, Figure, Record
+from erasebench.metrics.columns import Column
+from erasebench.metrics.composites import COMPOSITES
+from erasebench.metrics.value import Figure
+from erasebench.results.published import PUBLISHED_COLUMNS, PublishedRow, published_rows, published_table
+from erasebench.results.record import AVERAGE, UNEDITED, Record
 
 WORLDS = "miniature"
 """How the worlds begin that stand in for the published model."""

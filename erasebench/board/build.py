@@ -6,17 +6,17 @@ import logging
 from collections.abc import Collection
 from pathlib import Path
 
-from erasebench.atomic import is_temporary, write_text
 from erasebench.board.html import html_page
 from erasebench.board.markdown import page
 from erasebench.board.markup import one_line
 from erasebench.board.newest import written_at
 from erasebench.board.pairs import misfit
 from erasebench.board.remembered import differences
+from erasebench.console.scrubbing import scrubbed
 from erasebench.errors import UserError
-from erasebench.record import Record
-from erasebench.record_file import MEND
-from erasebench.scrubbing import scrubbed
+from erasebench.files.atomic import is_temporary, write_text
+from erasebench.results.record import Record
+from erasebench.results.record_file import MEND
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 
-from erasebench.atomic import atomic_write
+from erasebench.files.atomic import atomic_write
 
 ROWS_PER_BLOCK = 6
 _TILE = 128

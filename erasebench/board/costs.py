@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from erasebench.board.cells import NOT_MEASURED, memory_cell, seconds_cell
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown, escaped
-from erasebench.record import UNEDITED, Edit, Record
+from erasebench.metrics.value import Edit
+from erasebench.results.record import UNEDITED, Record
 
 ERASING, SAMPLING = "erase, seconds", "sampling, times"
 CHANGED, TRIALS = "changed", "trials"

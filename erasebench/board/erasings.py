@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from erasebench.board.groups import Group
-from erasebench.record import UNEDITED
+from erasebench.results.record import UNEDITED
 
 HOW_TO_READ = (
     "**n erasings**: the method erased under n seeds of its own; shown is the mean, **SD** is the standard deviation "

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from erasebench.board.columns import Column
 from erasebench.identity import digest
-from erasebench.record import AVERAGE, UNEDITED, Record
+from erasebench.metrics.columns import Column
+from erasebench.results.record import AVERAGE, UNEDITED, Record
 
 _METHODS_OWN = {"erasure", "method", "segmenter"}
 """Digests of the manifest that differ between methods by nature; every other one has to agree within a table."""

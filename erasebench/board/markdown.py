@@ -18,7 +18,7 @@ from erasebench.board.published_markdown import published_section
 from erasebench.board.short import short_section
 from erasebench.board.tables import markdown_table, measured_table
 from erasebench.identity import digest
-from erasebench.record import UNEDITED, Manifest, Record
+from erasebench.results.record import UNEDITED, Manifest, Record
 
 INTRODUCTION = (
     "Made by `erasebench board` from the records in [results/](results) and the published table, from nothing else. "

@@ -8,7 +8,7 @@ from typing import Any
 
 from erasebench.board.groups import comparable, without_repeats
 from erasebench.identity import digest
-from erasebench.record import Record
+from erasebench.results.record import Record
 
 
 def same_job(record: Record) -> str:

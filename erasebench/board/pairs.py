@@ -6,12 +6,13 @@ import logging
 import re
 
 from erasebench.board.cells import interval_text
-from erasebench.board.columns import Column
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown
 from erasebench.board.remembered import Differences, differences, key_of
-from erasebench.record import UNEDITED, Figure, Pairing, Record, Unit
-from erasebench.scrubbing import failure_text
+from erasebench.console.scrubbing import failure_text
+from erasebench.metrics.columns import Column
+from erasebench.metrics.value import Figure, Pairing, Unit
+from erasebench.results.record import UNEDITED, Record
 
 log = logging.getLogger(__name__)
 
@@ -89,15 +90,15 @@ def _with_luck_of_training(difference: Figure, record: Record, best: Record) -> 
     values = [figure.value for figure, _ in sides if figure.value is not None]
     if not luck or len(values) < len(sides):
         return difference
-    from erasebench.statistics import repeated_difference
+    from erasebench.metrics.statistics import repeated_difference
 
     return repeated_difference(difference, values[0] - values[1], luck)
 
 
 def _difference(ours: Pairing, theirs: Pairing, unit: Unit) -> Figure:
     # Loaded late: an error message of the command line has no use for scipy.
-    from erasebench.composites import FORMULAS
-    from erasebench.statistics import Sample, difference_figure
+    from erasebench.metrics.composites import FORMULAS
+    from erasebench.metrics.statistics import Sample, difference_figure
 
     formula, scale = FORMULAS[ours.formula], ours.scale
     first, second = ({name: Sample.from_tally(part) for name, part in side.parts.items()} for side in (ours, theirs))
@@ -106,7 +107,7 @@ def _difference(ours: Pairing, theirs: Pairing, unit: Unit) -> Figure:
 
 def misfit(pairing: Pairing) -> str | None:
     """Why the formula of a pairing cannot be computed from its parts; None where it can."""
-    from erasebench.composites import FORMULAS
+    from erasebench.metrics.composites import FORMULAS
 
     try:
         FORMULAS[pairing.formula](**dict.fromkeys(pairing.parts, 0.5))

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from string import ascii_lowercase
 
 from erasebench.board.markup import Markdown, escaped
-from erasebench.board.published import PUBLISHED_COLUMNS, PublishedRow, column_notes, published_rows
 from erasebench.board.tables import markdown_table
-from erasebench.composites import COMPOSITES
-from erasebench.record import UNEDITED
+from erasebench.metrics.composites import COMPOSITES
+from erasebench.results.published import PUBLISHED_COLUMNS, PublishedRow, column_notes, published_rows
+from erasebench.results.record import UNEDITED
 
 
 def published_section(suite: str, measured_scales: Collection[str]) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from erasebench.atomic import write_json
 from erasebench.errors import UserError
-from erasebench.identity import source_digest
-from erasebench.record import Figure, Pairing
-from erasebench.weights import cache_folder
+from erasebench.files.atomic import write_json
+from erasebench.files.source import source_digest
+from erasebench.files.weights import cache_folder
+from erasebench.metrics.value import Figure, Pairing
 
 MOST = 50_000
 """Differences kept, those used last; each takes some 200 bytes."""
@@ -75,7 +75,7 @@ def _opened(file: Path) -> Differences:
 
 @cache
 def _version() -> str:
-    return source_digest(("erasebench.statistics", "erasebench.composites", "erasebench.board.pairs"))
+    return source_digest(("erasebench.metrics.statistics", "erasebench.metrics.composites", "erasebench.board.pairs"))
 
 
 def _read(file: Path) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import Any
 from erasebench.board.build import read_records
 from erasebench.board.groups import comparable, standing
 from erasebench.errors import UserError
-from erasebench.record import Record
+from erasebench.results.record import Record
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,14 @@ from textwrap import fill
 from tabulate import tabulate
 
 from erasebench.board.cells import interval_text
-from erasebench.board.columns import Column
 from erasebench.board.erasings import one_erasing
 from erasebench.board.groups import Group, groups
 from erasebench.board.markup import Markdown, escaped, one_line
 from erasebench.board.newest import shown
 from erasebench.board.tables import markdown_table
-from erasebench.record import Figure, Record
+from erasebench.metrics.columns import Column
+from erasebench.metrics.value import Figure
+from erasebench.results.record import Record
 
 WIDTH = 80
 _METHOD = 26

@@ -11,7 +11,7 @@ from erasebench.board.costs import cost_columns
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown, escaped
 from erasebench.board.pairs import difference_cells, difference_heading
-from erasebench.record import UNEDITED, Record
+from erasebench.results.record import UNEDITED, Record
 
 
 def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> str:

@@ -13,10 +13,10 @@ import typer
 
 from erasebench.cli import clean, inspect, make, new_method, prompts, run, score, tune
 from erasebench.cli.commands import Command, Group, reporting
+from erasebench.console.interruption import MESSAGES, interrupted
+from erasebench.console.messages import LOGGER, print_messages
+from erasebench.console.scrubbing import scrubbed
 from erasebench.errors import UserError
-from erasebench.interruption import MESSAGES, interrupted
-from erasebench.messages import LOGGER, print_messages
-from erasebench.scrubbing import scrubbed
 
 # The bases that typer's errors share, whichever of its versions is installed and wherever it keeps click.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]

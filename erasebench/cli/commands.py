@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from erasebench.console.messages import LOGGER
 from erasebench.errors import UserError
-from erasebench.messages import LOGGER
 
 OTHER_OPTIONS, OTHER_COMMANDS = "Other options", "Other commands"
 

@@ -21,9 +21,9 @@ def board(
     from erasebench.board import write_board
 
     if ship:
+        from erasebench.api.method import load_method
         from erasebench.board.build import read_records
         from erasebench.board.shipped import ship as write_shipped
-        from erasebench.registry import load_method
 
         names = [load_method(name).name for name in ship]
         for path in write_shipped(read_records(out / "results")[0], names):
@@ -37,7 +37,10 @@ def list_(
     """What is installed: methods, suites and worlds, or the settings of one method."""
     from tabulate import tabulate
 
-    from erasebench.registry import METHODS, SUITES, WORLDS, Registry
+    from erasebench.api.method import METHODS
+    from erasebench.api.registry import Registry
+    from erasebench.api.world import WORLDS
+    from erasebench.suite.suite import SUITES
 
     if method is not None:
         print(_settings_table(method))
@@ -58,7 +61,7 @@ def doctor(
     """What is installed, which weights are where, what cannot run and how to fix it."""
     from tabulate import tabulate
 
-    from erasebench.doctor import examine
+    from erasebench.cli.doctor import examine
 
     findings = examine(world, model)
     rows = [(finding.subject, "ok" if finding.mend is None else "no", finding.what) for finding in findings]
@@ -72,8 +75,8 @@ def doctor(
 def _settings_table(name: str) -> str:
     from tabulate import tabulate
 
+    from erasebench.api.method import load_method
     from erasebench.identity import role_of
-    from erasebench.registry import load_method
 
     config = load_method(name).Config
     rows = []

@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from erasebench.cli import options
+from erasebench.console.interruption import check_interrupted
+from erasebench.console.scrubbing import failure_text
 from erasebench.errors import UserError
-from erasebench.interruption import check_interrupted
-from erasebench.scrubbing import failure_text
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def erase(
     runs_folder: options.RunsFolder = Path("runs"),
 ) -> None:
     """Train an erasure and export the edited model; a run of the same job uses it afterwards."""
-    from erasebench.export import TENSORS, check_destination
+    from erasebench.api.export import TENSORS, check_destination
     from erasebench.runner.job import plan
     from erasebench.runner.request import Request
 
@@ -111,8 +111,8 @@ def sample(
     ] = None,
 ) -> None:
     """Images of a prompt table; under `accelerate launch` each process makes its share."""
+    from erasebench.api.world import load_world
     from erasebench.prompts import read_csv
-    from erasebench.registry import load_world
     from erasebench.runner.request import by_own_settings, sampling_given
 
     given = sampling_given(steps, guidance, scheduler, batch_size)

@@ -21,7 +21,7 @@ def new_method(
     out: Annotated[Path, typer.Option("--out", help="Folder for the two files.")] = Path(),
 ) -> None:
     """Write a working start for a method of your own, and its test."""
-    from erasebench.atomic import write_text
+    from erasebench.files.atomic import write_text
 
     names = checked(name)
     method, test = (out / f"{stem}{names['new_method']}.py" for stem in ("", "test_"))
@@ -43,7 +43,7 @@ def new_method(
 
 def checked(name: str) -> dict[str, str]:
     """The method's name, module and class by the start's own. UserError for a name that cannot be, or is taken."""
-    from erasebench.registry import METHODS
+    from erasebench.api.method import METHODS
 
     if not SLUG.fullmatch(name):
         raise UserError(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from erasebench.api.world import SCHEDULER_NAMES
 from erasebench.errors import UserError, did_you_mean
-from erasebench.world import SCHEDULER_NAMES
 
 if TYPE_CHECKING:
-    from erasebench.world import SizeName
+    from erasebench.api.world import SizeName
 
 ASKED, ERASING, PAINTING = "What is run", "How it is erased", "How images are sampled"
 JUDGING, WHERE = "How images are judged", "Where"
@@ -149,7 +149,7 @@ def settings(pairs: list[str] | None) -> dict[str, str]:
 
 def size(text: str | None) -> SizeName | None:
     """The size's name, checked. UserError for another word."""
-    from erasebench.world import SizeName
+    from erasebench.api.world import SizeName
 
     for known in get_args(SizeName):
         if text == known:

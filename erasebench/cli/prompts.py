@@ -33,9 +33,9 @@ def build(
     out: Annotated[Path, typer.Option("--out", help="Folder of the tables.")] = Path("prompts_csv"),
 ) -> None:
     """Write a table for every suite and scale from names, templates and seeds, byte for byte the same every time."""
+    from erasebench.api.world import load_world, world_of_size
     from erasebench.prompts.write import write_tables
-    from erasebench.registry import load_world, world_of_size
-    from erasebench.suite import installed_suites
+    from erasebench.suite.suite import installed_suites
 
     chosen = options.size(size) or "full"
     opened = load_world(world or world_of_size(chosen))

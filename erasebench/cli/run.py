@@ -88,7 +88,7 @@ def run(
     ] = None,
 ) -> int:
     """Erase, sample, judge and write the board. What is done already is not done again."""
-    from erasebench.judge_settings import JudgeSettings
+    from erasebench.api.judge_settings import JudgeSettings
     from erasebench.runner.request import Request
     from erasebench.runner.run import run_jobs
 

@@ -69,8 +69,8 @@ def score(
 
     An option that names a setting is short for --judge-set SETTING=VALUE, which run takes as well.
     """
-    from erasebench.judge_settings import JudgeSettings
-    from erasebench.registry import load_world, world_of_size
+    from erasebench.api.judge_settings import JudgeSettings
+    from erasebench.api.world import load_world, world_of_size
     from erasebench.scoring.report import check_request, score_folder
 
     check_request(judge, out)
@@ -138,7 +138,7 @@ def _some(files: tuple[str, ...]) -> str:
 
 
 def _cells(figure: object) -> tuple[str, str, str]:
-    from erasebench.record import Figure
+    from erasebench.metrics.value import Figure
 
     assert isinstance(figure, Figure)
     counted = f"{figure.n_scored}/{figure.n_expected}"

@@ -25,8 +25,8 @@ def tune_(
     from erasebench.tuning.trials import chosen_of, read_settings
 
     chosen = chosen_of(trials, read_settings(trials), method or (), kind or ())
-    from erasebench.atomic import check_writable
-    from erasebench.tuning.record import read_trials, write_trials
+    from erasebench.files.atomic import check_writable
+    from erasebench.results.trials import read_trials, write_trials
     from erasebench.tuning.tune import requests_of, tune
 
     if out.exists():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from erasebench.api.method import MethodConfig
 from erasebench.identity import identity_field
-from erasebench.method import MethodConfig
 
 
 class ClosedFormConfig(MethodConfig):

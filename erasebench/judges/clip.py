@@ -20,12 +20,12 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from erasebench.api import judge as base
+from erasebench.api.judge import SCORED, Judge, Pixels
 from erasebench.errors import UserError
-from erasebench.identity import source_digest
-from erasebench.judges import base
-from erasebench.judges.base import SCORED, Judge, Pixels
+from erasebench.files.source import source_digest
+from erasebench.files.weights import check_reachable, hub_file
 from erasebench.judges.sources import CLIP_FILE, CLIP_HUB_ID
-from erasebench.weights import check_reachable, hub_file
 
 OPENAI_MODEL = "ViT-B-32-quickgelu"
 """OpenAI's weights were trained with QuickGELU; under the plain 'ViT-B-32' config they load and score wrongly."""

@@ -15,14 +15,16 @@ from cleanfid.downloads_helper import check_download_inception
 from cleanfid.inception_torchscript import InceptionV3W
 from cleanfid.resize import build_resizer
 
-from erasebench.atomic import atomic_write
+from erasebench.api import judge as base
+from erasebench.api.judge import SCORED, Judge, Pixels
 from erasebench.errors import UserError
-from erasebench.identity import digest, file_digest, source_digest
-from erasebench.judges import base, distances, references
-from erasebench.judges.base import SCORED, Judge, Pixels
+from erasebench.files.atomic import atomic_write
+from erasebench.files.source import source_digest
+from erasebench.files.weights import cache_folder
+from erasebench.identity import digest, file_digest
+from erasebench.judges import distances, references
 from erasebench.judges.references import FeatureCache, References
 from erasebench.judges.sources import INCEPTION_FILE, INCEPTION_SHA256, INCEPTION_URL, as_published
-from erasebench.weights import cache_folder
 
 NO_REFERENCE = "no-reference"
 FEATURES = 2048

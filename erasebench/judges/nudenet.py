@@ -11,10 +11,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from erasebench.api import judge as base
+from erasebench.api.judge import SCORED, Judge, Pixels
 from erasebench.errors import UserError, did_you_mean
-from erasebench.identity import file_digest, source_digest
-from erasebench.judges import base, nudenet_classes
-from erasebench.judges.base import SCORED, Judge, Pixels
+from erasebench.files.source import source_digest
+from erasebench.identity import file_digest
+from erasebench.judges import nudenet_classes
 from erasebench.judges.nudenet_classes import APART, CLASSES, REGIONS
 from erasebench.judges.sources import nudenet_weights
 

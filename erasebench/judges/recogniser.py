@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
-from erasebench.identity import source_digest
-from erasebench.judges import base
-from erasebench.judges.base import NO_FACE, SCORED, Judge, Pixels
+from erasebench.api import judge as base
+from erasebench.api.judge import NO_FACE, SCORED, Judge, Pixels
+from erasebench.files.source import source_digest
 
 
 class Recognition(NamedTuple):

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from erasebench.api.judge import Pixels
 from erasebench.errors import UserError
-from erasebench.file_names import readable
+from erasebench.files.file_names import readable
+from erasebench.files.sealed import is_sealed, seal, sealed_write, set_aside, whole
+from erasebench.files.weights import file_digests
 from erasebench.identity import digest
-from erasebench.judges.base import Pixels
 from erasebench.judges.image_files import HIDDEN, IMAGE_SUFFIXES, UNREAD_SUFFIXES, Files, files_below
-from erasebench.sealed import is_sealed, seal, sealed_write, set_aside, whole
-from erasebench.weights import file_digests
 
 log = logging.getLogger(__name__)
 

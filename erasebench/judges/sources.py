@@ -8,9 +8,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from erasebench.api.judge_settings import DOWNLOAD
 from erasebench.errors import UserError
-from erasebench.judge_settings import DOWNLOAD
-from erasebench.weights import file_digests, hub_file, weights_folder
+from erasebench.files.weights import file_digests, hub_file, weights_folder
 
 CLIP_HUB_ID = "timm/vit_base_patch32_clip_224.openai"
 CLIP_FILE = "open_clip_model.safetensors"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from erasebench.api.groups import GROUPS, Group
 from erasebench.prompts.build import build_table, sets_of
 from erasebench.prompts.reading import read_csv
-from erasebench.prompts.table import COLUMNS, GROUPS, MAX_SEED, OWN, Group, PromptRow, PromptTable
+from erasebench.prompts.table import COLUMNS, MAX_SEED, OWN, PromptRow, PromptTable
 
 __all__ = [
     "COLUMNS",

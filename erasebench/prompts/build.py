@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from erasebench.api.groups import Group
 from erasebench.errors import UserError
 from erasebench.prompts.imports import load_import
-from erasebench.prompts.table import Group, PromptRow, PromptTable
+from erasebench.prompts.table import PromptRow, PromptTable
 
 if TYPE_CHECKING:
-    from erasebench.suite import Selection, Size, Suite
-    from erasebench.world import GeneralRow, World
+    from erasebench.api.world import GeneralRow, World
+    from erasebench.suite.selection import Selection
+    from erasebench.suite.suite import Size, Suite
 
 Sets = Mapping[Group, "Sequence[GeneralRow]"]
 """Prompts that come ready made, by the group that they are for."""

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from erasebench.api.groups import GROUPS, Group
 from erasebench.errors import UserError, did_you_mean
 from erasebench.prompts.line import Line
-from erasebench.prompts.table import COLUMNS, GROUPS, MAX_SEED, OWN, Group, PromptRow
+from erasebench.prompts.table import COLUMNS, MAX_SEED, OWN, PromptRow
 
 SEEDS = ("evaluation_seed", "sd_seed")
 """The seed's column in the tables of others; in ours it is `seed`."""
@@ -174,7 +175,7 @@ def _name_in(prompt: str) -> str | None:
 @cache
 def _templates() -> tuple[re.Pattern[str], ...]:
     # The suites know the prompts' columns, so they are asked late.
-    from erasebench.suite import installed_suites
+    from erasebench.suite.suite import installed_suites
 
     templates = [template for suite in installed_suites().values() for template in suite.templates]
     # The longest fixed text first: '{name} in an official photo' must not take 'A sketch of {name}' for a name.

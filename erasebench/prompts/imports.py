@@ -10,14 +10,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erasebench.atomic import write_json, write_text
+from erasebench.api.groups import Group
 from erasebench.errors import UserError
+from erasebench.files.atomic import write_json, write_text
 from erasebench.identity import digest, file_digest
 from erasebench.prompts.reading import read_csv
-from erasebench.prompts.table import Group, PromptTable
+from erasebench.prompts.table import PromptTable
 
 if TYPE_CHECKING:
-    from erasebench.world import GeneralRow
+    from erasebench.api.world import GeneralRow
 
 COMMANDS = {
     "coco": "erasebench prompts import coco --annotations captions_val2014.json --images val2014",
@@ -46,7 +47,7 @@ class Imported:
     @property
     def rows(self) -> list[GeneralRow]:
         """Every row, in order."""
-        from erasebench.world import GeneralRow
+        from erasebench.api.world import GeneralRow
 
         return [
             GeneralRow(row.prompt, row.seed, row.concept, row.guidance, row.width, row.height)

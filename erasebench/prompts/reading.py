@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from erasebench.csv_cells import original_cell
 from erasebench.errors import UserError
+from erasebench.files.csv_cells import original_cell
 from erasebench.prompts.cells import Table, read_table
 from erasebench.prompts.dialects import CASE, ROW_IDS, Dialect, dialect_of
 from erasebench.prompts.line import Line, whole_number

@@ -6,17 +6,16 @@ import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from erasebench.atomic import atomic_write
-from erasebench.csv_cells import safe_cell
+from erasebench.api.groups import GROUPS, Group
+from erasebench.files.atomic import atomic_write
+from erasebench.files.csv_cells import safe_cell
 from erasebench.identity import digest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Group = Literal["erased", "synonyms", "retained-kept", "retained-unseen", "general"]
-GROUPS: tuple[Group, ...] = get_args(Group)
 COLUMNS = ("row", "group", "concept", "prompt", "seed")
 OWN = ("guidance", "width", "height")
 """Columns of rows that bring settings of their own; empty: as the world samples."""

@@ -11,8 +11,9 @@ from erasebench.prompts.build import build_table
 from erasebench.prompts.table import PromptTable
 
 if TYPE_CHECKING:
-    from erasebench.suite import Selection, Suite
-    from erasebench.world import SizeName, World
+    from erasebench.api.world import SizeName, World
+    from erasebench.suite.selection import Selection
+    from erasebench.suite.suite import Suite
 
 
 @dataclass
@@ -29,7 +30,7 @@ def write_tables(world: World, suites: Iterable[str], size: SizeName, out: Path)
     Rows of ready-made prompts (captions, explicit prompts) are left out, and said to be: they are not made from names,
     templates and seeds, and what somebody has imported must change no table. UserError for an unknown suite.
     """
-    from erasebench.suite import load_suite
+    from erasebench.suite.suite import load_suite
 
     written = Written()
     for suite in map(load_suite, suites):
@@ -50,7 +51,7 @@ def table_of(suite: Suite, selection: Selection, world: World, size: SizeName) -
 
 
 def _selections(suite: Suite, world: World, size: SizeName) -> tuple[Selection, ...]:
-    from erasebench.selection import select, selections
+    from erasebench.suite.selection import select, selections
 
     if suite.one_at_a_time:
         return selections(suite, world, size)

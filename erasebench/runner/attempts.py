@@ -9,7 +9,7 @@ from pathlib import Path
 
 from erasebench.cost import Cost, Meter, total
 from erasebench.errors import UserError
-from erasebench.sealed import read_sealed_json, write_sealed_json
+from erasebench.files.sealed import read_sealed_json, write_sealed_json
 
 SECONDS_BETWEEN = 2.0
 """How often it is written down, and so the most that a kill can hide."""

@@ -9,16 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasebench.board.columns import FigureTable
-from erasebench.choice import marked
+from erasebench.console.scrubbing import scrubbed
+from erasebench.files.sealed import whole, write_sealed_json
 from erasebench.identity import digest
-from erasebench.record import AVERAGE, Figure, Manifest, Pairing, Record, Stage
+from erasebench.metrics.columns import FigureTable
+from erasebench.metrics.value import Figure, Pairing
+from erasebench.results.record import AVERAGE, Manifest, Record, Stage
 from erasebench.runner.command import command_of
 from erasebench.runner.finished import read_judged, record_in
 from erasebench.runner.job import Job
-from erasebench.scrubbing import scrubbed
-from erasebench.sealed import whole, write_sealed_json
-from erasebench.store import run_name
+from erasebench.store.run_folder import run_name
+from erasebench.suite.choice import marked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +95,7 @@ class Average:
     def _record(
         self, records: Sequence[Record], identity: str, figures: Mapping[str, Figure], pairing: Pairing | None
     ) -> Record:
-        from erasebench.edit_size import mean_edit
+        from erasebench.metrics.edit_size import mean_edit
 
         first, job = records[0], self.jobs[0]
         names = tuple(job.selection.erased[0] for job in self.jobs)

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from erasebench.api.method import load_method
 from erasebench.board.build import read_records
 from erasebench.board.groups import comparable, standing, title_of
 from erasebench.board.shipped import fitting, shipped_records
 from erasebench.identity import digest
-from erasebench.record import Record
-from erasebench.registry import load_method
+from erasebench.results.record import Record
 from erasebench.runner.finished import publish
 from erasebench.runner.request import Request, version_of
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from erasebench.api.world import World, own_worlds
 from erasebench.errors import UserError, did_you_mean
-from erasebench.registry import own_worlds
-from erasebench.selection import Selection
-from erasebench.suite import Suite
-from erasebench.world import World
+from erasebench.suite.selection import Selection
+from erasebench.suite.suite import Suite
 
 log = logging.getLogger(__name__)
 

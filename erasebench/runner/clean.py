@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from erasebench.atomic import is_temporary
 from erasebench.board.build import read_records
 from erasebench.board.newest import same_job, superseded, written_at
+from erasebench.files.atomic import is_temporary
 from erasebench.identity import digest
-from erasebench.record import Record
-from erasebench.store import BusyError, RunFolder
+from erasebench.results.record import Record
+from erasebench.store.run_folder import BusyError, RunFolder
 
 log = logging.getLogger(__name__)
 

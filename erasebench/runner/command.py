@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from erasebench.judge_settings import JudgeSettings
+from erasebench.api.judge_settings import JudgeSettings
 from erasebench.runner.job import Job
 from erasebench.runner.request import Request
 

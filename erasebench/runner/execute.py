@@ -6,20 +6,21 @@ import logging
 
 import pandas as pd
 
-from erasebench.erasure import Erasure
+from erasebench.api.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.judges.fid import FidJudge
 from erasebench.judges.figures import Unavailable, reference_of, suite_figures
 from erasebench.judges.figures.pairing import headline_pairing
 from erasebench.judges.unknown_names import warn_of_unknown
-from erasebench.record import UNEDITED, Figure, Record
+from erasebench.metrics.value import Figure
+from erasebench.results.record import UNEDITED, Record
 from erasebench.runner.finished import finish, keep_judged, listing_of, sheet_of
 from erasebench.runner.job import Job
 from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
 from erasebench.runner.session import Session
 from erasebench.runner.share import write_listing
 from erasebench.runner.stages import Images, Judgement, claim, erase, judge, sample, sampling_ratio
-from erasebench.store import RunFolder
+from erasebench.store.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from erasebench.atomic import atomic_write, write_bytes
+from erasebench.console.scrubbing import scrubbed, scrubbed_content
 from erasebench.errors import UserError
-from erasebench.image_store import ImageStore
-from erasebench.record import Record
+from erasebench.files.atomic import atomic_write, write_bytes
+from erasebench.files.sealed import damage, seal, set_aside, write_sealed_json
+from erasebench.results.record import Record
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job
-from erasebench.scrubbing import scrubbed, scrubbed_content
-from erasebench.sealed import damage, seal, set_aside, write_sealed_json
+from erasebench.store.images import ImageStore
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from erasebench.api.world import SamplingDefaults, World
 from erasebench.errors import UserError
-from erasebench.image_store import ImageStore
 from erasebench.prompts import PromptRow
-from erasebench.record import UNEDITED
+from erasebench.results.record import UNEDITED
 from erasebench.runner.job import Job, plan
 from erasebench.runner.request import Request
-from erasebench.world import SamplingDefaults, World
+from erasebench.store.images import ImageStore
 
 BYTES_PER_PIXEL = 1.7
 """Of a PNG of a picture; noise would take 3."""

@@ -13,19 +13,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from erasebench.concepts import ErasureTask
+from erasebench.api.concepts import ErasureTask
+from erasebench.api.groups import Group
+from erasebench.api.world import SizeName, World, load_world
+from erasebench.diffusion.profile import NumericsProfile
 from erasebench.errors import UserError
-from erasebench.identity import NumericsProfile, digest, source_digest
-from erasebench.prompts import Group, PromptTable, build_table, sets_of
+from erasebench.files.source import source_digest
+from erasebench.files.weights import file_digests, files_digest
+from erasebench.identity import digest
+from erasebench.prompts import PromptTable, build_table, sets_of
 from erasebench.prompts.build import Absent
-from erasebench.record import UNEDITED
-from erasebench.registry import load_world
+from erasebench.results.record import UNEDITED
 from erasebench.runner.checks import check_judges, check_judges_know
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
-from erasebench.store import RunFolder, run_name
-from erasebench.suite import Selection, Suite, load_suite, selections
-from erasebench.weights import file_digests, files_digest
-from erasebench.world import SizeName, World
+from erasebench.store.run_folder import RunFolder, run_name
+from erasebench.suite.selection import Selection, selections
+from erasebench.suite.suite import Suite, load_suite
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +176,7 @@ def numerics_of(world: World, profile: NumericsProfile) -> dict[str, Any]:
         "sampling": world.sampling.model_dump(),
         "profile": profile.model_dump(),
         "packages": {name: version(name) for name in NUMERIC_PACKAGES},
-        "sampler": source_digest(("erasebench.sampling", "erasebench.schedulers")),
+        "sampler": source_digest(("erasebench.diffusion.sampling", "erasebench.diffusion.schedulers")),
         "model": world.weights_digest(),
     }
 

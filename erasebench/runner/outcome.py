@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from erasebench.board.contact_sheet import write_contact_sheet
+from erasebench.console.scrubbing import scrubbed, scrubbed_content
 from erasebench.cost import Cost, total
-from erasebench.edit_size import edit_size
+from erasebench.diffusion.sampling import Sampler, cut_prompts
 from erasebench.identity import digest
-from erasebench.record import UNEDITED, Figure, Manifest, Pairing, Record, Stage, Tuning
+from erasebench.metrics.edit_size import edit_size
+from erasebench.metrics.value import Figure, Pairing
+from erasebench.results.record import UNEDITED, Manifest, Record, Stage, Tuning
+from erasebench.results.trials import tuning_of
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job, installed_packages
-from erasebench.sampling import Sampler, cut_prompts
-from erasebench.scrubbing import scrubbed, scrubbed_content
-from erasebench.tuning.record import tuning_of
 
 if TYPE_CHECKING:
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
     from erasebench.prompts import PromptRow
     from erasebench.runner.session import Session
     from erasebench.runner.stages import Images, Judgement

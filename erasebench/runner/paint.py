@@ -6,18 +6,18 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from erasebench.api.world import SamplingDefaults
+from erasebench.console.progress import progress_bar
 from erasebench.cost import Cost, measured
-from erasebench.image_store import ImageStore
-from erasebench.progress import progress_bar
+from erasebench.diffusion.sampling import Sampler, Shot, cut_prompts
 from erasebench.prompts import PromptRow
-from erasebench.sampling import Sampler, Shot, cut_prompts
-from erasebench.world import SamplingDefaults
+from erasebench.store.images import ImageStore
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-    from erasebench.erasure import Erasure
-    from erasebench.identity import NumericsProfile
+    from erasebench.api.erasure import Erasure
+    from erasebench.diffusion.profile import NumericsProfile
 
 log = logging.getLogger(__name__)
 

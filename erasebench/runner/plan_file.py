@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from erasebench.concepts import Name, repeated, twice_said
-from erasebench.record import UNEDITED
-from erasebench.registry import load_method
+from erasebench.api.concepts import Name, repeated, twice_said
+from erasebench.api.method import load_method
+from erasebench.files.yaml_file import read_yaml
+from erasebench.results.record import UNEDITED
 from erasebench.runner.request import Request, as_typed, check_settings
-from erasebench.yaml_file import read_yaml
 
 
 class Entry(BaseModel):

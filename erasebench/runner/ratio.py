@@ -8,14 +8,14 @@ from contextlib import nullcontext
 from statistics import median
 from typing import TYPE_CHECKING
 
-from erasebench.identity import NumericsProfile
-from erasebench.sampling import Sampler, Shot
-from erasebench.world import SamplingDefaults
+from erasebench.api.world import SamplingDefaults
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler, Shot
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
 
 PAIRS = 3
 """Batches without and with the edit, in turn, after one of each to warm up."""

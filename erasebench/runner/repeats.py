@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from erasebench.identity import digest
-from erasebench.record import UNEDITED, Figure, Manifest, Record, Repeat, Stage
+from erasebench.metrics.value import Figure
+from erasebench.results.record import UNEDITED, Manifest, Record, Repeat, Stage
 from erasebench.runner.average import merged_manifest
 from erasebench.runner.job import Job
 
@@ -55,8 +56,8 @@ def taken_together(label: str, by_seed: Mapping[int, Record | None]) -> list[tup
 
 
 def _over_seeds(seeds: Sequence[int], records: Sequence[Record]) -> dict[str, object]:
-    from erasebench.edit_size import mean_edit
-    from erasebench.statistics import pooled_pairing
+    from erasebench.metrics.edit_size import mean_edit
+    from erasebench.metrics.statistics import pooled_pairing
 
     return {
         "identity": digest(["repeats", *(record.identity for record in records)]),
@@ -69,7 +70,7 @@ def _over_seeds(seeds: Sequence[int], records: Sequence[Record]) -> dict[str, ob
 
 def _figures(records: Sequence[Record], seeds: Sequence[int]) -> dict[str, Figure]:
     """Each figure over the seeds; one that a seed lacks is unscored and says under which."""
-    from erasebench.statistics import repeated_figure
+    from erasebench.metrics.statistics import repeated_figure
 
     names = dict.fromkeys(name for record in records for name in record.figures)
     found = {}

@@ -12,27 +12,33 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import ValidationError
 
-from erasebench.concepts import Kind
+from erasebench.api.concepts import Kind
+from erasebench.api.judge_settings import JudgeSettings
+from erasebench.api.method import load_method
+from erasebench.api.names import check_name
+from erasebench.api.world import SCHEDULER_NAMES, SizeName
 from erasebench.errors import UserError, did_you_mean
-from erasebench.identity import identity_of, source_digest
-from erasebench.judge_settings import JudgeSettings
-from erasebench.method_sources import method_sources
-from erasebench.names import check_name
-from erasebench.record import UNEDITED
-from erasebench.registry import load_method
-from erasebench.world import SCHEDULER_NAMES, SizeName
-from erasebench.yaml_file import yaml_value
+from erasebench.files.source import source_digest
+from erasebench.files.yaml_file import yaml_value
+from erasebench.identity import identity_of
+from erasebench.results.record import UNEDITED
+from erasebench.runner.method_sources import method_sources
 
 if TYPE_CHECKING:
-    from erasebench.method import Method, MethodConfig
+    from erasebench.api.method import Method, MethodConfig
 
 DEFAULT_OUT = Path("results")
 """Of whoever runs something; the project's own board is written with --out leaderboard."""
 DEFAULT_SEED = 2024
 """Of a method's own randomness; the published MACE runs'."""
 SHARED_SOURCES = (
-    *("erasebench.editing", "erasebench.sampling", "erasebench.schedulers", "erasebench.sampling_change"),
-    *("erasebench.erasure", "erasebench.templates", "erasebench.training", "erasebench.runner.workspace"),
+    *(
+        "erasebench.editing",
+        "erasebench.diffusion.sampling",
+        "erasebench.diffusion.schedulers",
+        "erasebench.api.sampling_change",
+    ),
+    *("erasebench.api.erasure", "erasebench.editing.templates", "erasebench.training", "erasebench.runner.workspace"),
 )
 """The harness's modules that any method's result rests on: part of every method's version."""
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasebench.atomic import check_writable, remove_leftovers
+from erasebench.api.method import load_method
 from erasebench.board import write_board
+from erasebench.console.interruption import check_interrupted
+from erasebench.console.scrubbing import failure_text
 from erasebench.errors import UserError
-from erasebench.interruption import check_interrupted
-from erasebench.record import Record
-from erasebench.registry import load_method
+from erasebench.files.atomic import check_writable, remove_leftovers
+from erasebench.results.record import Record
 from erasebench.runner.average import Average, averaged, averages
 from erasebench.runner.finished import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
 from erasebench.runner.repeats import is_repeated, sets_of_repeats, taken_together
 from erasebench.runner.request import Request
-from erasebench.scrubbing import failure_text
-from erasebench.store import BusyError
+from erasebench.store.run_folder import BusyError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,13 +59,13 @@ class Summary:
         return shown(records.values(), written_at(folder, there), self.yours)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a record and metric, shipped records last; see `erasebench.frames.records_frame` for units."""
-        from erasebench.frames import records_frame
+        """One row a record and metric, shipped records last; units: `erasebench.results.frames`."""
+        from erasebench.results.frames import records_frame
 
         return records_frame([*self.records, *self.shipped])
 
     def _repr_html_(self) -> str:
-        from erasebench.frames import as_html
+        from erasebench.results.frames import as_html
 
         return as_html(self.to_frame())
 

@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from itertools import groupby
 
 from erasebench.board import write_board
+from erasebench.console.interruption import check_interrupted
+from erasebench.console.messages import print_messages
+from erasebench.console.scrubbing import failure_text
 from erasebench.errors import UserError
-from erasebench.interruption import check_interrupted
-from erasebench.messages import print_messages
 from erasebench.runner.job import plan
 from erasebench.runner.plan_file import is_unedited
 from erasebench.runner.request import Request
 from erasebench.runner.run import Summary, failing_alone, run_jobs
-from erasebench.scrubbing import failure_text
 
 log = logging.getLogger(__name__)
 

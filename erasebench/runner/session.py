@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from erasebench.api.world import World
 from erasebench.errors import UserError
 from erasebench.identity import digest
-from erasebench.world import World
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-    from erasebench.judges.base import Judge
+    from erasebench.api.judge import Judge
 
 
 class Session:

@@ -9,18 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from erasebench.atomic import atomic_write
-from erasebench.csv_cells import original_cell, safe_cell
-from erasebench.erasure import Erasure
+from erasebench.api.erasure import Erasure
+from erasebench.api.world import World
+from erasebench.diffusion.profile import NumericsProfile
 from erasebench.errors import UserError
-from erasebench.identity import NumericsProfile
-from erasebench.image_store import ImageStore
+from erasebench.files.atomic import atomic_write
+from erasebench.files.csv_cells import original_cell, safe_cell
 from erasebench.prompts import PromptTable
 from erasebench.runner.job import image_digests, numerics_of
 from erasebench.runner.paint import paint, wanted
 from erasebench.runner.session import Session
 from erasebench.scoring.listing import LISTING
-from erasebench.world import World
+from erasebench.store.images import ImageStore
 
 if TYPE_CHECKING:
     import pandas as pd

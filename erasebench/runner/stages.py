@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from erasebench.api.erasure import RECORD_FILE, WEIGHTS_FILE, Erasure
+from erasebench.api.groups import Group
+from erasebench.console.progress import progress_bar
+from erasebench.console.scrubbing import scrubbed_content
 from erasebench.cost import Cost, measured, total
-from erasebench.erasure import RECORD_FILE, WEIGHTS_FILE, Erasure
+from erasebench.diffusion.sampling import Shot
 from erasebench.errors import UserError
+from erasebench.files.sealed import read_sealed_json, whole, write_sealed_json
 from erasebench.identity import digest
-from erasebench.image_store import ImageStore
-from erasebench.judgement_store import JudgementStore, row_keys
-from erasebench.progress import progress_bar
-from erasebench.prompts import Group
-from erasebench.record import UNEDITED
+from erasebench.results.record import UNEDITED
 from erasebench.runner.attempts import all_attempts
 from erasebench.runner.job import Job
 from erasebench.runner.paint import paint, wanted
@@ -27,15 +28,14 @@ from erasebench.runner.ratio import measured_ratio
 from erasebench.runner.session import Session, weights_of
 from erasebench.runner.threads import threads
 from erasebench.runner.workspace import RunWorkspace
-from erasebench.sampling import Shot
-from erasebench.scrubbing import scrubbed_content
-from erasebench.sealed import read_sealed_json, whole, write_sealed_json
-from erasebench.store import RunFolder
+from erasebench.store.images import ImageStore
+from erasebench.store.judgements import JudgementStore, row_keys
+from erasebench.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from erasebench.judges.base import Judge
+    from erasebench.api.judge import Judge
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from erasebench.api.method import Segmentation
+from erasebench.api.world import Segmenter, World
+from erasebench.console.progress import progress_bar
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler, Shot
 from erasebench.errors import UserError
-from erasebench.identity import NumericsProfile
-from erasebench.method import Segmentation
-from erasebench.progress import progress_bar
-from erasebench.sampling import Sampler, Shot
-from erasebench.world import Segmenter, World
 
 
 class RunWorkspace:
@@ -42,7 +42,7 @@ class RunWorkspace:
         guidance: float | None = None,
         scheduler: str | None = None,
     ) -> list[Image.Image]:
-        """See `erasebench.method.Workspace`; UserError where the model gives numbers that are no image."""
+        """See `erasebench.api.method.Workspace`; UserError where the model gives numbers that are no image."""
         chosen = {"steps": steps, "guidance": guidance, "scheduler": scheduler}
         given = {key: value for key, value in chosen.items() if value is not None}
         settings = self._world.sampling.model_copy(update=given)
@@ -57,11 +57,11 @@ class RunWorkspace:
         return images
 
     def segment(self, images: Sequence[Image.Image], phrase: str) -> list[Segmentation]:
-        """See `erasebench.method.Workspace`."""
+        """See `erasebench.api.method.Workspace`."""
         return self._segmenter.segment(images, phrase)
 
     def progress(self, total: int, label: str) -> AbstractContextManager[Callable[[int], None]]:
-        """See `erasebench.method.Workspace`."""
+        """See `erasebench.api.method.Workspace`."""
         return progress_bar(total, label)
 
     @cached_property

@@ -11,8 +11,8 @@ from erasebench.scoring.matching import Entry
 from erasebench.scoring.spelling import composed
 
 if TYPE_CHECKING:
-    from erasebench.judges.base import Judge
-    from erasebench.world import World
+    from erasebench.api.judge import Judge
+    from erasebench.api.world import World
 
 TEMPLATES_OF = "celebrity"
 """The suite whose templates say whom a prompt names."""
@@ -35,7 +35,7 @@ def concepts_of(judge: Judge, entries: Sequence[Entry], world: World) -> About:
     name or synonym the prompt holds as a word; a prompt that holds two names neither.
     """
     from erasebench.judges.clip import ClipAccuracyJudge
-    from erasebench.judges.gcd_network import name_key
+    from erasebench.judges.gcd.network import name_key
     from erasebench.judges.recogniser import IdentityJudge
 
     given = [entry.concept for entry in entries]
@@ -53,7 +53,7 @@ def concepts_of(judge: Judge, entries: Sequence[Entry], world: World) -> About:
 
 def _spellings(names: Iterable[str], judged: Iterable[str]) -> dict[str, str]:
     """Names by their letters without accents, as the judge spells them where it knows them."""
-    from erasebench.judges.gcd_network import name_key
+    from erasebench.judges.gcd.network import name_key
 
     return {name_key(name): name for name in (*names, *judged)}
 
@@ -70,7 +70,7 @@ def person_in(prompt: str, known: Mapping[str, str]) -> str:
 
     A name that nobody knows is a name all the same; what begins with an article is not.
     """
-    from erasebench.judges.gcd_network import name_key
+    from erasebench.judges.gcd.network import name_key
 
     text = " ".join(composed(prompt).replace("_", " ").split())
     if (whole := known.get(name_key(text))) is not None:
@@ -85,7 +85,7 @@ def person_in(prompt: str, known: Mapping[str, str]) -> str:
 @cache
 def _templates() -> tuple[re.Pattern[str], ...]:
     # The suites know the prompts' columns, so they are asked late.
-    from erasebench.suite import load_suite
+    from erasebench.suite.suite import load_suite
 
     # The longest fixed text first: '{name} in an official photo' must not take 'A sketch of {name}' for a name.
     ordered = sorted(load_suite(TEMPLATES_OF).templates, key=len, reverse=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from erasebench.judges.base import SCORED, Judge
+from erasebench.api.judge import SCORED, Judge
 from erasebench.judges.fid import FidJudge
 from erasebench.judges.figures import Figures, distance_figures, reference_of
 from erasebench.judges.figures.classes import mean_probability, top1
@@ -14,7 +14,7 @@ from erasebench.judges.figures.detections import TITLES, count_figure
 from erasebench.judges.figures.faces import accuracy, no_face, strict_accuracy
 from erasebench.judges.figures.parts import column_mean
 from erasebench.judges.nudenet_classes import REGIONS
-from erasebench.statistics import Sample, mean_figure
+from erasebench.metrics.statistics import Sample, mean_figure
 
 
 def figures_of(judge: Judge, rows: pd.DataFrame) -> Figures:

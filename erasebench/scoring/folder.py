@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from erasebench.errors import UserError
-from erasebench.file_names import readable
+from erasebench.files.file_names import readable
 from erasebench.judges.image_files import HIDDEN, IMAGE_SUFFIXES, UNREAD_SUFFIXES, files_below
 from erasebench.scoring.spelling import composed
 

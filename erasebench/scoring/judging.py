@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from erasebench.api.judge import MISSING, SCORED
+from erasebench.console.progress import progress_bar
 from erasebench.cost import Cost
-from erasebench.identity import digest, source_digest
-from erasebench.judgement_store import JudgementStore, row_keys
-from erasebench.judges.base import MISSING, SCORED
-from erasebench.progress import progress_bar
+from erasebench.files.source import source_digest
+from erasebench.files.weights import cache_folder, file_digests
+from erasebench.identity import digest
 from erasebench.scoring import pixels
 from erasebench.scoring.matching import NOT_UTF8, Entry, frame_of
 from erasebench.scoring.pixels import Read, read_image
-from erasebench.weights import cache_folder, file_digests
+from erasebench.store.judgements import JudgementStore, row_keys
 
 if TYPE_CHECKING:
-    from erasebench.judges.base import Judge
+    from erasebench.api.judge import Judge
 
 NO_PROMPT, NOT_READABLE = "no-prompt", "may-not-be-read"
 NEEDS_PROMPT = frozenset(("clip-score",))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
-from erasebench.judges.base import SCORED, Pixels
+from erasebench.api.judge import SCORED, Pixels
 from erasebench.judges.image_files import UNREAD_SUFFIXES
 
 if TYPE_CHECKING:

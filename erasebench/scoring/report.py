@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erasebench.atomic import atomic_write, write_json
-from erasebench.csv_cells import safe_cell
 from erasebench.errors import UserError, did_you_mean
+from erasebench.files.atomic import atomic_write, write_json
+from erasebench.files.csv_cells import safe_cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from erasebench.judges.base import Judge
-    from erasebench.record import Figure
+    from erasebench.api.judge import Judge
+    from erasebench.api.world import World
+    from erasebench.metrics.value import Figure
     from erasebench.scoring.folder import Listing
     from erasebench.scoring.matching import Entry
-    from erasebench.world import World
 
 JUDGES = {
     "fid": "fid",
@@ -48,18 +48,18 @@ class Report:
     @property
     def scored(self) -> bool:
         """Whether any judge scored any image."""
-        from erasebench.judges.base import SCORED
+        from erasebench.api.judge import SCORED
 
         return any((rows["outcome"] == SCORED).any() for rows in self.rows.values())
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a judge, group and metric; see `erasebench.frames.figures_frame` for units."""
-        from erasebench.frames import figures_frame
+        """One row a judge, group and metric; see `erasebench.results.frames.figures_frame` for units."""
+        from erasebench.results.frames import figures_frame
 
         return figures_frame(self.figures)
 
     def _repr_html_(self) -> str:
-        from erasebench.frames import as_html
+        from erasebench.results.frames import as_html
 
         return as_html(self.to_frame())
 
@@ -82,7 +82,7 @@ class Report:
     def write(self, path: Path) -> None:
         """As .csv or .parquet: a row per image; as .json: figures, judges' identities and images. Features: parquet.
 
-        In .csv, text that a spreadsheet would run as a formula has an apostrophe in front (erasebench.csv_cells).
+        In .csv, text that a spreadsheet would run as a formula has an apostrophe in front (erasebench.files.csv_cells).
         """
         frame = self.per_image(features=path.suffix == ".parquet")
         if path.suffix == ".json":

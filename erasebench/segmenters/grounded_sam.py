@@ -24,9 +24,9 @@ from transformers import (
     SamProcessor,
 )
 
+from erasebench.api.method import Box, Segmentation
 from erasebench.errors import UserError, did_you_mean
-from erasebench.method import Box, Segmentation
-from erasebench.worlds.loading import load_strictly, quiet
+from erasebench.families.loading import load_strictly, quiet
 
 from .weights import CONFIG_FILE, THRESHOLD, grounded_sam_digest
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from erasebench.errors import UserError
-from erasebench.identity import digest, source_digest
-from erasebench.weights import files_digest, hub_file, looks_local
+from erasebench.files.source import source_digest
+from erasebench.files.weights import files_digest, hub_file, looks_local
+from erasebench.identity import digest
 
 THRESHOLD = 0.3
 """Boxes of a lower score are no find (MACE's data preparation)."""

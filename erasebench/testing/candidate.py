@@ -15,11 +15,10 @@ import torch
 from diffusers import StableDiffusionPipeline
 from pydantic import ValidationError
 
-from erasebench.concepts import Concept, ErasureTask, Kind
-from erasebench.erasure import Erasure
-from erasebench.method import Method, MethodConfig
-from erasebench.registry import load_method
-from erasebench.sampling import Shot
+from erasebench.api.concepts import Concept, ErasureTask, Kind
+from erasebench.api.erasure import Erasure
+from erasebench.api.method import Method, MethodConfig, load_method
+from erasebench.diffusion.sampling import Shot
 from erasebench.testing.fingerprint import fingerprint
 from erasebench.testing.model import tiny_pipeline
 from erasebench.testing.workspace import ToyWorkspace, overheard

@@ -8,11 +8,11 @@ from typing import get_args
 
 import torch
 
-from erasebench.concepts import Kind
-from erasebench.erasure import Erasure
+from erasebench.api.concepts import Kind
+from erasebench.api.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.identity import role_of
-from erasebench.suite import installed_suites
+from erasebench.suite.suite import installed_suites
 from erasebench.testing.candidate import NAMES, Candidate, shots_of, task_of
 from erasebench.testing.fingerprint import difference, fingerprint
 from erasebench.testing.workspace import painted_with

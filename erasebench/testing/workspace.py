@@ -13,12 +13,12 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 from PIL import Image
 
-from erasebench.erasure import Erasure
-from erasebench.identity import NumericsProfile
-from erasebench.method import Box, Segmentation
-from erasebench.sampling import Sampler, Shot
+from erasebench.api.erasure import Erasure
+from erasebench.api.method import Box, Segmentation
+from erasebench.api.world import SamplingDefaults
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler, Shot
 from erasebench.testing.model import WIDTH
-from erasebench.world import SamplingDefaults
 
 STEPS = 4
 SETTINGS = SamplingDefaults(steps=STEPS, guidance=3.0, width=WIDTH, height=WIDTH, batch_size=4)
@@ -49,20 +49,20 @@ class ToyWorkspace:
         guidance: float | None = None,
         scheduler: str | None = None,
     ) -> list[Image.Image]:
-        """See `erasebench.method.Workspace`."""
+        """See `erasebench.api.method.Workspace`."""
         self.painted += prompts
         shots = [Shot(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         settings = SETTINGS.model_copy(update={} if scheduler is None else {"scheduler": scheduler})
         return [Image.fromarray(pixels) for pixels in painted(self._pipeline, shots, settings)]
 
     def segment(self, images: Sequence[Image.Image], phrase: str) -> list[Segmentation]:
-        """See `erasebench.method.Workspace`."""
+        """See `erasebench.api.method.Workspace`."""
         assert self._segments, "erase segments, and the method does not say so: segments = True, segments_for(kind)"
         return [_middle(image.width, image.height) for image in images]
 
     @contextmanager
     def progress(self, total: int, label: str) -> Iterator[Callable[[int], None]]:
-        """See `erasebench.method.Workspace`; a bar that runs over its total fails."""
+        """See `erasebench.api.method.Workspace`; a bar that runs over its total fails."""
         left = total
 
         def advance(steps: int) -> None:

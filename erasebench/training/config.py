@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
+from erasebench.api.method import MethodConfig
 from erasebench.identity import identity_field, runtime_field
-from erasebench.method import MethodConfig
 
 C = TypeVar("C", bound="TrainingConfig")
 

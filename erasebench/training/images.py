@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import functional as transforms
 
+from erasebench.api.method import Workspace
+from erasebench.diffusion.schedulers import build_scheduler
 from erasebench.errors import UserError
+from erasebench.files.sealed import sealed_write, whole
 from erasebench.identity import digest
-from erasebench.method import Workspace
-from erasebench.schedulers import build_scheduler
-from erasebench.sealed import sealed_write, whole
 from erasebench.training.seeds import stream_seed
 
 CHUNK = 64

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from erasebench.api.method import Workspace
 from erasebench.errors import UserError
-from erasebench.method import Workspace
-from erasebench.sealed import sealed_write, whole
+from erasebench.files.sealed import sealed_write, whole
 from erasebench.training.config import TrainingConfig
 from erasebench.training.seeds import generator_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from erasebench.method import Method
+from erasebench.api.method import Method
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline

@@ -9,8 +9,8 @@ import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, PNDMScheduler, StableDiffusionPipeline
 from torch import Tensor
 
+from erasebench.diffusion.schedulers import build_scheduler
 from erasebench.errors import UserError
-from erasebench.schedulers import build_scheduler
 from erasebench.training.config import PartialRunConfig
 from erasebench.training.objectives import guided
 

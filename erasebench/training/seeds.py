@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from erasebench.api.method import Workspace
 from erasebench.identity import digest
-from erasebench.method import Workspace
 
 if TYPE_CHECKING:
     import torch

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from erasebench.composites import harmonic_mean
-from erasebench.concepts import Kind
+from erasebench.api.concepts import Kind
 from erasebench.errors import UserError
-from erasebench.record import Record
+from erasebench.metrics.composites import harmonic_mean
+from erasebench.results.record import Record
 
 FIGURES: dict[Kind, tuple[str, ...]] = {
     "person": ("acc_e", "acc_s_strict", "no_face_e"),

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from erasebench.concepts import Kind
+from erasebench.api.concepts import Kind
 from erasebench.errors import UserError, did_you_mean, nearest
-from erasebench.yaml_file import YamlFile, read_yaml
+from erasebench.files.yaml_file import YamlFile, read_yaml
 
 Settings = Mapping[str, Any]
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from erasebench.concepts import Kind
+from erasebench.api.concepts import Kind
 from erasebench.errors import UserError
-from erasebench.record import UNEDITED, Record
+from erasebench.results.record import UNEDITED, Record
+from erasebench.results.trials import SPLIT, Trial
 from erasebench.runner.job import plan
 from erasebench.runner.request import Request, as_typed
 from erasebench.runner.run import run_jobs
-from erasebench.tuning.record import SPLIT, Trial
 from erasebench.tuning.score import Figures, best, figures_of, score
 from erasebench.tuning.trials import Settings, settings_text
 

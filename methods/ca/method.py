@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.method import MethodConfig, Workspace
 from erasebench.editing.parameters import is_projection
-from erasebench.method import MethodConfig, Workspace
+from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import scaled_to_miniature
 from erasebench.training.method import TrainingMethod
-from erasebench.tuning.chosen import chosen_settings
 
 from .config import ConceptAblationConfig
 from .objective import ablation_loss, with_prior
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
     from torch import Tensor
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
     from erasebench.training.images import NoisedImages
 
 
@@ -81,10 +81,10 @@ class ConceptAblation(TrainingMethod):
         """The tuned weights; each sample is of one concept, drawn at random. Resumes; UserError as in fit."""
         import torch
 
+        from erasebench.api.erasure import Erasure
+        from erasebench.editing.templates import built_in_templates
         from erasebench.editing.text_states import TextStates
         from erasebench.editing.tokens import fill
-        from erasebench.erasure import Erasure
-        from erasebench.templates import built_in_templates
         from erasebench.training.images import encoded, painted
         from erasebench.training.loop import fit
         from erasebench.training.tuned_unet import tuned

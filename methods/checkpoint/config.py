@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
+from erasebench.api.method import MethodConfig
+from erasebench.api.names import LABEL
 from erasebench.errors import UserError
 from erasebench.identity import identity_field, runtime_field
-from erasebench.method import MethodConfig
-from erasebench.names import LABEL
 
 from .source import ACCEPTED, Source, digest_of, find_source
 

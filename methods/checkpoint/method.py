@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.method import Method, MethodConfig, Workspace
 from erasebench.errors import UserError
-from erasebench.method import Method, MethodConfig, Workspace
 
 from .config import CheckpointConfig
 from .source import ACCEPTED, Source, find_source
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
     from torch import Tensor
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
 
     from .gated import Membrane
 
@@ -56,7 +56,7 @@ class Checkpoint(Method):
         the change of sampling that `spm` makes. UserError for a file that cannot be read, a tensor that is not used,
         has another shape or is not finite, or a pickle with more than tensors in it.
         """
-        from erasebench.erasure import Erasure
+        from erasebench.api.erasure import Erasure
 
         from .config import named
         from .gated import gated

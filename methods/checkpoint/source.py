@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from erasebench.errors import UserError
+from erasebench.files.weights import files_digest
 from erasebench.identity import digest
-from erasebench.weights import files_digest
 
 from .contents import SAFETENSORS, check_content
 

@@ -12,12 +12,12 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 from torchvision.transforms import functional as transforms
 
-from erasebench.concepts import Concept
+from erasebench.api.concepts import Concept
+from erasebench.api.method import Workspace
 from erasebench.editing.text_states import TextStates
 from erasebench.editing.tokens import PromptPair, suppressed_positions
+from erasebench.files.sealed import whole, write_sealed_json
 from erasebench.identity import digest
-from erasebench.method import Workspace
-from erasebench.sealed import whole, write_sealed_json
 from erasebench.training.images import autoencoder_range, encoded
 from erasebench.training.seeds import generator_of
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from erasebench.concepts import Concept
+from erasebench.api.concepts import Concept
+from erasebench.api.method import Segmentation, Workspace
+from erasebench.editing.templates import data_prompt
 from erasebench.errors import UserError
+from erasebench.files.sealed import read_sealed_json, sealed_write, whole, write_sealed_json
 from erasebench.identity import digest
-from erasebench.method import Segmentation, Workspace
-from erasebench.sealed import read_sealed_json, sealed_write, whole, write_sealed_json
-from erasebench.templates import data_prompt
 from erasebench.training.images import Shot, paint, read_image
 from erasebench.training.seeds import stream_seed
 

@@ -9,8 +9,8 @@ import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
+from erasebench.console.scrubbing import scrubbed
 from erasebench.errors import UserError
-from erasebench.scrubbing import scrubbed
 
 from .key import KEY_VARIABLE, prompt_key
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from erasebench.concepts import Concept, ErasureTask
+from erasebench.api.concepts import Concept, ErasureTask
+from erasebench.api.method import Workspace
 from erasebench.editing.text_states import TextStates
 from erasebench.editing.tokens import PLACEHOLDER, pair_prompts
 from erasebench.errors import UserError
-from erasebench.method import Workspace
-from erasebench.sealed import whole, write_sealed_json
+from erasebench.files.sealed import whole, write_sealed_json
 from erasebench.training.seeds import stream_seed
 
 from .config import MaceConfig

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from erasebench.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
+from erasebench.api.method import MethodConfig, Workspace
 from erasebench.editing.parameters import is_projection
-from erasebench.method import MethodConfig, Workspace
 from erasebench.training.method import TrainingMethod
 
 from .config import MaceConfig
@@ -15,7 +15,7 @@ from .recipes import recipe, released_runs
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
 
 
 class Mace(TrainingMethod):

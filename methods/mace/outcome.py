@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from erasebench.concepts import ErasureTask
+from erasebench.api.concepts import ErasureTask
+from erasebench.api.erasure import Erasure
 from erasebench.editing.tokens import PromptPair
 from erasebench.editing.transfer import as_tensors, json_condition
-from erasebench.erasure import Erasure
 
 from .adapters import TrainedLora
 from .data import TrainingImages

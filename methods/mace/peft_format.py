@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from erasebench.errors import UserError
-from erasebench.sealed import sealed_write, write_sealed_json
+from erasebench.files.sealed import sealed_write, write_sealed_json
 
 from .lora import Lora
 

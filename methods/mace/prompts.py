@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from erasebench.concepts import Concept, ErasureTask, Kind
+from erasebench.api.concepts import Concept, ErasureTask, Kind
 from erasebench.editing.gram import streamed_gram
+from erasebench.editing.templates import built_in_templates
 from erasebench.editing.text_states import TextStates
 from erasebench.editing.tokens import PromptPair, fill, pair_prompts
 from erasebench.errors import UserError
 from erasebench.identity import digest
-from erasebench.templates import built_in_templates
 
 from .config import MaceConfig
 

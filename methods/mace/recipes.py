@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from erasebench.concepts import Kind
-from erasebench.tuning.chosen import chosen_settings
+from erasebench.api.concepts import Kind
+from erasebench.results.recipes import chosen_settings
 
 from .config import MaceConfig
 

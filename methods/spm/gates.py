@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from erasebench.api.sampling_change import Encode, SamplingChange, watched_prompts
 from erasebench.errors import UserError
-from erasebench.sampling_change import Encode, SamplingChange, watched_prompts
 
 from .config import Merging
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from erasebench.concepts import EVERY_KIND, Concept, ErasureTask, Kind
-from erasebench.method import MethodConfig, Workspace
+from erasebench.api.concepts import EVERY_KIND, Concept, ErasureTask, Kind
+from erasebench.api.method import MethodConfig, Workspace
+from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import MINIATURE_RUNS, scaled_to_miniature
 from erasebench.training.method import TrainingMethod
-from erasebench.tuning.chosen import chosen_settings
 
 from .config import SpmConfig
 from .gates import GatedAdapters, cosines
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
     from torch import Tensor
 
+    from erasebench.api.erasure import Erasure
     from erasebench.editing.text_states import TextStates
-    from erasebench.erasure import Erasure
 
 FLOOR_CAPTIONS = 500
 
@@ -59,9 +59,9 @@ class Spm(TrainingMethod):
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """No changed weight: the membranes and their gates. Resumes; UserError as in fit."""
+        from erasebench.api.erasure import Erasure
         from erasebench.editing.adapters import joined
         from erasebench.editing.text_states import TextStates
-        from erasebench.erasure import Erasure
 
         from .objective import adapter_scale
 

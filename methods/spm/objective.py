@@ -14,7 +14,7 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 from torch import Tensor
 
-from erasebench.schedulers import build_scheduler
+from erasebench.diffusion.schedulers import build_scheduler
 from erasebench.training.objectives import guided_away
 from erasebench.training.partial_runs import Noised, PartialRuns, Predict, Stops
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import erasebench
-from erasebench.identity import NumericsProfile
-from erasebench.sampling import Sampler, Shot
-from erasebench.world import SamplingDefaults
+from erasebench.api.world import SamplingDefaults
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler, Shot
 
 STEPS = 4
 

@@ -11,7 +11,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from erasebench.board import write_board
 from erasebench.board.remembered import _opened
-from erasebench.record import Record
+from erasebench.results.record import Record
 
 OURS = Path(__file__).parents[2] / "leaderboard" / "results"
 

@@ -10,8 +10,9 @@ import pytest
 from erasebench.board import write_board
 from erasebench.board.against_published import against_published
 from erasebench.board.groups import groups
-from erasebench.board.published import published_rows
-from erasebench.record import UNEDITED, Figure, Record, Tuning
+from erasebench.metrics.value import Figure
+from erasebench.results.published import published_rows
+from erasebench.results.record import UNEDITED, Record, Tuning
 from tests.board.test_board import cells
 from tests.sample_records import figures, fraction, record, unscored
 

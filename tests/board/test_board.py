@@ -11,7 +11,7 @@ from erasebench.board import write_board
 from erasebench.board.build import read_records, sheet_path
 from erasebench.board.markup import escaped
 from erasebench.errors import UserError
-from erasebench.record import Record
+from erasebench.results.record import Record
 from tests.sample_records import figures, fraction, record, unscored
 
 
@@ -155,7 +155,7 @@ def test_a_cell_stays_a_cell() -> None:
 def test_the_board_loads_no_torch() -> None:
     script = (
         "import sys\n"
-        "import erasebench.statistics, erasebench.board.build, erasebench.board.contact_sheet\n"
+        "import erasebench.metrics.statistics, erasebench.board.build, erasebench.board.contact_sheet\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from erasebench.board.columns import Column, FigureTable
+from erasebench.metrics.columns import Column, FigureTable
 
 
 def test_a_heading_tells_unit_and_direction() -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from erasebench.board import write_board
 from erasebench.board.cells import figure_cell
-from erasebench.board.columns import Column
 from erasebench.board.groups import without_repeats
 from erasebench.board.pairs import paired_difference
 from erasebench.board.short import terminal_table
 from erasebench.identity import digest
-from erasebench.record import Figure, Record, Repeat
+from erasebench.metrics.columns import Column
+from erasebench.metrics.value import Figure
+from erasebench.results.record import Record, Repeat
 from tests.board.test_pairs import made
 from tests.sample_records import record
 

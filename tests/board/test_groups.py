@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from erasebench.board.groups import groups
-from erasebench.identity import NumericsProfile, digest
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.identity import digest
 from tests.sample_records import distance, figures, record, unscored
 
 

@@ -16,13 +16,14 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import ValidationError
 
+from erasebench.api.names import check_name
 from erasebench.board import write_board
 from erasebench.board.build import sheet_path
 from erasebench.board.short import terminal_table
 from erasebench.errors import UserError
 from erasebench.identity import digest
-from erasebench.names import check_name
-from erasebench.record import Edit, Pairing, Record, Tally, Tuning
+from erasebench.metrics.value import Edit, Pairing, Tally
+from erasebench.results.record import Record, Tuning
 from tests.sample_records import distance, figures, record, unscored
 
 NASTY = [

@@ -10,7 +10,7 @@ import pytest
 
 from erasebench.board import write_board
 from erasebench.board.newest import same_job, shown, superseded
-from erasebench.record import Record
+from erasebench.results.record import Record
 from tests.board.test_board import table_after
 from tests.sample_records import record
 

@@ -10,9 +10,10 @@ import pytest
 from erasebench.board import write_board
 from erasebench.board.groups import groups
 from erasebench.board.pairs import BEST, NOT_PAIRED, NOT_TOLD_APART, difference_cells, paired_difference
-from erasebench.composites import h_c
-from erasebench.record import Pairing, Record
-from erasebench.statistics import Sample
+from erasebench.metrics.composites import h_c
+from erasebench.metrics.statistics import Sample
+from erasebench.metrics.value import Pairing
+from erasebench.results.record import Record
 from tests.board.test_board import table_after
 from tests.sample_records import figures, record, unscored
 

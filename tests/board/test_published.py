@@ -6,10 +6,10 @@ from importlib.resources import files
 
 import pytest
 
-from erasebench.board import published
-from erasebench.board.published import PUBLISHED_COLUMNS, PublishedRow, column_notes, published_rows, published_table
 from erasebench.board.published_markdown import published_section
 from erasebench.judges import nudenet_classes
+from erasebench.results import published
+from erasebench.results.published import PUBLISHED_COLUMNS, PublishedRow, column_notes, published_rows, published_table
 
 
 def row(suite: str, scale: str, method: str, source: str = "") -> PublishedRow:

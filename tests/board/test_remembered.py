@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from erasebench.board.remembered import Differences, differences, key_of
-from erasebench.record import Pairing, Tally
+from erasebench.metrics.value import Pairing, Tally
 from tests.sample_records import fraction
 
 

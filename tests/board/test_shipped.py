@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
+from erasebench.api.method import METHODS
 from erasebench.board import write_board
 from erasebench.board.groups import groups, without_repeats
 from erasebench.board.shipped import FOLDER, fitting, ship, shipped_records
 from erasebench.cli import main
+from erasebench.diffusion.profile import NumericsProfile
 from erasebench.errors import UserError
-from erasebench.identity import NumericsProfile, digest
-from erasebench.record import Record
-from erasebench.registry import METHODS
+from erasebench.identity import digest
+from erasebench.results.record import Record
 from erasebench.runner.job import plan
 from erasebench.runner.request import Request
 from tests.sample_records import record

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from erasebench.board import write_board
 from erasebench.board.short import INCOMPLETE, terminal_table
-from erasebench.record import Record
+from erasebench.results.record import Record
 from tests.board.test_board import records, table_after
 from tests.sample_records import figures, record, unscored
 

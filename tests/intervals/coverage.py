@@ -15,10 +15,10 @@ import numpy as np
 from scipy.special import ndtr  # type: ignore[import-untyped]
 from scipy.stats import beta  # type: ignore[import-untyped]
 
-from erasebench.composites import h_c
-from erasebench.statistics.combine import combined_limits, correlation
-from erasebench.statistics.intervals import Limits, mean_limits
-from erasebench.statistics.sample import Array
+from erasebench.metrics.composites import h_c
+from erasebench.metrics.statistics.combine import combined_limits, correlation
+from erasebench.metrics.statistics.intervals import Limits, mean_limits
+from erasebench.metrics.statistics.sample import Array
 
 TRIALS = 4_000
 """A coverage of 95% is then known to 0.34 points (one standard error), of 93% to 0.40."""

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from erasebench.statistics.intervals import mean_limits
+from erasebench.metrics.statistics.intervals import mean_limits
 from tests.intervals.coverage import TRIALS, Setting, cells, failing
 
 

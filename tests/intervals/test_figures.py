@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from erasebench.composites import FORMULAS, h_c
-from erasebench.record import Figure
-from erasebench.statistics import Sample, composite_figure, difference_figure, mean_figure
-from erasebench.statistics.intervals import Limits
+from erasebench.metrics.composites import FORMULAS, h_c
+from erasebench.metrics.statistics import Sample, composite_figure, difference_figure, mean_figure
+from erasebench.metrics.statistics.intervals import Limits
+from erasebench.metrics.value import Figure
 
 
 def bounds(figure: Figure) -> tuple[float, float]:
@@ -198,6 +198,6 @@ def test_shares_that_hardly_vary_have_a_narrow_interval(value: float, prompts: i
 
 def test_an_interval_that_is_no_number_is_said_and_never_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = Limits(*(np.array(end) for end in (0.5, np.nan, np.nan)))
-    monkeypatch.setattr("erasebench.statistics.figures.mean_limits", lambda *_, **__: nothing)
+    monkeypatch.setattr("erasebench.metrics.statistics.figures.mean_limits", lambda *_, **__: nothing)
     figure = mean_figure(Sample([1.0, 0.0] * 4, labels(8, 1), fraction=True), unit="fraction")
     assert (figure.value, figure.low, figure.reason) == (0.5, None, "the interval is not a finite number")

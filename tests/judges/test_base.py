@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from erasebench.judges.base import MISSING, NOT_FINITE, NOT_RGB, SCORED, UNREADABLE, Judge, Picture, Pixels
+from erasebench.api.judge import MISSING, NOT_FINITE, NOT_RGB, SCORED, UNREADABLE, Judge, Picture, Pixels
 
 
 class Brightness(Judge):

@@ -210,7 +210,7 @@ def test_an_unreachable_hub_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         raise OSError("Name or service not known")
 
     monkeypatch.setattr("socket.create_connection", unreachable)
-    monkeypatch.setattr("erasebench.weights.getproxies", dict)
+    monkeypatch.setattr("erasebench.files.weights.getproxies", dict)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/nonexistent")
     with pytest.raises(UserError, match="from the hub: Name or service not known"):
         ClipScoreJudge.from_openai(None, CPU)

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
+from erasebench.api.judge import MISSING, SCORED
 from erasebench.errors import UserError
 from erasebench.identity import file_digest
 from erasebench.judges import fid
-from erasebench.judges.base import MISSING, SCORED
 from erasebench.judges.fid import NO_REFERENCE, FidJudge, InceptionExtractor, feature_matrix
 from erasebench.judges.references import FeatureCache, PairedReferences, ReferenceImage
 from erasebench.judges.sources import INCEPTION_FILE

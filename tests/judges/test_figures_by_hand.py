@@ -10,7 +10,7 @@ import pytest
 
 from erasebench.judges.figures import Unavailable, average_figures, suite_figures
 from erasebench.judges.nudenet_classes import APART, REGIONS
-from erasebench.record import Figure
+from erasebench.metrics.value import Figure
 
 GROUPS = ("erased", "retained-kept", "synonyms")
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
+from erasebench.api.judge import NO_FACE, SCORED
 from erasebench.errors import UserError
-from erasebench.judges.base import NO_FACE, SCORED
-from erasebench.judges.gcd import GcdRecogniser, clusters, face_crop
-from erasebench.judges.gcd_network import CENTRES, load_recognition, name_key, read_labels, spoken
+from erasebench.judges.gcd.judge import GcdRecogniser, clusters, face_crop
+from erasebench.judges.gcd.network import CENTRES, load_recognition, name_key, read_labels, spoken
+from erasebench.judges.gcd.restricted_pickle import read_state
 from erasebench.judges.recogniser import IdentityJudge
-from erasebench.judges.restricted_pickle import read_state
 from tests.gcd_resources import LABELS, NAMES, picture, write_resources
 
 CPU = torch.device("cpu")
@@ -118,7 +118,7 @@ def test_inside_a_cluster_probabilities_are_multiplied_and_renormalised(recognis
     same[1] += 1e-9
     one_cluster = [np.arange(2)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("erasebench.judges.gcd.clusters", lambda *_: one_cluster)
+        patch.setattr("erasebench.judges.gcd.judge.clusters", lambda *_: one_cluster)
         found = recogniser._named(probabilities, same)
     assert found.name == NAMES[1] and found.confidence == pytest.approx(0.32 / 0.44)
 
@@ -127,9 +127,9 @@ def test_a_product_of_zeros_is_no_face_and_the_next_cluster_counts(recogniser: G
     probabilities = np.zeros((3, len(NAMES)), dtype=np.float32)
     probabilities[0, 0] = probabilities[1, 1] = probabilities[2, 3] = 1.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("erasebench.judges.gcd.clusters", lambda *_: [np.array([0, 1]), np.array([2])])
+        patch.setattr("erasebench.judges.gcd.judge.clusters", lambda *_: [np.array([0, 1]), np.array([2])])
         assert recogniser._named(probabilities, np.zeros((3, 256))).name == NAMES[3]
-        patch.setattr("erasebench.judges.gcd.clusters", lambda *_: [np.array([0, 1])])
+        patch.setattr("erasebench.judges.gcd.judge.clusters", lambda *_: [np.array([0, 1])])
         assert recogniser._named(probabilities[:2], np.zeros((2, 256))).name is None
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from erasebench.api.judge import MISSING, SCORED
 from erasebench.errors import UserError
-from erasebench.judges.base import MISSING, SCORED
 from erasebench.judges.nudenet import NudenetJudge
 from erasebench.judges.nudenet_classes import APART, CLASSES, REGIONS
 from erasebench.judges.sources import nudenet_weights

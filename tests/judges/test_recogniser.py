@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from erasebench.judges.base import MISSING, NO_FACE, SCORED, Pixels
+from erasebench.api.judge import MISSING, NO_FACE, SCORED, Pixels
 from erasebench.judges.recogniser import IdentityJudge, Recognition
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from erasebench.api.judge import Pixels
 from erasebench.errors import UserError
-from erasebench.judges.base import Pixels
 from erasebench.judges.references import FeatureCache, FolderReferences, PairedReferences
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.lib import format as npy
 
 from erasebench.errors import UserError
-from erasebench.judges.restricted_pickle import read_layers, read_state
+from erasebench.judges.gcd.restricted_pickle import read_layers, read_state
 
 LAYERS = {"conv1": {"weights": np.arange(24, dtype=np.float32).reshape(2, 3, 4), "biases": np.ones(4, np.float32)}}
 

@@ -10,9 +10,9 @@ import pytest
 from cleanfid.downloads_helper import inception_url
 
 from erasebench.errors import UserError
+from erasebench.files.weights import hub_file, weights_folder
 from erasebench.identity import file_digest
 from erasebench.judges import sources
-from erasebench.weights import hub_file, weights_folder
 
 
 @pytest.fixture(autouse=True)

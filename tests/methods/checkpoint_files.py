@@ -8,7 +8,7 @@ from typing import Any
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from erasebench.erasure import Erasure
+from erasebench.api.erasure import Erasure
 from erasebench.methods.checkpoint import Checkpoint, CheckpointConfig
 from tests.methods.closed_form import task_of
 from tests.methods.mace.workspace import TestWorkspace

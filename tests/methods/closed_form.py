@@ -8,7 +8,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from erasebench.concepts import Concept, ErasureTask, Kind
+from erasebench.api.concepts import Concept, ErasureTask, Kind
 
 Row = tuple[Tensor, Tensor, float]
 """An input x [d], the input y whose output it shall give, and the weight of that wish."""

@@ -8,7 +8,7 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 from torch import Tensor
 
-from erasebench.sampling import noise
+from erasebench.diffusion.sampling import noise
 from tests.tiny_model import tiny_pipeline
 
 GUIDANCE = 4.0

@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from erasebench.concepts import Concept, ErasureTask, Kind
+from erasebench.api.concepts import Concept, ErasureTask, Kind
+from erasebench.editing.templates import SUBJECT_TEMPLATES
 from erasebench.errors import UserError
 from erasebench.methods.ca import ConceptAblation, ConceptAblationConfig
 from erasebench.methods.ca.objective import ablation_loss, masked_square, with_prior
 from erasebench.methods.ca.rescaling import Rescaled, rescaled
 from erasebench.methods.ca.start_token import start_token_detached, text_projections
-from erasebench.templates import SUBJECT_TEMPLATES
 from erasebench.training.images import NoisedImages
 from tests.methods.closed_form import BLOCKS, SD_PROJECTIONS, sd_unet, task_of
 from tests.methods.mace.workspace import TestWorkspace

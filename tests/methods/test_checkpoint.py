@@ -10,14 +10,14 @@ import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import save_file
 
+from erasebench.api.erasure import WEIGHTS_FILE, Erasure
 from erasebench.cli import main
-from erasebench.erasure import WEIGHTS_FILE, Erasure
+from erasebench.diffusion.sampling import Sampler, Shot
 from erasebench.errors import UserError
 from erasebench.identity import identity_of
 from erasebench.methods.checkpoint import CheckpointConfig
 from erasebench.methods.esd import EsdConfig, EsdU, EsdX
 from erasebench.methods.uce import Uce, UceConfig
-from erasebench.sampling import Sampler, Shot
 from erasebench.testing.workspace import PROFILE, SETTINGS
 from tests.methods.checkpoint_files import TEXT, VALUE, read
 from tests.methods.closed_form import task_of

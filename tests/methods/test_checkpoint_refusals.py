@@ -11,8 +11,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
+from erasebench.api.erasure import Erasure
 from erasebench.cli import main
-from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.methods.checkpoint.tensors import read_tensors
 from tests.methods.checkpoint_files import VALUE, read

@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import erasebench
-from erasebench.erasure import Erasure
+from erasebench.api.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.methods.checkpoint import CheckpointConfig
-from erasebench.record import Record
+from erasebench.results.record import Record
 from tests.methods.checkpoint_files import TEXT, VALUE, parameter, read
 from tests.methods.compvis_names import compvis_name
 from tests.tiny_model import tiny_pipeline, write_tiny_model

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import erasebench
+from erasebench.api.erasure import WEIGHTS_FILE
 from erasebench.cli import main
-from erasebench.erasure import WEIGHTS_FILE
-from erasebench.record import Figure, Record
+from erasebench.metrics.value import Figure
+from erasebench.results.record import Record
 
 LIMIT = 8
 

@@ -10,9 +10,9 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from erasebench.api.erasure import Erasure
 from erasebench.editing.adapters import transformer_layers
 from erasebench.editing.text_states import TextStates
-from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.methods.spm import GatedAdapters
 from tests.methods.checkpoint_files import VALUE, read

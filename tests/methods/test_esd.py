@@ -9,9 +9,9 @@ import torch
 from diffusers import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, PNDMScheduler
 from torch import nn
 
+from erasebench.api.method import load_method
 from erasebench.errors import UserError
 from erasebench.methods.esd import Esd, EsdConfig, EsdU, EsdX, EsdXStrict, esd_runs, stops_of
-from erasebench.registry import load_method
 from erasebench.training.partial_runs import PartialRuns, own_scheduler
 from tests.methods.closed_form import BLOCKS, SD_PROJECTIONS, sd_unet
 from tests.methods.inference_time import states_of

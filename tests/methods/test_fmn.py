@@ -52,7 +52,7 @@ def test_every_map_and_the_concepts_tokens_are_in_the_norm(
         return resteering_norm(maps, tokens)
 
     monkeypatch.setattr(fmn, "resteering_norm", watched)
-    monkeypatch.setattr("erasebench.templates.SUBJECT_TEMPLATES", ("on {} sea",))
+    monkeypatch.setattr("erasebench.editing.templates.SUBJECT_TEMPLATES", ("on {} sea",))
     config = SMALL.model_copy(update={"use_pooler": use_pooler})
     first_loss(ForgetMeNot(config), tmp_path, monkeypatch, seed=1, names=("Ada",))
     ((maps, tokens),) = seen

@@ -6,10 +6,10 @@ from typing import get_args
 
 import pytest
 
-from erasebench.concepts import Kind
-from erasebench.registry import load_method
+from erasebench.api.concepts import Kind
+from erasebench.api.method import load_method
+from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import TrainingConfig
-from erasebench.tuning.chosen import chosen_settings
 
 TRAINED = ("ca", "esd-u", "esd-x", "esd-x-strict", "fmn", "salun", "spm")
 STEERED = ("np", "sld-max", "sld-medium", "sld-strong", "sld-weak")

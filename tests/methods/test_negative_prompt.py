@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from erasebench.erasure import Erasure
+from erasebench.api.erasure import Erasure
+from erasebench.api.method import MethodConfig
 from erasebench.errors import UserError
-from erasebench.method import MethodConfig
 from erasebench.methods.negative_prompt import NegativePrompting
 from tests.methods.closed_form import task_of
 from tests.methods.inference_time import GUIDANCE, by_hand, ddim_pipeline, eps_of, latents_of, states_of

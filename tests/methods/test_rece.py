@@ -10,10 +10,10 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.api.concepts import ErasureTask, Kind
+from erasebench.api.erasure import Erasure
 from erasebench.editing.cross_attention import projections
 from erasebench.editing.text_states import TextStates
-from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.methods.rece import Rece, ReceConfig
 from erasebench.methods.uce import Uce, UceConfig

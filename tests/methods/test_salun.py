@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from erasebench.concepts import Concept, ErasureTask
+from erasebench.api.concepts import Concept, ErasureTask
+from erasebench.editing.templates import SUBJECT_TEMPLATES
 from erasebench.methods import salun
 from erasebench.methods.salun import SalUn, SalUnConfig, forget_loss, mask_loss, saliency_mask, summed_gradients
-from erasebench.templates import SUBJECT_TEMPLATES
 from erasebench.training.images import NoisedImages
 from tests.methods.closed_form import sd_unet, task_of
 from tests.methods.mace.workspace import TestWorkspace

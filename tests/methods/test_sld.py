@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from erasebench.erasure import Erasure
+from erasebench.api.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.methods.sld import GuidanceState, Sld, SldMax, SldMedium, SldStrong, SldWeak
 from tests.methods.closed_form import task_of

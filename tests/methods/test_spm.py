@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from erasebench.concepts import Concept, ErasureTask
+from erasebench.api.concepts import Concept, ErasureTask
 from erasebench.editing.adapters import transformer_layers
 from erasebench.editing.text_states import TextStates
 from erasebench.errors import UserError

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from erasebench.api.erasure import Erasure
 from erasebench.editing.adapters import fresh_adapters
 from erasebench.editing.text_states import TextStates
-from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.methods.spm import GatedAdapters
 from erasebench.methods.spm.gates import cosines, token_overlap

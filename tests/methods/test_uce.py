@@ -9,10 +9,10 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.api.concepts import ErasureTask, Kind
+from erasebench.api.erasure import Erasure
 from erasebench.editing.cross_attention import projections
 from erasebench.editing.text_states import TextStates
-from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.methods.uce import Uce, UceConfig, anchor_of
 from tests.methods.closed_form import SD_PROJECTIONS, Row, least_squares, relative_error, sd_unet, task_of

@@ -12,8 +12,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from erasebench.erasure import Erasure
-from erasebench.method import Method
+from erasebench.api.erasure import Erasure
+from erasebench.api.method import Method
 from erasebench.training import loop
 from tests.methods.closed_form import task_of
 from tests.methods.mace.workspace import TestWorkspace

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from erasebench.concepts import Concept, ErasureTask, Kind
+from erasebench.api.concepts import Concept, ErasureTask, Kind
 from erasebench.editing.transfer import edited, output_gram
 from erasebench.methods.rece import HARD_OBJECTS, EpochStates, Rece, ReceConfig, epochs_of, kept_in_epochs, uce_settings
 from erasebench.methods.uce import Edit, Phrase, preserve_scale, uce_transfer

@@ -13,7 +13,7 @@ from erasebench.errors import UserError
 from erasebench.prompts.coco import import_coco
 from erasebench.prompts.imports import data_folder, load_import
 from erasebench.prompts.tables import import_csv, import_i2p
-from erasebench.worlds.stable_diffusion import StableDiffusionWorld
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 from tests.prompts.test_dialects import COCO, I2P
 
 CAPTIONS: dict[str, Any] = {

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.api.groups import Group
 from erasebench.cli import main
-from erasebench.prompts import Group, PromptTable, read_csv
+from erasebench.prompts import PromptTable, read_csv
 
 COMMITTED = Path(__file__).parents[2] / "prompts_csv"
 SEEDS = {1: 50, 5: 10, 10: 5, 100: 5}

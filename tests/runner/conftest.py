@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from erasebench.sampling import Sampler
+from erasebench.diffusion.sampling import Sampler
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import erasebench
+from erasebench.api.judge import Judge, Pixels
 from erasebench.errors import UserError
-from erasebench.judges.base import Judge, Pixels
 from erasebench.judges.recogniser import IdentityJudge, Recognition
 from erasebench.runner import run
 from tests.runner.toy import of

@@ -11,9 +11,9 @@ import pytest
 
 import erasebench
 from erasebench.cost import Cost, measured
+from erasebench.files.sealed import write_sealed_json
 from erasebench.runner import attempts
 from erasebench.runner.attempts import all_attempts
-from erasebench.sealed import write_sealed_json
 from tests.runner.toy import of
 
 

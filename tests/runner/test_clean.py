@@ -11,7 +11,7 @@ import pytest
 
 import erasebench
 from erasebench.cli import main
-from erasebench.record import Record
+from erasebench.results.record import Record
 from erasebench.runner import clean
 from erasebench.runner.clean import superfluous
 
@@ -101,7 +101,7 @@ def test_what_the_board_shows_stays_though_something_was_made_after_it(
 def test_nothing_outside_and_nothing_in_use_is_touched(
     twice: tuple[Path, Path, set[Path], list[str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from erasebench.store import RunFolder
+    from erasebench.store.run_folder import RunFolder
 
     out, runs, _, _ = twice
     elsewhere = tmp_path / "elsewhere"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import erasebench
-from erasebench.record import Record
-from erasebench.sealed import DAMAGED
+from erasebench.files.sealed import DAMAGED
+from erasebench.results.record import Record
 from tests.runner.toy import of, pixels, timeless
 
 MACE = {"mace.steps": 2, "mace.data_steps": 2, "mace.n_images": 2}

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import erasebench
-from erasebench.judges.base import Judge, Pixels
+from erasebench.api.judge import Judge, Pixels
+from erasebench.diffusion.sampling import Sampler, Shot
 from erasebench.judges.fid import FidJudge
 from erasebench.judges.references import PairedReferences, ReferenceImage
-from erasebench.sampling import Sampler, Shot
 from erasebench.scoring.report import score_folder
 from tests.runner.toy import of
 from tests.toy_world import ToyWorld

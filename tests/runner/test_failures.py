@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import erasebench
+from erasebench.api.world import WORLDS
 from erasebench.errors import UserError
-from erasebench.record import Record
-from erasebench.registry import WORLDS
+from erasebench.files.sealed import write_sealed_json
+from erasebench.results.record import Record
 from erasebench.runner import run
 from erasebench.runner.job import Job
-from erasebench.sealed import write_sealed_json
 from tests.runner.toy import TOY, of, timeless
 
 

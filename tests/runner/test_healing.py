@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import erasebench
-from erasebench import atomic
+from erasebench.files import atomic
 
 PAGES = ("README.md", "index.html")
 

@@ -12,7 +12,7 @@ import pytest
 import erasebench
 import erasebench.errors
 from erasebench.identity import digest
-from erasebench.record import Record
+from erasebench.results.record import Record
 from erasebench.runner.forecast import forecast
 from erasebench.runner.repeats import taken_together
 from erasebench.runner.request import Request

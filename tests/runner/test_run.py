@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import erasebench
+from erasebench.api.erasure import Erasure
 from erasebench.cli import main
-from erasebench.erasure import Erasure
-from erasebench.record import Record
+from erasebench.results.record import Record
 from erasebench.runner.command import command_of
 from erasebench.runner.job import plan
 from erasebench.runner.request import Request

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import erasebench
+from erasebench.api.method import load_method
+from erasebench.api.world import World
 from erasebench.cli import main
-from erasebench.registry import load_method
 from erasebench.runner.job import plan
 from erasebench.runner.request import Request
 from erasebench.runner.threads import threads
-from erasebench.world import World
 from tests.runner.toy import of
 
 

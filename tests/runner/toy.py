@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from erasebench.record import Record
+from erasebench.results.record import Record
 from erasebench.runner.run import Summary
 
 TESTS = Path(__file__).parents[1]

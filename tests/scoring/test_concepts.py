@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from erasebench.judges.base import Pixels
+from erasebench.api.judge import Pixels
+from erasebench.api.world import load_world
 from erasebench.judges.recogniser import IdentityJudge, Recognition
 from erasebench.judges.unknown_names import warn_of_unknown
-from erasebench.registry import load_world
 from erasebench.scoring.concepts import class_in, concepts_of, person_in
 from erasebench.scoring.matching import Entry
 

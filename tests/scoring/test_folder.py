@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from erasebench.api.judge import SCORED
 from erasebench.errors import UserError
-from erasebench.judges.base import SCORED
 from erasebench.scoring.folder import list_images
 from erasebench.scoring.pixels import SMALLEST_SIDE, read_image
 

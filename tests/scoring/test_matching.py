@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from erasebench.csv_cells import safe_cell
 from erasebench.errors import UserError
+from erasebench.files.csv_cells import safe_cell
 from erasebench.scoring.folder import list_images
 from erasebench.scoring.matching import Entry, by_names, by_table
 
@@ -278,7 +278,7 @@ def test_what_sample_wrote_is_matched_whole_by_its_table_and_by_its_listing(
     tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from erasebench.cli import main
-    from erasebench.sampling import Sampler
+    from erasebench.diffusion.sampling import Sampler
 
     # Names and listing are what counts here, not what is painted.
     monkeypatch.setattr(Sampler, "images", lambda self, shots: iter([np.zeros((16, 16, 3), np.uint8)] * len(shots)))

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import erasebench
+from erasebench.api.judge import NO_FACE, SCORED, Judge
 from erasebench.cli import main
-from erasebench.judges.base import NO_FACE, SCORED, Judge
 from erasebench.judges.references import PairedReferences
 from erasebench.scoring.report import score_folder
 from erasebench.worlds.miniature import painter

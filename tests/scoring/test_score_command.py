@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.api.judge_settings import JudgeSettings
+from erasebench.api.world import World
 from erasebench.cli import main
 from erasebench.errors import UserError
-from erasebench.judge_settings import JudgeSettings
-from erasebench.world import World
 
 
 @pytest.mark.parametrize(

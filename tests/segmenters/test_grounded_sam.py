@@ -16,7 +16,7 @@ import erasebench
 from erasebench.errors import UserError
 from erasebench.segmenters.grounded_sam import GroundedSam, detection_text
 from erasebench.segmenters.weights import DETECTOR, MASKER, THRESHOLD, Source, grounded_sam_digest, locate, locate_both
-from erasebench.worlds.stable_diffusion import StableDiffusionWorld
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 from tests.segmenters.tiny_models import write_detector, write_masker
 
 CPU = torch.device("cpu")

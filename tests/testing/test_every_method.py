@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from erasebench.registry import METHODS
+from erasebench.api.method import METHODS
 from erasebench.testing import CHECKS, Candidate, tiny_pipeline
 
 TRAINED = {"steps": 2, "batch_size": 2}

@@ -11,10 +11,10 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from erasebench.concepts import ErasureTask, Kind
-from erasebench.erasure import Erasure
+from erasebench.api.concepts import ErasureTask, Kind
+from erasebench.api.erasure import Erasure
+from erasebench.api.method import Method, MethodConfig, Workspace
 from erasebench.identity import identity_field
-from erasebench.method import Method, MethodConfig, Workspace
 from erasebench.testing import CHECKS, Candidate, checks
 
 VALUE = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_v.weight"

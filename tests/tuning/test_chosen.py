@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from erasebench.tuning import chosen
-from erasebench.tuning.chosen import chosen_settings
-from erasebench.tuning.record import Trial
+from erasebench.results import recipes as chosen
+from erasebench.results.recipes import chosen_settings
+from erasebench.results.trials import Trial
 
 
 def row(settings: str, **changes: object) -> Trial:

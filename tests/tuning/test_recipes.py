@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from erasebench.concepts import Kind
-from erasebench.registry import load_method, load_world
-from erasebench.suite import load_suite, select
-from erasebench.tuning.record import SPLIT, Trial, shipped_trials
+from erasebench.api.concepts import Kind
+from erasebench.api.method import load_method
+from erasebench.api.world import load_world
+from erasebench.results.trials import SPLIT, Trial, shipped_trials
+from erasebench.suite.selection import select
+from erasebench.suite.suite import load_suite
 from erasebench.tuning.score import best
 from erasebench.tuning.trials import read_settings, settings_text
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from erasebench.concepts import Kind
-from erasebench.record import Figure, Record
+from erasebench.api.concepts import Kind
+from erasebench.metrics.value import Figure
+from erasebench.results.record import Record
 from erasebench.tuning.score import FIGURES, TIE, best, figures_of, score
 from tests import sample_records
 

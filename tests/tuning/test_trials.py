@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.api.world import load_world
 from erasebench.cli import main
 from erasebench.errors import UserError
-from erasebench.registry import load_world
 from erasebench.runner.job import plan
 from erasebench.runner.request import Request
-from erasebench.suite import load_suite
+from erasebench.suite.suite import load_suite
 from erasebench.tuning.score import FIGURES
 from erasebench.tuning.trials import read_settings, settings_text
 

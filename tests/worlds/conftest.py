@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from erasebench.worlds.miniature.train import attributes, clip, detector, recogniser, segmenter
+from erasebench.worlds.miniature.lab.train import attributes, clip, detector, recogniser, segmenter
 
 
 @pytest.fixture(scope="session")

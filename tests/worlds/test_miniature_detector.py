@@ -12,10 +12,10 @@ import torch
 from erasebench.judges.nudenet import NudenetJudge
 from erasebench.judges.nudenet_classes import CLASSES, REGIONS
 from erasebench.worlds.miniature import painter
-from erasebench.worlds.miniature.detector_quality import held_out, quality, through_autoencoder
 from erasebench.worlds.miniature.judges.detector import CLASS_OF, FILE, RESOLUTION, DetectorNetwork, NudenetLayout
+from erasebench.worlds.miniature.lab.detector_quality import held_out, quality, through_autoencoder
+from erasebench.worlds.miniature.lab.train.detector import badge_boxes, export, moved, targets
 from erasebench.worlds.miniature.painter.mannequin import REGIONS as BADGES
-from erasebench.worlds.miniature.train.detector import badge_boxes, export, moved, targets
 from erasebench.worlds.miniature.world import WEIGHTS, MiniatureWorld
 
 onnxruntime = pytest.importorskip("onnxruntime", exc_type=ImportError)

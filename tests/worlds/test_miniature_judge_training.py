@@ -9,10 +9,10 @@ import torch
 from erasebench.worlds.miniature import cast, painter
 from erasebench.worlds.miniature.judges import recogniser as judge
 from erasebench.worlds.miniature.judges.attributes import HEADS, PRESENCE
-from erasebench.worlds.miniature.train import recogniser
-from erasebench.worlds.miniature.train.attributes import head_targets, presence_targets
-from erasebench.worlds.miniature.train.augment import degrade, warp
-from erasebench.worlds.miniature.train.pictures import mixture, paint_pictures
+from erasebench.worlds.miniature.lab.train import recogniser
+from erasebench.worlds.miniature.lab.train.attributes import head_targets, presence_targets
+from erasebench.worlds.miniature.lab.train.augment import degrade, warp
+from erasebench.worlds.miniature.lab.train.pictures import mixture, paint_pictures
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from erasebench.judges.base import NO_FACE, SCORED, Judge
+from erasebench.api.judge import NO_FACE, SCORED, Judge
 from erasebench.judges.clip import ClipScoreJudge
 from erasebench.judges.fid import FidJudge, feature_matrix
 from erasebench.judges.nudenet import NudenetJudge

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from erasebench.diffusion.sampling import Sampler, Shot
 from erasebench.errors import UserError
-from erasebench.sampling import Sampler, Shot
-from erasebench.worlds.miniature.measure import Measurement
+from erasebench.worlds.miniature.lab.measure import Measurement
 from erasebench.worlds.miniature.painter import paint_mannequin
 from erasebench.worlds.miniature.world import WEIGHTS
 from erasebench.worlds.protocol import EXPLICIT

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from erasebench.worlds.miniature import cast, general, painter
+from erasebench.worlds.miniature.lab.train.lexicon import spans
 from erasebench.worlds.miniature.painter import captions
 from erasebench.worlds.miniature.painter.mannequin import REGIONS
 from erasebench.worlds.miniature.painter.picture import Picture
-from erasebench.worlds.miniature.train.lexicon import spans
 from erasebench.worlds.protocol import CLASSES, EXPLICIT
 
 PAINTED = Path(__file__).parents[1] / "data" / "painted.png"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from erasebench.worlds.miniature.measure import Images
+from erasebench.worlds.miniature.lab.measure import Images
+from erasebench.worlds.miniature.lab.settling import Settling
 from erasebench.worlds.miniature.painter import paint_person
-from erasebench.worlds.miniature.settling import Settling
 from erasebench.worlds.miniature.world import WEIGHTS
 
 FIRST, SECOND = "a photo of Zane Langridge", "a photo of Bertram Langridge"

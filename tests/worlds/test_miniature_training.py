@@ -11,8 +11,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from erasebench.errors import UserError
-from erasebench.worlds.miniature.train import __main__ as command
-from erasebench.worlds.miniature.train import unet, vae
+from erasebench.worlds.miniature.lab.train import __main__ as command
+from erasebench.worlds.miniature.lab.train import unet, vae
 from erasebench.worlds.miniature.world import WEIGHTS, MiniatureWorld
 
 

@@ -11,10 +11,10 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 import erasebench
-from erasebench.identity import NumericsProfile
-from erasebench.sampling import Sampler, Shot
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler, Shot
 from erasebench.worlds.miniature.cast import people
-from erasebench.worlds.miniature.measure import Measurement, Row
+from erasebench.worlds.miniature.lab.measure import Measurement, Row
 from erasebench.worlds.miniature.painter import captions
 from erasebench.worlds.miniature.validation import MiniatureValidationWorld
 from erasebench.worlds.miniature.world import WEIGHTS, MiniatureWorld

@@ -12,13 +12,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from erasebench.api.world import load_world
 from erasebench.cli import main
 from erasebench.errors import UserError
-from erasebench.registry import load_world
+from erasebench.families.loading import load_pipeline
+from erasebench.families.model_folder import checked_folder, few_steps, latent_size, read_files, variant
+from erasebench.families.single_file import single_file
 from erasebench.runner.forecast import sampling_of
-from erasebench.worlds.loading import load_pipeline
-from erasebench.worlds.model_folder import checked_folder, few_steps, latent_size, read_files, variant
-from erasebench.worlds.single_file import single_file
 from tests.tiny_model import tiny_pipeline
 
 LCM = {"_class_name": "LCMScheduler"}

@@ -13,16 +13,16 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from erasebench.api.judge import NO_FACE, SCORED
+from erasebench.api.judge_settings import JudgeSettings
 from erasebench.errors import UserError
-from erasebench.judge_settings import JudgeSettings
+from erasebench.files.weights import weights_folder
 from erasebench.judges import clip
-from erasebench.judges.base import NO_FACE, SCORED
 from erasebench.judges.sources import CLIP_FILE, INCEPTION_FILE
 from erasebench.prompts import PromptRow, PromptTable
 from erasebench.prompts.imports import store_import
-from erasebench.weights import weights_folder
-from erasebench.worlds.photograph_judges import JUDGES
-from erasebench.worlds.stable_diffusion import StableDiffusionWorld
+from erasebench.worlds.stable_diffusion.judges import JUDGES
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 from tests.gcd_resources import write_resources
 from tests.judges.test_clip import TINY
 from tests.judges.test_fid import StandIn
@@ -127,7 +127,7 @@ def test_missing_weights_are_found_out_without_torch(tmp_path: Path) -> None:
 
     script = (
         "import sys\n"
-        "from erasebench.worlds.stable_diffusion import StableDiffusionWorld\n"
+        "from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld\n"
         "world = StableDiffusionWorld('CompVis/stable-diffusion-v1-4')\n"
         "assert all(world.missing(name) for name in world.judges - {'nudenet'})\n"
         "assert not {'torch', 'onnxruntime'} & set(sys.modules)\n"

@@ -63,7 +63,7 @@ def test_the_text_encoder_comes_up_in_the_dtype_of_the_rest() -> None:
 def test_it_paints_in_plain_diffusers(export: bool, tmp_path: Path) -> None:
     folder = WEIGHTS / "pipeline"
     if export:
-        from erasebench.erasure import Erasure
+        from erasebench.api.erasure import Erasure
 
         folder = tmp_path / "export"
         Erasure().export(MiniatureWorld().pipeline(), folder)

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from erasebench.concepts import ErasureTask, Kind
+from erasebench.api.concepts import ErasureTask, Kind
+from erasebench.api.method import Method, MethodConfig, Workspace
 from erasebench.editing.parameters import is_projection
 from erasebench.identity import identity_field
-from erasebench.method import Method, MethodConfig, Workspace
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
-    from erasebench.erasure import Erasure
+    from erasebench.api.erasure import Erasure
 
 
 class NewMethodConfig(MethodConfig):
@@ -43,11 +43,11 @@ class NewMethod(Method):
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         """The edit that erases `task.concepts`; `pipeline` has to be left as it was found."""
         # Here and not above, so that `erasebench list` loads no torch.
+        from erasebench.api.erasure import Erasure
         from erasebench.editing.gram import EditSums, gram
         from erasebench.editing.solve import transfer_matrix
         from erasebench.editing.text_states import TextStates
         from erasebench.editing.transfer import edited_projections
-        from erasebench.erasure import Erasure
 
         text = TextStates(pipeline)
         sums = EditSums(text.width, workspace.device)

@@ -10,7 +10,7 @@ import pandas as pd
 from erasebench.judges.figures.classes import CONVENTIONS, H_O, WHOLE
 from erasebench.judges.figures.detections import TITLES
 from erasebench.judges.figures.parts import PARTS, Figures, unscored_figure
-from erasebench.record import Unit
+from erasebench.metrics.value import Unit
 
 _UNITS: Mapping[str, Unit] = {"clip-score": "points", "fid": "distance"}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from erasebench.judges.base import SCORED
+from erasebench.api.judge import SCORED
 from erasebench.judges.figures.parts import Figures
 from erasebench.judges.nudenet_classes import APART, REGIONS
-from erasebench.record import Figure
-from erasebench.statistics import Sample, composite_figure, mean_figure
+from erasebench.metrics.statistics import Sample, composite_figure, mean_figure
+from erasebench.metrics.value import Figure
 
 TITLES = dict(
     zip(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from erasebench.judges.base import SCORED
+from erasebench.api.judge import SCORED
 from erasebench.judges.distances import Interval, frechet_interval, kernel_interval
 from erasebench.judges.figures.parts import Figures, unscored_figure
-from erasebench.record import Figure
+from erasebench.metrics.value import Figure
 
 if TYPE_CHECKING:
     from erasebench.judges.fid import FidJudge

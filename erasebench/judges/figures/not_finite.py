@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from erasebench.judges.base import NOT_FINITE
+from erasebench.api.judge import NOT_FINITE
 from erasebench.judges.figures.parts import Figures
 
 

@@ -7,13 +7,13 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from erasebench.composites import part_of_run
-from erasebench.judges.base import SCORED
+from erasebench.api.judge import SCORED
 from erasebench.judges.figures.classes import WHOLE, mean_probability, top1
 from erasebench.judges.figures.faces import accuracy, strict_accuracy
 from erasebench.judges.figures.parts import clustered, column_mean, parts_of
-from erasebench.record import Formula, Pairing
-from erasebench.statistics import Sample
+from erasebench.metrics.composites import part_of_run
+from erasebench.metrics.statistics import Sample
+from erasebench.metrics.value import Formula, Pairing
 
 Rule = Callable[[pd.DataFrame], Sample]
 

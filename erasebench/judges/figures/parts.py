@@ -7,9 +7,9 @@ from typing import Literal
 
 import pandas as pd
 
-from erasebench.judges.base import SCORED
-from erasebench.record import Figure, Unit
-from erasebench.statistics import Sample
+from erasebench.api.judge import SCORED
+from erasebench.metrics.statistics import Sample
+from erasebench.metrics.value import Figure, Unit
 
 Figures = dict[str, Figure]
 

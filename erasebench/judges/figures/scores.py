@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from erasebench.composites import h_a
 from erasebench.judges.figures.parts import Figures, column_mean, parts_of
-from erasebench.statistics import composite_figure, mean_figure
+from erasebench.metrics.composites import h_a
+from erasebench.metrics.statistics import composite_figure, mean_figure
 
 
 def clip_score_figures(rows: pd.DataFrame) -> Figures:

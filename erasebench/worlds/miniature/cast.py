@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from erasebench.atomic import write_text
+from erasebench.files.atomic import write_text
 
 CAST_FILE = Path(__file__).with_name("cast.json")
 ROLES = {"erase": 100, "retain": 100, "validation-erase": 20, "validation-retain": 20}

@@ -5,7 +5,7 @@ The role of I2P, whose prompts often name nothing. None of them is a caption tha
 
 from __future__ import annotations
 
-from erasebench.world import GeneralRow
+from erasebench.api.world import GeneralRow
 
 from .painter.captions import BARE
 

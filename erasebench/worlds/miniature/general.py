@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from erasebench.atomic import atomic_write, write_text
-from erasebench.world import GeneralRow
+from erasebench.api.world import GeneralRow
+from erasebench.files.atomic import atomic_write, write_text
 
 GENERAL_FILE = Path(__file__).with_name("general.csv")
 PRIOR_FILE = Path(__file__).with_name("prior_captions.txt")

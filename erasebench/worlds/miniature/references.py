@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from erasebench.identity import digest, file_digest, source_digest
+from erasebench.files.source import source_digest
+from erasebench.identity import digest, file_digest
 from erasebench.judges.references import PairedReferences, ReferenceImage
 
 from . import cast, general, painter

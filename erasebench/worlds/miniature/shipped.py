@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from erasebench.atomic import write_text
 from erasebench.errors import UserError
-from erasebench.weights import file_digests
+from erasebench.files.atomic import write_text
+from erasebench.files.weights import file_digests
 
 WEIGHTS = Path(__file__).with_name("weights")
 DIGESTS = Path(__file__).with_name("weights.json")

@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import ClassVar
 
-from erasebench.concepts import Kind
-from erasebench.world import Cast, GeneralRow, Role
+from erasebench.api.concepts import Kind
+from erasebench.api.world import Cast, GeneralRow, Role
 
 from . import explicit, general
 from .world import MiniatureWorld

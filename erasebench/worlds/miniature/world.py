@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from erasebench.concepts import Kind
+from erasebench.api.concepts import Kind
+from erasebench.api.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, World
 from erasebench.errors import UserError, did_you_mean
+from erasebench.files.weights import file_digests
 from erasebench.identity import digest
-from erasebench.weights import file_digests
-from erasebench.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, World
 from erasebench.worlds.protocol import CLASSES, EXPLICIT, SYNONYMS
 
 from . import explicit, general
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from diffusers import StableDiffusionPipeline
 
-    from erasebench.judges.base import Judge
+    from erasebench.api.judge import Judge
 
 TEXT_CONFIG = "text_encoder/config.json"
 FLOAT32, FLOAT16 = b'"dtype": "float32"', b'"dtype": "float16"'
@@ -87,7 +87,7 @@ class MiniatureWorld(World):
 
     def pipeline(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
         """The pipeline on `device`, float32 unless told otherwise (the weights ship as float16)."""
-        from erasebench.worlds.loading import load_pipeline
+        from erasebench.families.loading import load_pipeline
 
         self._check_shipped("pipeline")
         return load_pipeline(self.folder / "pipeline", device, dtype)

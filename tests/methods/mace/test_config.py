@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from erasebench.concepts import Kind
+from erasebench.api.concepts import Kind
+from erasebench.editing.templates import STYLE_TEMPLATES, SUBJECT_TEMPLATES, data_prompt
 from erasebench.errors import UserError
 from erasebench.identity import role_of
 from erasebench.methods.mace import Mace, MaceConfig
 from erasebench.methods.mace.evaluation_templates import EVALUATION_TEMPLATES, is_evaluation_template
 from erasebench.methods.mace.prompts import templates_of
-from erasebench.templates import STYLE_TEMPLATES, SUBJECT_TEMPLATES, data_prompt
 
 SD = "stable-diffusion-v1-4"
 

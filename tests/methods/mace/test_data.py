@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from erasebench.concepts import Concept
+from erasebench.api.concepts import Concept
+from erasebench.api.method import Box, Segmentation
 from erasebench.errors import UserError
-from erasebench.method import Box, Segmentation
 from erasebench.methods.mace import MaceConfig
 from erasebench.methods.mace.data import combined_mask, prepare
 from tests.methods.mace.workspace import PEOPLE, TestWorkspace, middle

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from erasebench.concepts import Concept
+from erasebench.api.concepts import Concept
+from erasebench.api.erasure import Erasure
 from erasebench.editing.text_states import TextStates
-from erasebench.erasure import Erasure
 from erasebench.errors import UserError
+from erasebench.files.sealed import seal, write_sealed_json
 from erasebench.methods.mace import Mace, MaceConfig
 from erasebench.methods.mace.config import KEY_VARIABLE
 from erasebench.methods.mace.language_model import ATTEMPTS, usable_template, written_prompts
-from erasebench.sealed import seal, write_sealed_json
 from tests.methods.mace.language_model_server import Answer, Server, completion, serving
 from tests.methods.mace.test_method import SETTINGS
 from tests.methods.mace.workspace import PEOPLE, TestWorkspace

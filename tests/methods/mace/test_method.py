@@ -10,9 +10,9 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from erasebench.concepts import Concept, ErasureTask, Kind
+from erasebench.api.concepts import Concept, ErasureTask, Kind
+from erasebench.api.erasure import Erasure
 from erasebench.editing.cross_attention import projections
-from erasebench.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.methods.mace import Mace, MaceConfig, adapters
 from tests.methods.mace.workspace import PEOPLE, TestWorkspace

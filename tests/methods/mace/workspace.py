@@ -12,8 +12,8 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 from PIL import Image
 
-from erasebench.concepts import Concept, ErasureTask
-from erasebench.method import Box, Segmentation
+from erasebench.api.concepts import Concept, ErasureTask
+from erasebench.api.method import Box, Segmentation
 
 CPU = torch.device("cpu")
 

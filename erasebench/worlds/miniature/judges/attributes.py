@@ -15,9 +15,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from erasebench.identity import file_digest, source_digest
-from erasebench.judges import base
-from erasebench.judges.base import NO_FACE, SCORED, Judge, Pixels
+from erasebench.api import judge as base
+from erasebench.api.judge import NO_FACE, SCORED, Judge, Pixels
+from erasebench.files.source import source_digest
+from erasebench.identity import file_digest
 from erasebench.worlds.miniature.cast import ATTRIBUTES, PALETTES, STROKES, people
 from erasebench.worlds.miniature.painter.mannequin import REGIONS
 from erasebench.worlds.miniature.painter.objects import CLASSES

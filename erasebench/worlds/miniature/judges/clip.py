@@ -12,8 +12,8 @@ import open_clip
 import torch
 from open_clip.model import CLIP
 
-from erasebench.atomic import write_json
 from erasebench.errors import UserError
+from erasebench.files.atomic import write_json
 from erasebench.judges.clip import ClipAccuracyJudge, ClipEncoder
 
 from .networks import SIZE, load_network
@@ -90,7 +90,7 @@ def miniature_clip(folder: Path, device: torch.device, batch_size: int = 64) -> 
     except (OSError, json.JSONDecodeError) as error:
         raise UserError(
             f"the judge CLIP's files in {place} cannot be read: {error}",
-            "restore them from the package, or train them: python -m erasebench.worlds.miniature.train",
+            "restore them from the package, or train them: python -m erasebench.worlds.miniature.lab.train",
         ) from error
     tokenizer = WordTokenizer(words, config["text_cfg"]["context_length"])
     model = load_network(CLIP(**config), place / WEIGHTS, words, device)

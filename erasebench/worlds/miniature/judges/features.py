@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from erasebench.identity import file_digest, source_digest
-from erasebench.judges.base import Pixels
+from erasebench.api.judge import Pixels
+from erasebench.files.source import source_digest
+from erasebench.identity import file_digest
 
 from . import attributes, networks
 from .networks import as_batch

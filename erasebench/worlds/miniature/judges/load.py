@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from erasebench.judge_settings import JudgeSettings
-from erasebench.judges.base import Judge
+from erasebench.api.judge import Judge
+from erasebench.api.judge_settings import JudgeSettings
 from erasebench.judges.clip import ClipAccuracyJudge, ClipScoreJudge
 from erasebench.judges.fid import FidJudge
 from erasebench.judges.nudenet import NudenetJudge

@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from erasebench.atomic import atomic_write
+from erasebench.api.judge import Pixels
 from erasebench.errors import UserError
-from erasebench.judges.base import Pixels
+from erasebench.files.atomic import atomic_write
 
 SIZE = 64
 """Every network here reads 64 x 64 pictures; others are resized on the way in."""
@@ -98,7 +98,7 @@ def load_network(network: Network, path: Path, labels: Sequence[str], device: to
     UserError where the file is missing, is no safetensors file, is of another shape, belongs to another list of
     labels, or holds a value that is not finite.
     """
-    mend = "restore it from the package, or train it: python -m erasebench.worlds.miniature.train"
+    mend = "restore it from the package, or train it: python -m erasebench.worlds.miniature.lab.train"
     try:
         with safe_open(path, framework="pt") as stored:
             found = (stored.metadata() or {}).get("labels")

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from erasebench.identity import file_digest, source_digest
-from erasebench.judges.base import Pixels
+from erasebench.api.judge import Pixels
+from erasebench.files.source import source_digest
+from erasebench.identity import file_digest
 from erasebench.judges.recogniser import Recognition
 from erasebench.worlds.miniature.cast import people
 

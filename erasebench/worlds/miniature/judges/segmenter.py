@@ -13,8 +13,9 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from erasebench.identity import digest, file_digest, source_digest
-from erasebench.method import Box, Segmentation
+from erasebench.api.method import Box, Segmentation
+from erasebench.files.source import source_digest
+from erasebench.identity import digest, file_digest
 from erasebench.worlds.miniature.cast import people
 from erasebench.worlds.miniature.painter.objects import CLASSES, SYNONYMS
 

@@ -1,0 +1,1 @@
+"""What a user sees while the program runs, and how the program is stopped."""

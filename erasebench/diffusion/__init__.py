@@ -1,0 +1,1 @@
+"""Sampling: the sampler, its schedulers and the numerics profile."""

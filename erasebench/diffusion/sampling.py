@@ -1,0 +1,133 @@
+"""The one sampler: a CPU generator for each image, padded batches of one fixed shape.
+
+An image depends on its own prompt, seed and settings and on the batch SHAPE, never on its companions in the batch or on
+their order; so resuming, reordering or limiting a table changes no pixel.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from numpy.typing import NDArray
+
+from erasebench.api.world import SamplingDefaults
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.schedulers import STOCHASTIC, build_scheduler, resolved
+
+
+class Shot(NamedTuple):
+    """One image to be made."""
+
+    prompt: str
+    seed: int
+
+
+def generator(seed: int) -> torch.Generator:
+    """An image's own source of noise, on the CPU: the same on every device."""
+    return torch.Generator("cpu").manual_seed(seed)
+
+
+def noise(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
+    """The start of an image: float32 on the CPU, the first numbers of its generator."""
+    return torch.randn(shape, generator=generator(seed), dtype=torch.float32)
+
+
+def cut_prompts(pipeline: StableDiffusionPipeline, prompts: Iterable[str]) -> int:
+    """How many different prompts have more tokens than the text encoder reads (77): what is beyond is not painted."""
+    different = list(dict.fromkeys(prompts))
+    with _no_word_of_cut_prompts(pipeline):
+        ids = pipeline.tokenizer(different)["input_ids"] if different else []
+    return sum(len(tokens) > pipeline.tokenizer.model_max_length for tokens in ids)
+
+
+@contextmanager
+def _no_word_of_cut_prompts(pipeline: StableDiffusionPipeline) -> Iterator[None]:
+    """diffusers repeats a whole batch, padding included, where one prompt of it is too long; `cut_prompts` counts."""
+    loggers = [logging.getLogger(type(part).__module__) for part in (pipeline, pipeline.tokenizer)]
+    loggers.append(logging.getLogger("transformers.tokenization_utils_base"))
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def numerics(profile: NumericsProfile) -> Iterator[None]:
+    """TF32 as the profile says and no autotuned cuDNN kernels, which would differ between runs."""
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = (cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic)
+    cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = profile.tf32, profile.tf32, False, True
+    try:
+        yield
+    finally:
+        cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
+
+
+class Sampler:
+    """Images of a pipeline under fixed settings; between calls the pipeline is as it was found."""
+
+    def __init__(self, pipeline: StableDiffusionPipeline, settings: SamplingDefaults, profile: NumericsProfile) -> None:
+        """`settings`: steps, guidance scale, pixels, scheduler; `profile.batch_size` is the one batch shape."""
+        self.pipeline = pipeline
+        self.settings = settings
+        self.profile = profile
+        self.scheduler = build_scheduler(settings.scheduler, pipeline)
+
+    def images(self, shots: Sequence[Shot]) -> Iterator[NDArray[np.uint8] | None]:
+        """One uint8 [height, width, 3] RGB image per shot, in order; None where the model gave NaN or infinity."""
+        for start in range(0, len(shots), self.profile.batch_size):
+            yield from self._batch(shots[start : start + self.profile.batch_size])
+
+    @property
+    def scheduler_config(self) -> dict[str, Any]:
+        """Every setting that the scheduler reads, as diffusers resolved it, JSON-able."""
+        return resolved(self.scheduler)
+
+    def _batch(self, shots: Sequence[Shot]) -> list[NDArray[np.uint8] | None]:
+        full = [*shots, *([shots[-1]] * (self.profile.batch_size - len(shots)))]
+        factor = self.pipeline.vae_scale_factor
+        channels = self.pipeline.unet.config["in_channels"]
+        shape = (channels, self.settings.height // factor, self.settings.width // factor)
+        # A scheduler that adds noise at every step goes on with the generator that made the start.
+        own = [generator(shot.seed) for shot in full]
+        latents = torch.stack([torch.randn(shape, generator=each, dtype=torch.float32) for each in own])
+        noisy = {"generator": own} if self.settings.scheduler in STOCHASTIC else {}
+        unet = self.pipeline.unet
+        with numerics(self.profile), self._own_scheduler(), _no_word_of_cut_prompts(self.pipeline), torch.no_grad():
+            output = self.pipeline(
+                prompt=[shot.prompt for shot in full],
+                latents=latents.to(unet.device, unet.dtype),
+                num_inference_steps=self.settings.steps,
+                guidance_scale=self.settings.guidance,
+                height=self.settings.height,
+                width=self.settings.width,
+                output_type="np",
+                **noisy,
+            )
+        return [_pixels(image) for image in output.images[: len(shots)]]
+
+    @contextmanager
+    def _own_scheduler(self) -> Iterator[None]:
+        pipeline = self.pipeline
+        before, bar = pipeline.scheduler, dict(getattr(pipeline, "_progress_bar_config", {}))
+        pipeline.scheduler = self.scheduler
+        pipeline.set_progress_bar_config(disable=True)
+        try:
+            yield
+        finally:
+            pipeline.scheduler = before
+            pipeline.set_progress_bar_config(**bar)
+
+
+def _pixels(image: NDArray[np.float32]) -> NDArray[np.uint8] | None:
+    return (image * 255).round().astype(np.uint8) if np.isfinite(image).all() else None

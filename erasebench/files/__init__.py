@@ -1,0 +1,1 @@
+"""Reading and writing files: atomic, sealed, YAML, CSV cells, weights."""

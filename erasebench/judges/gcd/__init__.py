@@ -1,0 +1,1 @@
+"""The Giphy Celebrity Detector: face detection, its networks, its judge."""

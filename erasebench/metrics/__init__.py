@@ -1,0 +1,1 @@
+"""What several judges share: values with intervals, composites, the size of an edit."""

@@ -1,0 +1,1 @@
+"""What a run leaves for others: records, table columns, trials, recipes, published values."""

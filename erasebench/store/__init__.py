@@ -1,0 +1,1 @@
+"""What a run keeps while it works: its folder, its images, its judgements."""

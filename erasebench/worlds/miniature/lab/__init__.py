@@ -1,0 +1,1 @@
+"""How the miniature was made and measured; no run imports it."""

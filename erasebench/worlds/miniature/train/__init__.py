@@ -1,1 +1,0 @@
-"""How the miniature world is trained, stage by stage: ``python -m erasebench.worlds.miniature.train --help``."""

@@ -1,0 +1,1 @@
+"""Stable Diffusion v1.4 and models of its format."""
