@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
-Role = Literal["identity", "runtime"]
+Role = Literal["identity", "runtime", "presentation"]
 
 
 def digest(content: Any) -> str:
@@ -49,6 +49,24 @@ def identity_field(default: Any, doc: str, *, source: str = "", unit: str = "", 
 def runtime_field(default: Any, doc: str, *, source: str = "", unit: str = "", **constraints: Any) -> Any:
     """A configuration field that changes speed or memory but never the result; left out of the identity."""
     return _field("runtime", default, doc, source, unit, constraints)
+
+
+def presentation_field(default: Any = ..., doc: str | None = None, **constraints: Any) -> Any:
+    """A field of a suite or a table that says how results are shown, never what is measured: no part of an identity."""
+    return Field(default, description=doc, json_schema_extra={"role": "presentation"}, **constraints)
+
+
+def measured_part(content: Any) -> Any:
+    """`content` (models, tuples and dicts of them) as JSON-able content without its presentation fields."""
+    if isinstance(content, BaseModel):
+        return {
+            name: measured_part(getattr(content, name))
+            for name, field in type(content).model_fields.items()
+            if not (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("role") == "presentation")
+        }
+    if isinstance(content, dict):
+        return {str(key): measured_part(value) for key, value in content.items()}
+    return [measured_part(each) for each in content] if isinstance(content, list | tuple) else content
 
 
 def role_of(model: type[BaseModel], field: str) -> Role:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 from pydantic import BaseModel
 
 from erasebench.api.concepts import Concept
 from erasebench.api.method import METHODS, load_method
 from erasebench.diffusion.profile import NumericsProfile
-from erasebench.errors import UserError
-from erasebench.files.source import source_digest
 from erasebench.identity import digest, identity_field, identity_of, role_of, runtime_field
 
 

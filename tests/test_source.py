@@ -41,7 +41,15 @@ def loss(x: Tensor, weight: float = 2.0) -> Tensor:
         ("x: Tensor, weight: float = 2.0) -> Tensor", "x, weight=2.0)"),
         ("half: Tensor = x / 2", "half: Other = (x\n            / 2)"),
     ],
-    ids=["docstring", "attribute-docstring", "comment", "import", "type-checking", "annotations", "layout-and-local-annotation"],
+    ids=[
+        "docstring",
+        "attribute-docstring",
+        "comment",
+        "import",
+        "type-checking",
+        "annotations",
+        "layout-and-local-annotation",
+    ],
 )
 def test_what_computes_nothing_changes_no_version(old: str, new: str) -> None:
     assert old in SOURCE
@@ -66,7 +74,10 @@ def test_what_computes_something_changes_the_version(old: str, new: str) -> None
 
 
 def test_the_digest_of_a_source_is_the_same_on_every_python() -> None:
-    assert meaning("def f(x):\n    return f'{x!r:>{8}} of {x + 1}'\n") == "64cfcfe1ad13860cca4ada405e6c888a5eccbfcdbf880599b7c9fac0fe247374"
+    assert (
+        meaning("def f(x):\n    return f'{x!r:>{8}} of {x + 1}'\n")
+        == "64cfcfe1ad13860cca4ada405e6c888a5eccbfcdbf880599b7c9fac0fe247374"
+    )
 
 
 def test_a_package_counts_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

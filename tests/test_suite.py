@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from erasebench.api.world import World, load_world
 from erasebench.errors import UserError
+from erasebench.metrics.columns import Column
 from erasebench.prompts import build_table, sets_of
 from erasebench.suite.selection import select
 from erasebench.suite.suite import Suite, load_suite
@@ -137,3 +139,41 @@ def test_a_broken_suite_file_is_named(tmp_path: Path, old: str, new: str, messag
 def test_a_missing_suite_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no suite file"):
         load_suite(str(tmp_path / "none.yaml"))
+
+
+def test_how_a_suite_is_shown_is_no_part_of_its_identity() -> None:
+    suite = load_suite("celebrity")
+    words = {"title": "another", "meaning": "another", "decimals": 4, "direction": None, "scale": 3.0, "key": "other"}
+    assert set(words) == set(Column.model_fields), "every field of a column is edited"
+    first, *rest = (column for column in suite.table.columns if column.key != suite.table.headline)
+    edited = [
+        suite.model_copy(update={"title": "another"}),
+        suite.model_copy(update={"table": suite.table.model_copy(update={"about": "another"})}),
+        *(
+            suite.model_copy(
+                update={
+                    "table": suite.table.model_copy(update={"columns": (first.model_copy(update={name: value}), *rest)})
+                }
+            )
+            for name, value in words.items()
+        ),
+    ]
+    assert all(each != suite for each in edited)
+    assert {each.digest for each in edited} == {suite.digest}
+
+
+@pytest.mark.parametrize(
+    "update",
+    [{"anchor": "another"}, {"templates": ("a photo of {name}",)}, {"name": "another"}],
+    ids=["anchor", "templates", "name"],
+)
+def test_what_a_suite_measures_is_its_identity(update: dict[str, Any]) -> None:
+    suite = load_suite("celebrity")
+    assert suite.model_copy(update=update).digest != suite.digest
+
+
+def test_what_ranks_a_suite_and_what_it_resamples_are_its_identity() -> None:
+    suite = load_suite("celebrity")
+    for update in ({"headline": "acc_e"}, {"resampled": "seed"}):
+        changed = suite.model_copy(update={"table": suite.table.model_copy(update=update)})
+        assert changed.digest != suite.digest

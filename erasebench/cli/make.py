@@ -78,12 +78,14 @@ def erase(
     (job,) = jobs
     from erasebench.runner import stages
     from erasebench.runner.session import Session
+    from erasebench.runner.work import Work
 
     session = Session(job.world, device)
-    folder = job.folder(session.segmenter)
+    work = Work(job, session)
+    folder = work.folder
     with _failing_as(job.label), folder.locked():
-        stages.claim(job, session, folder)
-        erasure, _ = stages.erase(job, session, folder)
+        stages.claim(work)
+        erasure, _ = stages.erase(work)
     print(f"Erasure: {folder.erasure}")
     with _failing_as(f"The export to {export}", UserError):
         if export.suffix == TENSORS:

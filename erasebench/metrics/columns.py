@@ -12,6 +12,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from erasebench.identity import presentation_field
+
 _COUNT = "{n}"
 
 
@@ -65,7 +67,10 @@ class Column(BaseModel):
 
 
 class FigureTable(BaseModel):
-    """A suite's table: its columns in order and the figure that ranks its rows."""
+    """A suite's table: its columns in order and the figure that ranks its rows.
+
+    The columns and their words are presentation: to change them changes no result and sets no two records apart.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,11 +79,8 @@ class FigureTable(BaseModel):
         default="prompt",
         description="what the intervals resample; seed: where the prompts are few and given, and each has many seeds",
     )
-    columns: tuple[Column, ...] = Field(min_length=1, max_length=200)
-    about: str = Field(
-        default="",
-        description="what the suite does, in one or two sentences for the reading guide",
-    )
+    columns: tuple[Column, ...] = presentation_field(min_length=1, max_length=200)
+    about: str = presentation_field("", "what the suite does, in one or two sentences for the reading guide")
 
     @model_validator(mode="after")
     def _headline_is_ranked(self) -> Self:

@@ -20,7 +20,7 @@ from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
 from erasebench.runner.session import Session
 from erasebench.runner.share import write_listing
 from erasebench.runner.stages import Images, Judgement, claim, erase, judge, sample, sampling_ratio
-from erasebench.store.run_folder import RunFolder
+from erasebench.runner.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +30,14 @@ def execute(job: Job, session: Session) -> Record:
 
     UserError for an expected failure; everything finished before it stays and the next run goes on there.
     """
-    folder = job.folder(session.segmenter)
-    with folder.locked():
-        claim(job, session, folder)
+    work = Work(job, session)
+    with work.folder.locked():
+        claim(work)
         missing = _announce_missing_judges(job, session)
-        erasure, erase_cost = erase(job, session, folder)
-        images = sample(job, session, folder, erasure)
-        ratio = sampling_ratio(job, session, folder, erasure)
-        judgements = judge(job, session, folder, images)
+        erasure, erase_cost = erase(work)
+        images = sample(work, erasure)
+        ratio = sampling_ratio(work, erasure)
+        judgements = judge(work, images)
         costs = {"erase": erase_cost, "sample": images.cost, "judge": judgement_cost(judgements)}
         judged = _by_judge(judgements)
         figures = _figures(job, session, judgements, judged)
@@ -46,7 +46,7 @@ def execute(job: Job, session: Session) -> Record:
         record = done_record(job, session, erasure, figures, pairing, judgements, costs, ratio)
         keep_judged(job, judged)
         write_listing(listing_of(job), job.table, images.by_row, images.store)
-        write_sheet(sheet_of(job), job, images, _unedited(job, folder))
+        write_sheet(sheet_of(job), job, images, _unedited(work))
         if not missing:
             finish(job, record, erasure.digest, images.store)
     return record
@@ -104,11 +104,11 @@ def _announce_missing_judges(job: Job, session: Session) -> bool:
     return missing
 
 
-def _unedited(job: Job, folder: RunFolder) -> Images | None:
+def _unedited(work: Work) -> Images | None:
     """The unedited model's images of the same rows; None where this is the unedited model, or they are not there."""
-    if job.chosen.name == UNEDITED:
+    if work.job.chosen.name == UNEDITED:
         return None
     nothing = Erasure().digest
-    store = folder.images(nothing, UNEDITED)
-    images = Images(store, job.image_digests(nothing))
+    store = work.folder.images(nothing, UNEDITED)
+    images = Images(store, work.job.image_digests(nothing))
     return None if store.missing(images.by_row.values()) else images

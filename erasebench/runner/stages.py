@@ -25,8 +25,9 @@ from erasebench.runner.attempts import all_attempts
 from erasebench.runner.job import Job
 from erasebench.runner.paint import paint, wanted
 from erasebench.runner.ratio import measured_ratio
-from erasebench.runner.session import Session, weights_of
+from erasebench.runner.session import weights_of
 from erasebench.runner.threads import threads
+from erasebench.runner.work import Work
 from erasebench.runner.workspace import RunWorkspace
 from erasebench.store.images import ImageStore
 from erasebench.store.judgements import JudgementStore, row_keys
@@ -43,9 +44,10 @@ ROWS_PER_CHUNK = 256
 """Rows judged and stored at a time: what a kill can cost."""
 
 
-def claim(job: Job, session: Session, folder: RunFolder) -> None:
+def claim(work: Work) -> None:
     """Write the run's identity into its folder. UserError where the folder, named by a part of it, is another's."""
-    file, identity = folder.path / "run.json", job.erasure_identity(session.segmenter)
+    job, folder = work.job, work.folder
+    file, identity = folder.path / "run.json", job.erasure_identity(work.session.segmenter)
     if (known := read_sealed_json(file)) is None:
         write_sealed_json(file, identity)
     elif digest(known) != digest(identity):
@@ -53,10 +55,11 @@ def claim(job: Job, session: Session, folder: RunFolder) -> None:
         raise UserError(what, "Give another --runs-folder.")
 
 
-def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]:
+def erase(work: Work) -> tuple[Erasure, Cost]:
     """The job's erasure, trained where the folder lacks it. UserError where the segmenter that it needs is missing,
     before anything is painted for it, and where the method left the pipeline changed.
     """
+    job, folder = work.job, work.folder
     if job.chosen.name != UNEDITED and (gone := job.world.missing("prior")) is not None:
         log.warning("%s: %s", job.label, gone)
     cost_file = folder.erasure / "cost.json"
@@ -65,10 +68,10 @@ def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]
     if (absent := job.segmenter_missing) is not None:
         raise absent
     try:
-        erasure, cost = _erased(job, session, folder)
+        erasure, cost = _erased(work)
     except BaseException:
         # Whatever broke off may have been in the middle of changing the weights that every later job rests on.
-        session.renew_pipeline()
+        work.session.renew_pipeline()
         raise
     erasure = replace(erasure, record=scrubbed_content(dict(erasure.record)))
     erasure.save(folder.erasure)
@@ -77,8 +80,9 @@ def erase(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]
     return erasure, cost
 
 
-def _erased(job: Job, session: Session, folder: RunFolder) -> tuple[Erasure, Cost]:
-    pipeline = session.pipeline
+def _erased(work: Work) -> tuple[Erasure, Cost]:
+    job, folder = work.job, work.folder
+    pipeline = work.session.pipeline
     before = weights_of(pipeline)
     workspace = RunWorkspace(job.world, pipeline, job.profile, seed=job.request.seed, folder=folder.scratch)
     on = threads(job.erasing_threads)
@@ -112,25 +116,27 @@ class Images:
         return total(Cost(entry.seconds, entry.peak_memory_bytes) for entry in entries)
 
 
-def sample(job: Job, session: Session, folder: RunFolder, erasure: Erasure) -> Images:
+def sample(work: Work, erasure: Erasure) -> Images:
     """The images of every row of the job's table; those that are there and whole are left alone."""
-    images = Images(folder.images(erasure.digest), job.image_digests(erasure.digest))
+    job = work.job
+    images = Images(work.folder.images(erasure.digest), job.image_digests(erasure.digest))
     asked = wanted(job.table.rows, images.by_row, job.world.sampling)
-    paint(images.store, asked, session.pipeline, erasure, job.profile, f"{job.label}: images")
+    paint(images.store, asked, work.session.pipeline, erasure, job.profile, f"{job.label}: images")
     return images
 
 
-def sampling_ratio(job: Job, session: Session, folder: RunFolder, erasure: Erasure) -> float | None:
+def sampling_ratio(work: Work, erasure: Erasure) -> float | None:
     """What sampling takes with the edit against without, both measured here and once for an erasure.
 
     None for the unedited model, and under --limit, where measuring would take longer than the job.
     """
+    job = work.job
     if job.chosen.name == UNEDITED or job.request.limit is not None:
         return None
-    file = folder.path / "sampling-ratio.json"
+    file = work.folder.path / "sampling-ratio.json"
     if (known := read_sealed_json(file)) is None:
         shots = [Shot(row.prompt, row.seed) for row in job.table.rows]
-        known = measured_ratio(session.pipeline, erasure, shots, job.world.sampling, job.profile)
+        known = measured_ratio(work.session.pipeline, erasure, shots, job.world.sampling, job.profile)
         write_sealed_json(file, known)
     return float(known)
 
@@ -146,8 +152,9 @@ class Judgement:
     unavailable: UserError | None = None
 
 
-def judge(job: Job, session: Session, folder: RunFolder, images: Images) -> list[Judgement]:
+def judge(work: Work, images: Images) -> list[Judgement]:
     """Every judge's rows on every group that it reads, judged where the folder lacks them."""
+    job, session = work.job, work.session
     judgements = []
     for group in job.table.groups:
         for name in job.suite.judges_of(group, job.world):
@@ -155,7 +162,7 @@ def judge(job: Job, session: Session, folder: RunFolder, images: Images) -> list
             if isinstance(found, UserError):
                 judgements.append(Judgement(group, name, None, Cost(), found))
                 continue
-            store = folder.judgements(name, session.judge_digest(name))
+            store = work.folder.judgements(name, session.judge_digest(name))
             rows, cost = _judged(job, found, store, images, group)
             judgements.append(Judgement(group, name, rows, cost))
     return judgements

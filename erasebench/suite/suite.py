@@ -22,7 +22,7 @@ from erasebench.api.registry import Registry, suite_path
 from erasebench.api.world import SizeName, World
 from erasebench.errors import UserError
 from erasebench.files.yaml_file import read_yaml
-from erasebench.identity import digest
+from erasebench.identity import digest, measured_part, presentation_field
 from erasebench.metrics.columns import FigureTable
 
 FROM_TEMPLATES = "templates"
@@ -111,7 +111,7 @@ class Suite(_Frozen):
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str = Field(min_length=1)
+    title: str = presentation_field(min_length=1)
     kind: Kind
     one_at_a_time: bool = False
     scales: tuple[PositiveInt, ...] = ()
@@ -177,8 +177,8 @@ class Suite(_Frozen):
 
     @property
     def digest(self) -> str:
-        """Of the whole definition."""
-        return digest(self)
+        """Of all that decides what is measured: the title and the words and columns of the tables are not in it."""
+        return digest(measured_part(self))
 
     @property
     def prompt_sets(self) -> dict[Group, str]:

@@ -16,9 +16,9 @@ from erasebench.runner import clean
 from erasebench.runner.clean import superfluous
 
 SOURCE = """
-from erasebench.concepts import EVERY_KIND
-from erasebench.erasure import Erasure
-from erasebench.method import Method, MethodConfig
+from erasebench.api.concepts import EVERY_KIND
+from erasebench.api.erasure import Erasure
+from erasebench.api.method import Method, MethodConfig
 import torch
 
 class Mine(Method):

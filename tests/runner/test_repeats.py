@@ -20,9 +20,9 @@ from tests import sample_records
 from tests.runner.toy import TESTS, TOY, of
 
 LUCKY_ANY = """
-from erasebench.concepts import EVERY_KIND
-from erasebench.erasure import Erasure
-from erasebench.method import Method, MethodConfig
+from erasebench.api.concepts import EVERY_KIND
+from erasebench.api.erasure import Erasure
+from erasebench.api.method import Method, MethodConfig
 
 class LuckyAny(Method):
     name = "lucky-any"
