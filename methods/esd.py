@@ -20,7 +20,6 @@ from erasebench.api.method import MethodConfig, Workspace
 from erasebench.editing.parameters import is_cross_attention, is_projection
 from erasebench.errors import UserError
 from erasebench.identity import identity_field
-from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import MINIATURE_RUNS, PartialRunConfig, scaled_to_miniature
 from erasebench.training.method import TrainingMethod
 from erasebench.training.objectives import guided_away
@@ -168,7 +167,7 @@ class Esd(TrainingMethod):
         published = EsdConfig.model_validate(released)
         if world != "miniature":
             return published
-        own = chosen_settings(cls.name, kind)
+        own = cls.chosen_settings(world, kind)
         if variant == "diffusers-2024":
             own["negative_guidance"] = released["negative_guidance"]
         return scaled_to_miniature(published, steps=60, batch_size=8, **MINIATURE_RUNS, **own)

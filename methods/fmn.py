@@ -15,7 +15,6 @@ from erasebench.api.method import MethodConfig, Workspace
 from erasebench.editing.parameters import is_cross_attention
 from erasebench.editing.tokens import fill, phrase_span, suppressed_positions
 from erasebench.identity import identity_field
-from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
 from erasebench.training.method import TrainingMethod
 
@@ -74,7 +73,7 @@ class ForgetMeNot(TrainingMethod):
         if world != "miniature":
             return published
         n_images = max(1, min(8, 200 // n_concepts))
-        own = chosen_settings(cls.name, kind)
+        own = cls.chosen_settings(world, kind)
         return scaled_to_miniature(published, steps=60, batch_size=8, n_images=n_images, **own)
 
     def touches(self, parameter: str) -> bool:

@@ -19,7 +19,6 @@ from erasebench.api.method import Method, MethodConfig, Workspace
 from erasebench.editing.config import ClosedFormConfig
 from erasebench.editing.parameters import is_projection
 from erasebench.identity import identity_field
-from erasebench.results.recipes import chosen_settings
 
 from .uce import RELEASED_ANCHOR, Release, UceConfig, anchor_of, read_phrases, read_task, uce_transfer
 
@@ -119,7 +118,7 @@ class Rece(Method):
         if variant == HARD_OBJECTS:
             own["regularisation"] = 1e-3
         if world == "miniature" and variant == "default":
-            own |= chosen_settings(cls.name, kind)
+            own |= cls.chosen_settings(world, kind)
         return ReceConfig(**own)
 
     def touches(self, parameter: str) -> bool:

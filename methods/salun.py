@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.api.method import MethodConfig, Workspace
 from erasebench.identity import identity_field
-from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import TrainingConfig, scaled_to_miniature
 from erasebench.training.method import TrainingMethod
 from erasebench.training.objectives import denoising_loss, guided
@@ -157,7 +156,7 @@ class SalUn(TrainingMethod):
         )
         if world != "miniature":
             return published
-        own = chosen_settings(cls.name, kind)
+        own = cls.chosen_settings(world, kind)
         return scaled_to_miniature(published, steps=40, batch_size=8, n_images=max(64, n_concepts), **own)
 
     def touches(self, parameter: str) -> bool:

@@ -19,7 +19,6 @@ from erasebench.editing.parameters import is_projection
 from erasebench.editing.tokens import PLACEHOLDER, phrase_span
 from erasebench.errors import UserError
 from erasebench.identity import identity_field
-from erasebench.results.recipes import chosen_settings
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +77,7 @@ class Uce(Method):
         """
         cls.check_variant(variant, "older", "newer")
         if variant == "default" and world == "miniature":
-            return UceConfig(**chosen_settings(cls.name, kind))
+            return UceConfig(**cls.chosen_settings(world, kind))
         if variant == "older":
             return UceConfig(release="older", anchor="art" if kind == "style" else "release")
         return UceConfig()

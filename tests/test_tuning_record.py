@@ -9,9 +9,7 @@ import pytest
 
 from erasebench.api.method import load_method
 from erasebench.errors import UserError
-from erasebench.results import trials as tuning
-from erasebench.results.record import Tuning
-from erasebench.results.trials import Trial, read_trials, shipped_trials, tuning_of, write_trials
+from erasebench.results.trials import Trial, read_trials, shipped_trials, write_trials
 
 HEADER = "method,kind,scale,trial,settings,score,chosen"
 ROWS = (
@@ -27,19 +25,6 @@ def table(folder: Path, *rows: str, header: str = HEADER) -> Path:
     path = folder / "tuning.csv"
     path.write_text("\n".join([header, *rows]) + "\n")
     return path
-
-
-def test_trials_of_a_method_and_kind_are_counted_at_every_scale(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tuning, "shipped_trials", lambda: read_trials(table(tmp_path, *ROWS)))
-    assert tuning_of("esd-x", "person", recipes="miniature") == Tuning(
-        split="miniature-validation", trials=3, kind="person"
-    )
-    counts = [("esd-x", "object"), ("uce", "person"), ("uce", "style"), ("np", "person")]
-    found = [tuning_of(method, kind, recipes="miniature") for method, kind in counts]  # type: ignore[arg-type]
-    assert [one.trials for one in found if one] == [1, 1, 0, 0]
-    assert tuning_of("esd-x", "person", recipes="stable-diffusion-v1-4") is None
 
 
 def test_a_table_is_read_as_it_was_written_and_rows_of_others_stay(tmp_path: Path) -> None:

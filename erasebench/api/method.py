@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from erasebench.api.concepts import ErasureTask, Kind
+from erasebench.api.recipe import recipes_of
 from erasebench.api.registry import Registry, class_of, load_class
 from erasebench.errors import UserError, did_you_mean
 
@@ -101,6 +102,12 @@ class Method(ABC):
         """The settings for a world, kind and number of concepts. UserError for an unknown variant."""
         cls.check_variant(variant)
         return cls.Config()
+
+    @classmethod
+    def chosen_settings(cls, world: str, kind: Kind) -> dict[str, Any]:
+        """What the recipe file beside the method chose for a world and kind (erasebench.api.recipe); {} for none."""
+        found = recipes_of(cls, cls.name, world)
+        return found.settings(kind) if found else {}
 
     @classmethod
     def check_variant(cls, variant: str, *others: str, kind: Kind | None = None) -> None:

@@ -1,4 +1,7 @@
-"""The record of tuning (methods/tuning.csv): every setting that was tried on the miniature's validation split."""
+"""The record of tuning (methods/tuning.csv): every setting that was tried on the miniature's validation split.
+
+Evidence alone: no run reads it. What was chosen stands in each method's recipe file (erasebench.api.recipe).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from erasebench.api.concepts import Kind
 from erasebench.errors import UserError, did_you_mean
 from erasebench.files.atomic import atomic_write
-from erasebench.results.record import Tuning
 
 RECIPES = "miniature"
 """The world whose recipes are tuned."""
@@ -45,17 +47,6 @@ class Trial(BaseModel):
 
 COLUMNS = tuple(Trial.model_fields)
 REQUIRED = tuple(name for name, field in Trial.model_fields.items() if field.is_required())
-
-
-def tuning_of(method: str, kind: Kind, *, recipes: str) -> Tuning | None:
-    """How many trials the method has had for this kind, at any scale; None for recipes that nobody tunes here.
-
-    `recipes`: the world whose recipes are used.
-    """
-    if recipes != RECIPES:
-        return None
-    trials = sum((trial.method, trial.kind) == (method, kind) for trial in shipped_trials())
-    return Tuning(split=SPLIT, trials=trials, kind=kind)
 
 
 @cache

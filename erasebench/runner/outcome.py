@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from erasebench.api.recipe import recipes_of
 from erasebench.board.contact_sheet import write_contact_sheet
 from erasebench.console.scrubbing import scrubbed, scrubbed_content
 from erasebench.cost import Cost, total
@@ -18,7 +19,7 @@ from erasebench.identity import digest
 from erasebench.metrics.edit_size import edit_size
 from erasebench.metrics.value import Figure, Pairing
 from erasebench.results.record import UNEDITED, Manifest, Record, Stage, Tuning
-from erasebench.results.trials import tuning_of
+from erasebench.results.trials import RECIPES, SPLIT
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job, installed_packages
 
@@ -188,7 +189,11 @@ def _tuning(job: Job) -> Tuning | None:
     own = any(key.partition(".")[0] in (chosen.name, chosen.asked) for key in job.request.settings)
     if chosen.name == UNEDITED or chosen.variant != "default" or own:
         return None
-    return tuning_of(chosen.name, job.suite.kind, recipes=job.world.recipes or job.world.name)
+    world = job.world.recipes or job.world.name
+    found = recipes_of(chosen.method, chosen.name, world)
+    if found is not None:
+        return Tuning(split=found.split, trials=found.trials(job.suite.kind), kind=job.suite.kind)
+    return Tuning(split=SPLIT, trials=0, kind=job.suite.kind) if world == RECIPES else None
 
 
 def _sampling(job: Job) -> dict[str, Any]:

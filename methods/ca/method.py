@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.api.method import MethodConfig, Workspace
 from erasebench.editing.parameters import is_projection
-from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import scaled_to_miniature
 from erasebench.training.method import TrainingMethod
 
@@ -59,7 +58,7 @@ class ConceptAblation(TrainingMethod):
         published = ConceptAblationConfig(**settings)
         if world != "miniature":
             return published
-        own = chosen_settings(cls.name, kind)
+        own = cls.chosen_settings(world, kind)
         return scaled_to_miniature(published, steps=60, batch_size=8, n_images=60, **own)
 
     def check_model(self, pipeline: StableDiffusionPipeline) -> None:

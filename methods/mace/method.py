@@ -30,7 +30,8 @@ class Mace(TrainingMethod):
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MaceConfig:
         """The settings for a world, kind and number of concepts. UserError for an unknown variant."""
         cls.check_variant(variant, *released_runs(kind), kind=kind)
-        return recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant)
+        chosen = cls.chosen_settings(world, kind)
+        return recipe(world=world, kind=kind, n_concepts=n_concepts, variant=variant, chosen=chosen)
 
     def segments_for(self, kind: Kind) -> bool:
         """Styles have no masks, and refinement alone needs no images."""

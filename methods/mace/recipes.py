@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from erasebench.api.concepts import Kind
-from erasebench.results.recipes import chosen_settings
 
 from .config import MaceConfig
 
@@ -82,8 +82,15 @@ def released_runs(kind: Kind) -> dict[str, str]:
     return released | {"as-released-ship": "ship", "as-released-bird": "bird"} if kind == "object" else released
 
 
-def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MaceConfig:
-    """The settings for a world, kind and number of concepts.
+def recipe(
+    *,
+    world: str,
+    kind: Kind,
+    n_concepts: int,
+    variant: str = "default",
+    chosen: Mapping[str, Any] = MappingProxyType({}),
+) -> MaceConfig:
+    """The settings for a world, kind and number of concepts; `chosen`: what the trials in the miniature chose.
 
     Variants: 'default'; 'as-released' (the effective values and quirks of the released code; for objects the run on
     'automobile'); 'as-released-ship', 'as-released-bird' (objects). In the miniature those have the quirks, and the
@@ -96,7 +103,7 @@ def recipe(*, world: str, kind: Kind, n_concepts: int, variant: str = "default")
         settings["ridge_refinement"] = settings["ridge_refinement"] or OUR_RIDGE
         settings["ridge_fusion"] = settings["ridge_fusion"] or OUR_RIDGE
     if world == "miniature":
-        settings |= {**MINIATURE, **MINIATURE_BY_KIND[kind], **chosen_settings("mace", kind)}
+        settings |= {**MINIATURE, **MINIATURE_BY_KIND[kind], **chosen}
         if kind in ("person", "style"):
             ratio = n_concepts / TRIED_NAMES
             settings["ridge_refinement"] *= ratio

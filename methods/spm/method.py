@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from erasebench.api.concepts import EVERY_KIND, Concept, ErasureTask, Kind
 from erasebench.api.method import MethodConfig, Workspace
-from erasebench.results.recipes import chosen_settings
 from erasebench.training.config import MINIATURE_RUNS, scaled_to_miniature
 from erasebench.training.method import TrainingMethod
 
@@ -54,7 +53,7 @@ class Spm(TrainingMethod):
             anchoring_weight=1.0,
             anchoring_states=2 if variant == "as-released" else 1,
             gate_floor="prior",
-            **chosen_settings(cls.name, kind),
+            **cls.chosen_settings(world, kind),
         )
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:

@@ -1,4 +1,4 @@
-"""The miniature's recipes are what the shipped trials chose, and every tuned method of a kind had equally many."""
+"""Recipe files say what the shipped trials chose, and every tuned method of a kind had equally many."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from erasebench.api.concepts import Kind
-from erasebench.api.method import load_method
+from erasebench.api.method import METHODS, load_method
+from erasebench.api.recipe import recipes_of
 from erasebench.api.world import load_world
 from erasebench.results.trials import SPLIT, Trial, shipped_trials
 from erasebench.suite.selection import select
@@ -29,6 +30,17 @@ def test_the_recipe_is_what_was_chosen(trial: Trial) -> None:
         value = yaml.safe_load(text)
         expected = float(text) if isinstance(value, str) and "e" in text and text[0].isdigit() else value
         assert getattr(recipe, field) == (pytest.approx(expected) if isinstance(expected, float) else expected)
+
+
+def test_a_recipe_file_tells_of_every_trial_and_of_no_other() -> None:
+    counted = Counter((trial.method, trial.kind) for trial in shipped_trials())
+    said = {
+        (name, kind): found.trials(kind)
+        for name in METHODS.names()
+        if (found := recipes_of(load_method(name), name, "miniature")) is not None
+        for kind in found.kinds
+    }
+    assert said == dict(counted)
 
 
 def test_a_kinds_chosen_row_names_every_field_that_peoples_does() -> None:
