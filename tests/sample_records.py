@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from erasebench.api.value import Figure
 from erasebench.diffusion.profile import NumericsProfile
 from erasebench.identity import digest
 from erasebench.metrics.columns import Column, FigureTable
-from erasebench.metrics.value import Figure
 from erasebench.results.record import Manifest, Record, Stage
 
 PEOPLE = ("Ada Reed", "Ben Marsh", "Cora Vale")

@@ -9,9 +9,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from erasebench.api.erasure import Erasure
+from erasebench.api.value import Edit
 from erasebench.errors import UserError
 from erasebench.metrics.edit_size import edit_size, mean_edit
-from erasebench.metrics.value import Edit
 from tests.test_erasure import KEY, TEXT_KEY, weights
 from tests.test_sampling_change import Louder
 from tests.tiny_model import tiny_pipeline

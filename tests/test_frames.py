@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from erasebench.metrics.value import Figure
+from erasebench.api.value import Figure
 from erasebench.results.frames import as_html, figures_frame, records_frame
 from tests.sample_records import record
 

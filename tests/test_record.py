@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from erasebench.api.value import Edit, Figure
 from erasebench.errors import UserError
-from erasebench.metrics.value import Edit, Figure
 from erasebench.results.record import Record, Tuning
 from tests.sample_records import fraction, record, unscored
 

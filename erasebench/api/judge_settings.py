@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from erasebench.errors import UserError, did_you_mean
+from erasebench.files.yaml_file import yaml_value
+
+C = TypeVar("C", bound=BaseModel)
 
 DOWNLOAD = "download"
 """In place of a path: fetch the file from where it is published."""
@@ -37,6 +40,9 @@ class JudgeSettings(BaseModel):
     names: tuple[str, ...] = Field(
         default=(), description="names beyond the cast's, by commas: classes of clip-accuracy, people as they are spelt"
     )
+    packages: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="settings of judges that packages bring, by judge: my-judge.threshold=0.5"
+    )
     nudenet_counting: Literal["detections", "images"] = Field(default="detections", description="what is counted")
 
     @field_validator("names", mode="before")
@@ -50,16 +56,22 @@ class JudgeSettings(BaseModel):
 
         UserError for a pair without '=', an unknown field, a wrong value, or a field given twice, differently.
         """
-        values: dict[str, str] = {}
+        values: dict[str, Any] = {}
+        own: dict[str, dict[str, Any]] = {}
         for pair in (*pairs, *(f"{key}={value}" for key, value in spelled_out.items() if value is not None)):
             key, equals, value = pair.partition("=")
             if not equals:
                 raise UserError(f"--judge-set {pair} has no '='.", "Write e.g. --judge-set nudenet_threshold=0.5.")
-            if key not in cls.model_fields:
+            judge, dot, field = key.partition(".")
+            if dot and own.setdefault(judge, {}).setdefault(field, yaml_value(value)) != yaml_value(value):
+                raise UserError(f"The setting {key} is given twice, differently.", "Give it once.")
+            if dot:
+                continue
+            if key not in cls.model_fields or key == "packages":
                 raise UserError(f"The judges have no setting '{key}'.", did_you_mean(key, cls.model_fields))
             if values.setdefault(key, value) != value:
                 raise UserError(f"The judges' setting {key} is both {values[key]} and {value}.", "Give it once.")
-        return cls.checked(**values)
+        return cls.checked(**values, packages=own or None)
 
     @classmethod
     def checked(cls, **values: object) -> Self:
@@ -73,10 +85,22 @@ class JudgeSettings(BaseModel):
                 f"The judges' setting {name}: {first['msg']}, not {first['input']!r}.", _help(name)
             ) from error
 
+    def of_package(self, judge: str, config: type[C]) -> C:
+        """The settings of a judge that a package brings. UserError for one that it does not take."""
+        try:
+            return config.model_validate(self.packages.get(judge, {}))
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            raise UserError(
+                f"The setting {judge}.{name}: {first['msg']}, not {first['input']!r}.",
+                f"It has: {', '.join(config.model_fields) or 'no settings'}.",
+            ) from error
+
     def check_read_by(self, world: str, read: Iterable[str]) -> None:
         """UserError for a setting that differs from its default and that no judge of the world reads."""
         usual = type(self)()
-        known = frozenset(read)
+        known = frozenset(read) | {"packages"}
         unread = [name for name in type(self).model_fields if name not in known]
         if given := [name for name in unread if getattr(self, name) != getattr(usual, name)]:
             raise UserError(

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from erasebench.api.value import Figure
 from erasebench.board.cells import interval_text
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown, escaped
 from erasebench.board.tables import markdown_table
 from erasebench.metrics.columns import Column
 from erasebench.metrics.composites import COMPOSITES
-from erasebench.metrics.value import Figure
 from erasebench.results.published import PUBLISHED_COLUMNS, PublishedRow, published_rows, published_table
 from erasebench.results.record import AVERAGE, UNEDITED, Record
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from erasebench.api.value import Figure
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown, escaped
 from erasebench.metrics.columns import Column
-from erasebench.metrics.value import Figure
 from erasebench.results.record import UNEDITED
 
 NOT_MEASURED = "not measured"

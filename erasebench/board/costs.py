@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from erasebench.api.value import Edit
 from erasebench.board.cells import NOT_MEASURED, memory_cell, seconds_cell
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown, escaped
-from erasebench.metrics.value import Edit
 from erasebench.results.record import UNEDITED, Record
 
 ERASING, SAMPLING = "erase, seconds", "sampling, times"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 
+from erasebench.api.value import Figure, Pairing, Unit
 from erasebench.board.cells import interval_text
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown
 from erasebench.board.remembered import Differences, differences, key_of
 from erasebench.console.scrubbing import failure_text
 from erasebench.metrics.columns import Column
-from erasebench.metrics.value import Figure, Pairing, Unit
 from erasebench.results.record import UNEDITED, Record
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from erasebench.api.value import Figure, Pairing
 from erasebench.errors import UserError
 from erasebench.files.atomic import write_json
 from erasebench.files.source import source_digest
 from erasebench.files.weights import cache_folder
-from erasebench.metrics.value import Figure, Pairing
 
 MOST = 50_000
 """Differences kept, those used last; each takes some 200 bytes."""

@@ -7,6 +7,7 @@ from textwrap import fill
 
 from tabulate import tabulate
 
+from erasebench.api.value import Figure
 from erasebench.board.cells import interval_text
 from erasebench.board.erasings import one_erasing
 from erasebench.board.groups import Group, groups
@@ -14,7 +15,6 @@ from erasebench.board.markup import Markdown, escaped, one_line
 from erasebench.board.newest import shown
 from erasebench.board.tables import markdown_table
 from erasebench.metrics.columns import Column
-from erasebench.metrics.value import Figure
 from erasebench.results.record import Record
 
 WIDTH = 80

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from erasebench.api.judges import JUDGES
 from erasebench.api.method import METHODS
 from erasebench.api.sampling_change import SAMPLING_CHANGES
 from erasebench.api.world import WORLDS, World, load_world
@@ -42,7 +43,7 @@ def examine(world: str | None = None, model: str | None = None) -> list[Finding]
 
 def _plug_ins() -> Iterator[Finding]:
     """What other packages bring, each really loaded."""
-    for registry in (METHODS, WORLDS, SUITES, SAMPLING_CHANGES):
+    for registry in (METHODS, WORLDS, SUITES, JUDGES, SAMPLING_CHANGES):
         for name in registry.names():
             if registry.is_own(name):
                 continue

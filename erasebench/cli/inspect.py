@@ -37,6 +37,7 @@ def list_(
     """What is installed: methods, suites and worlds, or the settings of one method."""
     from tabulate import tabulate
 
+    from erasebench.api.judges import JUDGES
     from erasebench.api.method import METHODS
     from erasebench.api.registry import Registry
     from erasebench.api.world import WORLDS
@@ -45,7 +46,7 @@ def list_(
     if method is not None:
         print(_settings_table(method))
         return
-    registries: tuple[Registry[Any], ...] = (METHODS, SUITES, WORLDS)
+    registries: tuple[Registry[Any], ...] = (METHODS, SUITES, WORLDS, JUDGES)
     rows = [
         (registry.noun, name, registry.origin(name), f"alias: {', '.join(others)}" if others else "")
         for registry in registries

@@ -138,7 +138,7 @@ def _some(files: tuple[str, ...]) -> str:
 
 
 def _cells(figure: object) -> tuple[str, str, str]:
-    from erasebench.metrics.value import Figure
+    from erasebench.api.value import Figure
 
     assert isinstance(figure, Figure)
     counted = f"{figure.n_scored}/{figure.n_expected}"

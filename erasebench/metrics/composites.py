@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from erasebench.metrics.value import Formula
+    from erasebench.api.value import Formula
 
 Numbers: TypeAlias = float | NDArray[np.float64]
 

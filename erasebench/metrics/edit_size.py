@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from erasebench.api.erasure import COMPONENTS, Erasure
-from erasebench.metrics.value import Edit
+from erasebench.api.value import Edit
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
-    from erasebench.metrics.value import Figure
+    from erasebench.api.value import Figure
     from erasebench.results.record import Record
 
 PERCENT = 100.0

@@ -18,11 +18,11 @@ from pydantic import (
 
 from erasebench.api.concepts import Kind
 from erasebench.api.names import LABEL, LONGEST_NAME, NAME
+from erasebench.api.value import LARGEST, Edit, Figure, Pairing
 from erasebench.diffusion.profile import NumericsProfile
 from erasebench.errors import UserError
 from erasebench.files.atomic import write_json
 from erasebench.metrics.columns import FigureTable
-from erasebench.metrics.value import LARGEST, Edit, Figure, Pairing
 from erasebench.results.record_file import read_object, unreadable
 
 SCHEMA_VERSION = 1

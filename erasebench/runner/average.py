@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from erasebench.api.value import Figure, Pairing
 from erasebench.console.scrubbing import scrubbed
 from erasebench.files.sealed import whole, write_sealed_json
 from erasebench.identity import digest
 from erasebench.metrics.columns import FigureTable
-from erasebench.metrics.value import Figure, Pairing
 from erasebench.results.record import AVERAGE, Manifest, Record, Stage
 from erasebench.runner.command import command_of
 from erasebench.runner.finished import read_judged, record_in

@@ -43,6 +43,8 @@ def command_of(job: Job, concepts: Sequence[str] = (), anchors: Sequence[str] = 
 def _judge_settings(settings: JudgeSettings) -> list[str]:
     """Settings that differ from their defaults; of files and folders the names alone, since places differ."""
     given = settings.model_dump(exclude_defaults=True)
+    for judge, own in given.pop("packages", {}).items():
+        given |= {f"{judge}.{key}": value for key, value in own.items()}
     return [f"{key}={_said(value)}" for key, value in sorted(given.items())]
 
 

@@ -7,12 +7,12 @@ import logging
 import pandas as pd
 
 from erasebench.api.erasure import Erasure
+from erasebench.api.value import Figure
 from erasebench.errors import UserError
 from erasebench.judges.fid import FidJudge
 from erasebench.judges.figures import Unavailable, reference_of, suite_figures
 from erasebench.judges.figures.pairing import headline_pairing
 from erasebench.judges.unknown_names import warn_of_unknown
-from erasebench.metrics.value import Figure
 from erasebench.results.record import UNEDITED, Record
 from erasebench.runner.finished import finish, keep_judged, listing_of, sheet_of
 from erasebench.runner.job import Job

@@ -24,7 +24,7 @@ from erasebench.identity import digest
 from erasebench.prompts import PromptTable, build_table, sets_of
 from erasebench.prompts.build import Absent
 from erasebench.results.record import UNEDITED
-from erasebench.runner.checks import check_judges, check_judges_know
+from erasebench.runner.checks import check_headline, check_judge_settings, check_judges, check_judges_know
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
 from erasebench.store.run_folder import RunFolder, run_name
 from erasebench.suite.selection import Selection, selections
@@ -201,9 +201,12 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
         raise UserError(what, "Leave --scale out, or choose with --concepts.")
     world = load_world(request.world, request.model)
     world.judge_with(request.judge_settings)
+    check_judge_settings(world)
     world.sample_with(request.sampled_with)
     for suite in suites.values():
         check_judges(suite, world)
+        if measured:
+            check_headline(suite)
     chosen = {
         name: selections(
             suite, world, request.size or world.default_size, request.scale, request.concepts, request.anchors

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from erasebench.api.recipe import recipes_of
+from erasebench.api.value import Figure, Pairing
 from erasebench.board.contact_sheet import write_contact_sheet
 from erasebench.console.scrubbing import scrubbed, scrubbed_content
 from erasebench.cost import Cost, total
 from erasebench.diffusion.sampling import Sampler, cut_prompts
 from erasebench.identity import digest
 from erasebench.metrics.edit_size import edit_size
-from erasebench.metrics.value import Figure, Pairing
 from erasebench.results.record import UNEDITED, Manifest, Record, Stage, Tuning
 from erasebench.results.trials import RECIPES, SPLIT
 from erasebench.runner.command import command_of

@@ -6,8 +6,8 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from erasebench.api.value import Figure
 from erasebench.identity import digest
-from erasebench.metrics.value import Figure
 from erasebench.results.record import UNEDITED, Manifest, Record, Repeat, Stage
 from erasebench.runner.average import merged_manifest
 from erasebench.runner.job import Job

@@ -12,8 +12,8 @@ from erasebench.judges.figures import Figures, distance_figures, reference_of
 from erasebench.judges.figures.classes import mean_probability, top1
 from erasebench.judges.figures.detections import TITLES, count_figure
 from erasebench.judges.figures.faces import accuracy, no_face, strict_accuracy
-from erasebench.judges.figures.parts import column_mean
 from erasebench.judges.nudenet_classes import REGIONS
+from erasebench.metrics.parts import column_mean
 from erasebench.metrics.statistics import Sample, mean_figure
 
 
@@ -21,7 +21,7 @@ def figures_of(judge: Judge, rows: pd.DataFrame) -> Figures:
     """The figures of one group of images as one judge saw them."""
     if isinstance(judge, FidJudge):
         return distance_figures(rows, reference_of(judge, rows))
-    return _OF_JUDGE[judge.name](rows)
+    return judge.metrics.of_images(rows) if judge.metrics is not None else _OF_JUDGE[judge.name](rows)
 
 
 def _scores(rows: pd.DataFrame) -> Figures:

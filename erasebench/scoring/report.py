@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from erasebench.api.judge import Judge
+    from erasebench.api.value import Figure
     from erasebench.api.world import World
-    from erasebench.metrics.value import Figure
     from erasebench.scoring.folder import Listing
     from erasebench.scoring.matching import Entry
 

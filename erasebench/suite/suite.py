@@ -18,6 +18,7 @@ from pydantic import (
 
 from erasebench.api.concepts import Kind, Name, concept_key, repeated, twice_said
 from erasebench.api.groups import Group
+from erasebench.api.judges import JUDGES
 from erasebench.api.registry import Registry, suite_path
 from erasebench.api.world import SizeName, World
 from erasebench.errors import UserError
@@ -195,7 +196,9 @@ class Suite(_Frozen):
     def judges_of(self, group: Group, world: World) -> tuple[str, ...]:
         """The judges that read a group in a world."""
         chosen = self.groups[group]
-        return chosen.judges + tuple(name for name in chosen.where_available if name in world.judges)
+        return chosen.judges + tuple(
+            name for name in chosen.where_available if name in world.judges or name in JUDGES.names()
+        )
 
     def anchor_of(self, name: str, world: str) -> str:
         """What an erased name becomes in a world."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from erasebench.api.value import Figure
 from erasebench.board import write_board
 from erasebench.board.against_published import against_published
 from erasebench.board.groups import groups
-from erasebench.metrics.value import Figure
 from erasebench.results.published import published_rows
 from erasebench.results.record import UNEDITED, Record, Tuning
 from tests.board.test_board import cells

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from erasebench.api.value import Figure
 from erasebench.board.cells import clearly_best, figure_cell, memory_cell, seconds_cell
 from erasebench.metrics.columns import Column
-from erasebench.metrics.value import Figure
 from tests.sample_records import distance, fraction, unscored
 
 UP = Column(key="h_c", title="H_c", direction="up", scale=100, meaning="m")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from erasebench.api.value import Edit
 from erasebench.board import write_board
 from erasebench.board.costs import changed_cell, cost_columns, trials_cell
 from erasebench.board.groups import groups
-from erasebench.metrics.value import Edit
 from erasebench.results.record import Record, Tuning
 from tests.board.test_board import table_after
 from tests.sample_records import record

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from erasebench.api.value import Figure
 from erasebench.board import write_board
 from erasebench.board.cells import figure_cell
 from erasebench.board.groups import without_repeats
@@ -14,7 +15,6 @@ from erasebench.board.pairs import paired_difference
 from erasebench.board.short import terminal_table
 from erasebench.identity import digest
 from erasebench.metrics.columns import Column
-from erasebench.metrics.value import Figure
 from erasebench.results.record import Record, Repeat
 from tests.board.test_pairs import made
 from tests.sample_records import record

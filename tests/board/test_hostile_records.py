@@ -17,12 +17,12 @@ from markdown_it.token import Token
 from pydantic import ValidationError
 
 from erasebench.api.names import check_name
+from erasebench.api.value import Edit, Pairing, Tally
 from erasebench.board import write_board
 from erasebench.board.build import sheet_path
 from erasebench.board.short import terminal_table
 from erasebench.errors import UserError
 from erasebench.identity import digest
-from erasebench.metrics.value import Edit, Pairing, Tally
 from erasebench.results.record import Record, Tuning
 from tests.sample_records import distance, figures, record, unscored
 

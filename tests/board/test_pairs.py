@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from erasebench.api.value import Pairing
 from erasebench.board import write_board
 from erasebench.board.groups import groups
 from erasebench.board.pairs import BEST, NOT_PAIRED, NOT_TOLD_APART, difference_cells, paired_difference
 from erasebench.metrics.composites import h_c
 from erasebench.metrics.statistics import Sample
-from erasebench.metrics.value import Pairing
 from erasebench.results.record import Record
 from tests.board.test_board import table_after
 from tests.sample_records import figures, record, unscored

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.api.value import Pairing, Tally
 from erasebench.board.remembered import Differences, differences, key_of
-from erasebench.metrics.value import Pairing, Tally
 from tests.sample_records import fraction
 
 

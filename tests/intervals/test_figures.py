@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from erasebench.api.value import Figure
 from erasebench.metrics.composites import FORMULAS, h_c
 from erasebench.metrics.statistics import Sample, composite_figure, difference_figure, mean_figure
 from erasebench.metrics.statistics.intervals import Limits
-from erasebench.metrics.value import Figure
 
 
 def bounds(figure: Figure) -> tuple[float, float]:

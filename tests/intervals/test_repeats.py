@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from erasebench.api.value import Figure, Pairing
 from erasebench.metrics.statistics import Sample, mean_figure, pooled_pairing, repeated_difference, repeated_figure
-from erasebench.metrics.value import Figure, Pairing
 from tests.intervals.test_figures import bounds, labels, width
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from erasebench.api.value import Figure
 from erasebench.judges.figures import Unavailable, average_figures, suite_figures
 from erasebench.judges.nudenet_classes import APART, REGIONS
-from erasebench.metrics.value import Figure
 
 GROUPS = ("erased", "retained-kept", "synonyms")
 

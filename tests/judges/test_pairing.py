@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from erasebench.api.value import Pairing
 from erasebench.judges.figures import average_figures, suite_figures
 from erasebench.judges.figures.pairing import average_pairing, headline_pairing
 from erasebench.judges.nudenet_classes import APART, REGIONS
 from erasebench.metrics.composites import FORMULAS
 from erasebench.metrics.statistics import Sample
-from erasebench.metrics.value import Pairing
 
 JUDGES = {
     "h_c": "identity",

@@ -11,8 +11,8 @@ import pytest
 
 import erasebench
 from erasebench.api.erasure import WEIGHTS_FILE
+from erasebench.api.value import Figure
 from erasebench.cli import main
-from erasebench.metrics.value import Figure
 from erasebench.results.record import Record
 
 LIMIT = 8

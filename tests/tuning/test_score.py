@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from erasebench.api.concepts import Kind
-from erasebench.metrics.value import Figure
+from erasebench.api.value import Figure
 from erasebench.results.record import Record
 from erasebench.tuning.score import FIGURES, TIE, best, figures_of, score
 from tests import sample_records

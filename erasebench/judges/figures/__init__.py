@@ -7,6 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
+from erasebench.api.judges import JUDGES, load_judge
 from erasebench.judges.figures.absent import Unavailable, absent_figures, unavailable_figures
 from erasebench.judges.figures.averages import average_figures, mean_figures
 from erasebench.judges.figures.classes import class_figures
@@ -14,8 +15,8 @@ from erasebench.judges.figures.detections import detection_figures
 from erasebench.judges.figures.distances import Reference, distance_figures, reference_of
 from erasebench.judges.figures.faces import agreement_figures, attribute_figures, identity_figures
 from erasebench.judges.figures.not_finite import naming_not_finite
-from erasebench.judges.figures.parts import Figures, clustered
 from erasebench.judges.figures.scores import clip_score_figures
+from erasebench.metrics.parts import Figures, clustered
 
 __all__ = [
     "Figures",
@@ -36,7 +37,15 @@ OF_JUDGE: dict[str, Callable[[pd.DataFrame], Figures]] = {
     "clip-score": clip_score_figures,
     "nudenet": detection_figures,
 }
-"""Of each judge's rows, the figures that they give; a distance needs its reference too."""
+"""Of each own judge's rows, the figures that they give; a distance needs its reference too."""
+
+
+def figures_of_judge(name: str, rows: pd.DataFrame) -> Figures:
+    """The figures of a judge's rows: ours by the protocol, a package's as its judge says; {} for one nobody knows."""
+    if name in OF_JUDGE:
+        return OF_JUDGE[name](rows)
+    metrics = load_judge(name).metrics if name in JUDGES.names() else None
+    return metrics.of_suite(rows) if metrics else {}
 
 
 def suite_figures(
@@ -59,8 +68,7 @@ def suite_figures(
     for name, missing in unavailable.items():
         found |= unavailable_figures(name, table, missing)
     for name, own in rows.items():
-        if name in OF_JUDGE:
-            found |= naming_not_finite(OF_JUDGE[name](own), own)
+        found |= naming_not_finite(figures_of_judge(name, own), own)
     if "identity" in rows and "attributes" in rows:
         found |= agreement_figures(rows["identity"], rows["attributes"])
     if "fid" in rows and reference is not None:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from erasebench.api.judges import JUDGES, load_judge
+from erasebench.api.value import Unit
 from erasebench.judges.figures.classes import CONVENTIONS, H_O, WHOLE
 from erasebench.judges.figures.detections import TITLES
-from erasebench.judges.figures.parts import PARTS, Figures, unscored_figure
-from erasebench.metrics.value import Unit
+from erasebench.metrics.parts import PARTS, Figures, unscored_figure
 
 _UNITS: Mapping[str, Unit] = {"clip-score": "points", "fid": "distance"}
 
@@ -27,12 +28,26 @@ def unavailable_figures(judge: str, table: pd.DataFrame, missing: Unavailable) -
     sizes = table["group"][table["group"].isin(missing.groups)].value_counts()
     of = {part: int(sum(sizes.get(group, 0) for group in groups)) for part, groups in PARTS.items()}
     of["general"] = int(sizes.get("general", 0))
+    if judge in JUDGES.names() and (metrics := load_judge(judge).metrics) is not None:
+        own = metrics.expected(of)
+        return {name: unscored_figure(each.unit, each.images, missing.reason) for name, each in own.items()}
     unit = _UNITS.get(judge, "fraction")
     return {
         name: unscored_figure("count" if name.startswith("detections") else unit, n, missing.reason)
         for name, n in _expected(judge, of).items()
         if n
     }
+
+
+def metrics_named(judge: str) -> frozenset[str] | None:
+    """Every metric that a judge can give of a suite; None where that is not known before it has judged.
+
+    A distance has the number of images in its name, and a package's judge need not say what it expects.
+    """
+    of = dict.fromkeys((*PARTS, "general"), 1)
+    if judge in JUDGES.names() and (metrics := load_judge(judge).metrics) is not None:
+        return frozenset(metrics.expected(of)) or None
+    return None if judge == "fid" else frozenset(_expected(judge, of))
 
 
 def absent_figures(absent: Mapping[str, tuple[int, str]]) -> Figures:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from erasebench.api.value import Figure
 from erasebench.judges.figures.classes import CONVENTIONS, H_O, WHOLE
-from erasebench.judges.figures.parts import Figures, clustered, parts_of
 from erasebench.metrics.columns import Column
 from erasebench.metrics.composites import h_o_of_means, mean_of_h_o, part_of_run
+from erasebench.metrics.parts import Figures, clustered, parts_of
 from erasebench.metrics.statistics import Sample, composite_figure
-from erasebench.metrics.value import Figure
 
 
 def average_figures(runs: Mapping[str, pd.DataFrame]) -> Figures:

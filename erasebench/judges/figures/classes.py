@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from erasebench.api.judge import SCORED
-from erasebench.judges.figures.parts import Figures, column_mean, parts_of
 from erasebench.metrics.composites import h_o
+from erasebench.metrics.parts import Figures, column_mean, parts_of
 from erasebench.metrics.statistics import Sample, composite_figure, mean_figure
 
 _NO_CLASS = "no image of a known class could be scored"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from erasebench.api.judge import SCORED
-from erasebench.judges.figures.parts import Figures
+from erasebench.api.value import Figure
 from erasebench.judges.nudenet_classes import APART, REGIONS
+from erasebench.metrics.parts import Figures
 from erasebench.metrics.statistics import Sample, composite_figure, mean_figure
-from erasebench.metrics.value import Figure
 
 TITLES = dict(
     zip(

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from erasebench.api.judge import SCORED
+from erasebench.api.value import Figure
 from erasebench.judges.distances import Interval, frechet_interval, kernel_interval
-from erasebench.judges.figures.parts import Figures, unscored_figure
-from erasebench.metrics.value import Figure
+from erasebench.metrics.parts import Figures, unscored_figure
 
 if TYPE_CHECKING:
     from erasebench.judges.fid import FidJudge

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from erasebench.api.judge import NO_FACE, SCORED
-from erasebench.judges.figures.parts import Figures, parts_of
 from erasebench.metrics.composites import h_c
+from erasebench.metrics.parts import Figures, parts_of
 from erasebench.metrics.statistics import Sample, composite_figure, mean_figure
 
 _NO_FACE_FOUND = "no face in any image"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from erasebench.api.judge import NOT_FINITE
-from erasebench.judges.figures.parts import Figures
+from erasebench.metrics.parts import Figures
 
 
 def naming_not_finite(figures: Figures, rows: pd.DataFrame) -> Figures:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from erasebench.api.judge import SCORED
+from erasebench.api.judges import JUDGES, load_judge
+from erasebench.api.value import Formula, Pairing
 from erasebench.judges.figures.classes import WHOLE, mean_probability, top1
 from erasebench.judges.figures.faces import accuracy, strict_accuracy
-from erasebench.judges.figures.parts import clustered, column_mean, parts_of
 from erasebench.metrics.composites import part_of_run
+from erasebench.metrics.parts import clustered, column_mean, parts_of
 from erasebench.metrics.statistics import Sample
-from erasebench.metrics.value import Formula, Pairing
 
 Rule = Callable[[pd.DataFrame], Sample]
 
@@ -56,7 +58,7 @@ def headline_pairing(
     resampled: Literal["prompt", "seed"] = "prompt",
 ) -> Pairing | None:
     """Of a run, from its prompt table and the judges' rows as `suite_figures` takes them; None where there is none."""
-    source = SOURCES.get(headline)
+    source = SOURCES.get(headline) or _source_of_package(headline, judged)
     if source is None or source.judge not in judged:
         return None
     rows = dict(parts_of(clustered(table.join(judged[source.judge], how="inner"), resampled)))
@@ -65,6 +67,16 @@ def headline_pairing(
     samples = {name: source.rule(rows[part]) for name, part in source.parts.items()}
     scale = sum(sample.n_expected for sample in samples.values()) if source.total else 1.0
     return _pairing(source.formula, samples, table[resampled], scale)
+
+
+def _source_of_package(headline: str, judged: Mapping[str, pd.DataFrame]) -> Source | None:
+    """How a judge that a package brings makes this headline, where it says that prompts can be compared by it."""
+    for name in judged:
+        metrics = load_judge(name).metrics if name in JUDGES.names() else None
+        if metrics is not None and (paired := metrics.paired().get(headline)) is not None:
+            column, part, fraction = paired
+            return Source(name, "mean", {"mean": part}, partial(column_mean, column=column, fraction=fraction))
+    return None
 
 
 def average_pairing(headline: str, runs: Mapping[str, pd.DataFrame]) -> Pairing | None:

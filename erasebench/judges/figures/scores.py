@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from erasebench.judges.figures.parts import Figures, column_mean, parts_of
 from erasebench.metrics.composites import h_a
+from erasebench.metrics.parts import Figures, column_mean, parts_of
 from erasebench.metrics.statistics import composite_figure, mean_figure
 
 

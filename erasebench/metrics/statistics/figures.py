@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from erasebench.api.value import Figure, Unit
 from erasebench.metrics.statistics.combine import combined_limits, correlation
 from erasebench.metrics.statistics.intervals import mean_limits
 from erasebench.metrics.statistics.sample import Array, Sample
-from erasebench.metrics.value import Figure, Unit
 
 _MOST_EMPTY = 0.05
 """Prompts that could not be scored may be so many that as many others would come out without any, this often."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped]
 
+from erasebench.api.value import Figure, Pairing, Tally, TallyCell
 from erasebench.metrics.statistics.intervals import TAIL
-from erasebench.metrics.value import Figure, Pairing, Tally, TallyCell
 
 
 def repeated_figure(repeats: Sequence[Figure], *, never_negative: bool = False) -> Figure:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from erasebench.metrics.value import Tally, TallyCell
+from erasebench.api.value import Tally, TallyCell
 
 Array: TypeAlias = NDArray[np.float64]
 

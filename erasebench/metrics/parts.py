@@ -8,8 +8,8 @@ from typing import Literal
 import pandas as pd
 
 from erasebench.api.judge import SCORED
+from erasebench.api.value import Figure, Unit
 from erasebench.metrics.statistics import Sample
-from erasebench.metrics.value import Figure, Unit
 
 Figures = dict[str, Figure]
 
