@@ -1,4 +1,7 @@
-"""Somebody else's package, built as a wheel and installed in an environment of its own: its method runs like ours."""
+"""Somebody else's package, built as a wheel and installed in an environment of its own: what it brings runs like ours.
+
+A method with a recipe, a judge with two metrics, a suite that ranks by one of them, and a world.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,20 @@ dependencies = ["erasebench"]
 [project.entry-points."erasebench.methods"]
 their-eraser = "their_erasers.their_eraser:TheirEraser"
 
+[project.entry-points."erasebench.judges"]
+sharpness = "their_erasers.sharpness:Sharpness"
+
+[project.entry-points."erasebench.suites"]
+sharp = "their_erasers:sharp"
+
+[project.entry-points."erasebench.worlds"]
+their-world = "their_erasers.world:TheirWorld"
+
 [tool.setuptools]
 packages = ["their_erasers"]
+
+[tool.setuptools.package-data]
+their_erasers = ["*.yaml"]
 """
 BUILD = "import sys; from setuptools.build_meta import build_wheel; print(build_wheel(sys.argv[1]))"
 ERASEBENCH = "import sys; from erasebench.cli import main; sys.exit(main())"
@@ -54,6 +69,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = home / "bin" / "python"
     project = tmp_path_factory.mktemp("their-erasers")
     assert main(["new-method", "their-eraser", "--out", str(project / "their_erasers")]) == 0
+    shutil.copytree(HERE / "data" / "their_package", project / "their_erasers", dirs_exist_ok=True)
     (project / "their_erasers" / "__init__.py").write_text("")
     (project / "pyproject.toml").write_text(PROJECT)
     built = called(python, "-c", BUILD, str(project / "dist"), cwd=project)
@@ -73,7 +89,7 @@ def erasebench(python: Path, words: list[str]) -> subprocess.CompletedProcess[st
 def test_it_is_listed_with_the_package_that_brings_it(environment: Path) -> None:
     listed = erasebench(environment, ["list"])
     assert listed.returncode == 0, listed.stderr
-    (line,) = (line for line in listed.stdout.splitlines() if "their-eraser" in line)
+    (line,) = (line for line in listed.stdout.splitlines() if "TheirEraser" in line)
     assert line.split() == [
         "method",
         "their-eraser",
@@ -82,6 +98,8 @@ def test_it_is_listed_with_the_package_that_brings_it(environment: Path) -> None
         "0.3)",
     ]
     assert "mace" in listed.stdout
+    brought = [line.split()[:2] for line in listed.stdout.splitlines() if "(their-erasers 0.3)" in line]
+    assert brought == [["method", "their-eraser"], ["suite", "sharp"], ["world", "their-world"], ["judge", "sharpness"]]
     settings = erasebench(environment, ["list", "--method", "their-eraser"])
     assert "ridge" in settings.stdout
 
@@ -101,6 +119,72 @@ def test_it_runs_by_its_name(environment: Path, tmp_path: Path, tiny_model_folde
     (record,) = (json.loads(path.read_text()) for path in (tmp_path / "board" / "results").glob("*.json"))
     assert (record["method"], record["status"]) == ("their-eraser", "done")
     assert record["manifest"]["config"]["method"]["ridge"] == 2
+
+
+def test_their_judge_ranks_their_suite_in_their_world(
+    environment: Path, tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    places = ["--model", str(tiny_model_folder), "--out", str(tmp_path / "board"), "--runs-folder", str(tmp_path / "r")]
+    words = ["run", "--method", "original", "--method", "their-eraser", "--suite", "sharp", "--world", "their-world"]
+    done = erasebench(environment, [*words, *places, "--baselines", "none", "--judge-set", "sharpness.dark_below=255"])
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr.lower()
+    records = [json.loads(path.read_text()) for path in (tmp_path / "board" / "results").glob("*.json")]
+    (theirs,) = (record for record in records if record["method"] == "their-eraser")
+    assert set(theirs["figures"]) == {
+        f"{column}_{part}" for column in ("sharpness", "dark") for part in ("e", "s", "s_kept", "s_unseen", "general")
+    }
+    sharp, dark = theirs["figures"]["sharpness_e"], theirs["figures"]["dark_s"]
+    assert sharp["n_scored"] == sharp["n_expected"] == 4
+    assert (dark["value"], dark["unit"]) == (1.0, "fraction"), "every mean level lies below 255"
+    assert theirs["pairing"]["formula"] == "mean"
+    assert theirs["manifest"]["judges"]["sharpness"]["dark_below"] == 255
+    assert "--judge-set sharpness.dark_below=255" in theirs["command"]
+    assert theirs["tuning"] == {"split": "their-split", "trials": 4, "kind": "person"}
+    assert theirs["manifest"]["config"]["method"]["ridge"] == 2.5
+    page = (tmp_path / "board" / "README.md").read_text()
+    assert "Sharpness_e ↑" in page and "their-eraser" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--judge-set", "sharpness.darkness=3"], "sharpness.darkness"),
+        (["--judge-set", "sharpnes.dark_below=3"], "No package brings a judge 'sharpnes'"),
+        (["--judge-set", "sharpness.dark_below=300"], "less than or equal to 255"),
+    ],
+)
+def test_a_wrong_setting_of_their_judge_is_refused_before_work(
+    environment: Path, tmp_path: Path, tiny_model_folder: Path, words: list[str], said: str
+) -> None:
+    run = [
+        "run",
+        "--method",
+        "original",
+        "--suite",
+        "sharp",
+        "--world",
+        "their-world",
+        "--model",
+        str(tiny_model_folder),
+    ]
+    refused = erasebench(environment, [*run, "--runs-folder", str(tmp_path / "r"), "--out", str(tmp_path), *words])
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_suite_that_ranks_by_what_no_judge_gives_is_refused_before_work(
+    environment: Path, tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    suite = (HERE / "data" / "their_package" / "sharp.yaml").read_text().replace("sharpness_e", "sharpnes_e")
+    (tmp_path / "sharp.yaml").write_text(suite)
+    run = ["run", "--method", "original", "--suite", str(tmp_path / "sharp.yaml"), "--world", "their-world"]
+    refused = erasebench(environment, [*run, "--model", str(tiny_model_folder), "--runs-folder", str(tmp_path / "r")])
+    assert refused.returncode == 2
+    assert "gives 'sharpnes_e', the metric that ranks it" in refused.stderr
+    assert "sharpness_e" in refused.stderr
+    assert not (tmp_path / "r").exists()
 
 
 def test_this_environment_does_not_know_it(capsys: pytest.CaptureFixture[str]) -> None:

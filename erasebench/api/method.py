@@ -101,7 +101,7 @@ class Method(ABC):
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
         """The settings for a world, kind and number of concepts. UserError for an unknown variant."""
         cls.check_variant(variant)
-        return cls.Config()
+        return cls.Config(**cls.chosen_settings(world, kind))
 
     @classmethod
     def chosen_settings(cls, world: str, kind: Kind) -> dict[str, Any]:
