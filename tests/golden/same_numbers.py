@@ -78,6 +78,22 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
     "spm": POOLED,
 }
 """Settings that make a job small; all others are the recipe's."""
+NOT_POOLED = {"pooled_runs": 0}
+SHORT_WARM_UP = {"warmup_share": 0.02}
+OTHER_RECIPES_SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "esd-u": NOT_POOLED,
+    "esd-x": NOT_POOLED,
+    "esd-x-strict": NOT_POOLED,
+    "fmn": {"inversion_steps": 2},
+    "sld-medium": SHORT_WARM_UP,
+    "sld-strong": SHORT_WARM_UP,
+    "sld-weak": SHORT_WARM_UP,
+    "spm": NOT_POOLED,
+}
+"""What a recipe other than the default has besides.
+
+Runs are not pooled, but made for each step, as published; SLD's guidance begins at the second of the few steps.
+"""
 
 NOT_JUDGED = {"row", "group", "concept", "prompt", "seed", "key", "seconds", "peak_memory_bytes"}
 """Columns of the tables that a run leaves which are no judge's."""
@@ -113,14 +129,12 @@ def all_jobs() -> list[Job]:
 
 
 def settings_of(job: Job, checkpoint: Path) -> dict[str, object]:
-    """What a job is told by --set; by a release's recipe, runs are not pooled but made for each step, as published."""
+    """What a job is told by --set."""
     settings = dict(SETTINGS.get(job.method, {}))
     if job.method == "checkpoint":
         settings["path"] = checkpoint
-    if job.recipe == "inverted":
-        settings["inversion_steps"] = 2
-    if job.recipe != "default" and "pooled_runs" in settings:
-        settings["pooled_runs"] = 0
+    if job.recipe != "default":
+        settings |= OTHER_RECIPES_SETTINGS.get(job.method, {})
     return settings
 
 
@@ -289,12 +303,19 @@ def write(file: Path, content: object) -> None:
     temporary.replace(file)
 
 
+def read(file: Path, methods: set[str] | None = None) -> dict[str, Any]:
+    """What a file holds, of `methods` alone (None: of all)."""
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    jobs = {name: job for name, job in content["jobs"].items() if methods is None or name.split(" / ")[0] in methods}
+    return {**content, "jobs": jobs}
+
+
 def fill(file: Path, methods: set[str] | None) -> int:
     """Run the jobs of `methods` (None: of all) that `file` lacks; how many failed."""
     here = machine()
     content: dict[str, Any] = {"machine": here, "jobs": {}}
     if file.exists():
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read(file)
     if content["machine"] != here:
         raise SystemExit(f"{file} was begun on another machine: {content['machine']}; here: {here}")
     wanted = [job for job in all_jobs() if methods is None or job.method in methods]
@@ -358,17 +379,18 @@ def main() -> int:
     """The command line; 1 where a job failed or anything differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="run the jobs that this file lacks")
-    parser.add_argument("--only", metavar="METHOD,...", help="with --out: these methods alone")
+    parser.add_argument("--only", metavar="METHOD,...", help="these methods alone")
     parser.add_argument("--compare", type=Path, nargs=2, metavar=("A.json", "B.json"))
     told = parser.parse_args()
     if (told.out is None) == (told.compare is None):
         parser.error("give either --out or --compare")
+    methods = None if told.only is None else set(told.only.split(","))
     if told.compare:
-        before, after = (json.loads(file.read_text(encoding="utf-8")) for file in told.compare)
+        before, after = (read(file, methods) for file in told.compare)
         return int(report(before, after) > 0)
     # Before torch is imported: sums over several threads have other last digits.
     os.environ["OMP_NUM_THREADS"] = "1"
-    return int(fill(told.out, None if told.only is None else set(told.only.split(","))) > 0)
+    return int(fill(told.out, methods) > 0)
 
 
 if __name__ == "__main__":
