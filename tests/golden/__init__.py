@@ -1,0 +1,1 @@
+"""What every method gave, to be compared with what it gives."""
