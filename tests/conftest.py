@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-
-from tests.tiny_model import write_tiny_model
 
 HERE = Path(__file__).parent
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Two processes share the cores: with a thread for each core they would only wait for each other.
-    torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"  # for what the tests start
+    # Two processes share the cores: with a thread for each core they would only wait for each other. torch reads these
+    # as it is imported, which happens later: a test that needs no torch does not wait for it.
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +29,8 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random-weight Stable Diffusion folder (16x16 images); treat it as read-only."""
+    from tests.tiny_model import write_tiny_model
+
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 

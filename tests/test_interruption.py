@@ -18,7 +18,7 @@ READY = """
 import sys
 sys.argv = ["erasebench", *sys.argv[1:]]
 from erasebench.__main__ import main
-from erasebench import interruption
+from erasebench.console import interruption
 import contextlib
 inner = interruption.interruptible
 @contextlib.contextmanager

@@ -10,9 +10,7 @@ import pytest
 
 import erasebench
 from erasebench.identity import digest
-from erasebench.results import trials as tuning
 from erasebench.results.record import AVERAGE, Record, Tuning
-from erasebench.results.trials import read_trials
 from tests.toy_objects import ToyObjects
 from tests.toy_world import ToyWorld
 
@@ -34,16 +32,11 @@ class TunedObjects(ToyObjects):
 
 @pytest.fixture(autouse=True)
 def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table in the place of the shipped one: two trials of the toy method for people, one for objects."""
-    table = tmp_path / "tuning.csv"
-    table.write_text(
-        "method,kind,scale,trial,settings,score,chosen\n"
-        "shift,person,2,1,amount=2,0.5,no\n"
-        "shift,person,1,1,amount=3,0.6,yes\n"
-        "shift,object,1,1,amount=2,0.5,no\n"
-    )
-    read = read_trials(table)
-    monkeypatch.setattr(tuning, "shipped_trials", lambda: read)
+    """A recipe file beside the toy method: two trials for people, one for objects."""
+    file = tmp_path / "toy_world.recipe.yaml"
+    kinds = "person: {trials: 2}, object: {trials: 1}"
+    file.write_text(f"shift: {{miniature: {{split: miniature-validation, kinds: {{{kinds}}}}}}}")
+    monkeypatch.setattr("erasebench.api.recipe.recipe_file", lambda method: file)
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_a_full_disk_is_named_and_what_was_done_stays(store: ImageStore, monkeyp
 HOLD = """
 import sys, time
 from pathlib import Path
-from erasebench.store import RunFolder
+from erasebench.store.run_folder import RunFolder
 with RunFolder(Path(sys.argv[1]), "w", "s", 1, "m", "12345678").locked():
     print("held", flush=True)
     time.sleep(60)

@@ -96,7 +96,9 @@ def test_a_judge_that_no_world_has_is_found_before_any_work(words: dict[str, Any
     text = Path(words["suite"]).read_text()
     assert "identity" in text
     (tmp_path / "own.yaml").write_text(text.replace("identity", "identty"))
-    with pytest.raises(UserError, match=r"judged by 'identty', which no world brings\.\nDid you mean 'identity'"):
+    with pytest.raises(
+        UserError, match=r"judged by 'identty', which no world or package brings\.\nDid you mean 'identity'"
+    ):
         erasebench.run(**words | {"suite": str(tmp_path / "own.yaml")})
 
 
@@ -110,7 +112,7 @@ def test_a_plug_in_world_that_is_broken_stops_nobody_else(
     assert own != text
     (tmp_path / "own.yaml").write_text(own)
     erasebench.run(**words | {"suite": str(tmp_path / "own.yaml")}, limit=1)
-    assert "judged by 'theirs', which no world brings." in caplog.text
+    assert "judged by 'theirs', which no world or package brings." in caplog.text
 
 
 def test_a_damaged_note_of_whose_a_folder_is_is_written_anew(words: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ SHORT = {
 def test_every_setting_has_a_short_spelling_that_means_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"gcd_rule": "largest-face", "nudenet_resolution": "640", "nudenet_threshold": "0.5"}
     values |= {"nudenet_counting": "images"}
-    assert set(SHORT.values()) == set(JudgeSettings.model_fields) - {"names", "trust_torchscript"}
+    assert set(SHORT.values()) == set(JudgeSettings.model_fields) - {"names", "trust_torchscript", "packages"}
     seen: list[JudgeSettings] = []
 
     def stop(folder: Path, judges: Sequence[str], world: World, **_: object) -> None:

@@ -71,7 +71,7 @@ def test_weights_that_cannot_be_used_are_named(path: Path, spoil: Callable[[Path
     with pytest.raises(UserError, match=what) as error:
         load_network(ResidualBlock(8, 16), path, LABELS, CPU)
     assert str(path) in error.value.what
-    assert "miniature.train" in error.value.mend
+    assert "miniature.lab.train" in error.value.mend
 
 
 @pytest.mark.parametrize("name", [CONFIG, VOCABULARY])
