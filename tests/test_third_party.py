@@ -14,6 +14,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from erasebench.cli import main
 from tests.test_cli import TOY
@@ -144,6 +145,18 @@ def test_their_judge_ranks_their_suite_in_their_world(
     assert theirs["manifest"]["config"]["method"]["ridge"] == 2.5
     page = (tmp_path / "board" / "README.md").read_text()
     assert "Sharpness_e ↑" in page and "their-eraser" in page
+
+
+def test_their_judge_scores_a_folder_of_images(environment: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for level in (0, 200):
+        Image.new("RGB", (16, 16), (level, level, level)).save(tmp_path / "images" / f"{level}.png")
+    words = ["score", str(tmp_path / "images"), "--judge", "sharpness", "--out", str(tmp_path / "report.json")]
+    scored = erasebench(environment, words)
+    assert scored.returncode == 0, scored.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    (figures,) = report["figures"]["sharpness"].values()
+    assert (figures["dark"]["value"], figures["sharpness"]["value"]) == (0.5, 0.0)
 
 
 @pytest.mark.parametrize(

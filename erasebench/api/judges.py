@@ -12,6 +12,7 @@ from erasebench.errors import UserError
 
 if TYPE_CHECKING:
     from erasebench.api.judge import Judge
+    from erasebench.api.world import World
 
 JUDGES: Registry[type[Judge]] = Registry("judge", "erasebench.judges", class_of)
 
@@ -28,3 +29,14 @@ def load_judge(name: str) -> type[Judge]:
             "Set `metrics` in its class; erasebench.metrics.of_columns.ColumnMeans makes them of its columns.",
         )
     return judge
+
+
+def open_judge(name: str, world: World, device: str) -> Judge:
+    """The judge that a world has under `name`, else the one that a package brings, with the world's judge settings.
+
+    UserError as World.judge, for a setting that a package's judge does not take, and for weights that it lacks.
+    """
+    if name in world.judges or name not in JUDGES.names():
+        return world.judge(name, device)
+    judge = load_judge(name)
+    return judge.open(world.judge_settings.of_package(name, judge.Config), device)

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 def score(
     folder: Annotated[Path, typer.Argument(help="Folder of images, with folders in it or without.")],
     judge: Annotated[
-        list[str], typer.Option("--judge", help="fid, clip-score, clip-accuracy, gcd or nudenet; may be repeated.")
+        list[str],
+        typer.Option(
+            "--judge",
+            help="fid, clip-score, clip-accuracy, gcd, nudenet, or a package's; may be repeated.",
+        ),
     ],
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="Prompt table of the images; else their names tell the prompts.")

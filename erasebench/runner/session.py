@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from erasebench.api.judges import JUDGES, load_judge
+from erasebench.api.judges import open_judge
 from erasebench.api.world import World
 from erasebench.errors import UserError
 from erasebench.identity import digest
@@ -50,16 +50,10 @@ class Session:
         """A judge of the world, else one that a package brings; or what keeps it from judging."""
         if name not in self._judges:
             try:
-                self._judges[name] = self._opened(name)
+                self._judges[name] = open_judge(name, self.world, str(self.device))
             except UserError as error:
                 self._judges[name] = error
         return self._judges[name]
-
-    def _opened(self, name: str) -> Judge:
-        if name in self.world.judges or name not in JUDGES.names():
-            return self.world.judge(name, self.device)
-        judge = load_judge(name)
-        return judge.open(self.world.judge_settings.of_package(name, judge.Config), str(self.device))
 
     def judge_identity(self, name: str) -> dict[str, Any]:
         """Everything that decides a row of this judge; the same on every machine for one that cannot judge."""

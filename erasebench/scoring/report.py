@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from erasebench.api.judges import JUDGES, open_judge
 from erasebench.errors import UserError, did_you_mean
 from erasebench.files.atomic import atomic_write, write_json
 from erasebench.files.csv_cells import safe_cell
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from erasebench.scoring.folder import Listing
     from erasebench.scoring.matching import Entry
 
-JUDGES = {
+OWN = {
     "fid": "fid",
     "clip-score": "clip-score",
     "clip-accuracy": "clip-accuracy",
@@ -107,9 +108,10 @@ class Report:
 
 def check_request(judges: Sequence[str], out: Path | None) -> None:
     """UserError for a judge that there is not, or a file of another kind; loads nothing."""
+    known = (*OWN, *(name for name in JUDGES.names() if name not in OWN))
     for name in judges:
-        if name not in JUDGES:
-            raise UserError(f"There is no judge '{name}'.", did_you_mean(name, JUDGES))
+        if name not in known:
+            raise UserError(f"There is no judge '{name}'.", did_you_mean(name, known))
     if out is not None and out.suffix not in FORMATS:
         raise UserError(f"--out {out}: its kind is not known.", f"Give a name that ends in {', '.join(FORMATS)}.")
 
@@ -123,14 +125,14 @@ def score_folder(
     device: str = "cpu",
     convert: bool = False,
 ) -> Report:
-    """Every judge of `judges` (names of JUDGES) on the images below `folder`.
+    """Every judge of `judges` (names of OWN, or of a judge that a package brings) on the images below `folder`.
 
     `prompts`: the images' prompt table; None: the folder's own images.csv, or what the images' names tell.
     UserError before any judge looks at anything: no images, a broken prompt table, a judge whose weights are missing.
     """
     check_request(judges, None)
     for name in judges:
-        if (trouble := world.missing(JUDGES[name])) is not None:
+        if (trouble := world.missing(OWN.get(name, name))) is not None:
             raise trouble
     from erasebench.scoring.folder import list_images
     from erasebench.scoring.listing import LISTING
@@ -145,7 +147,7 @@ def score_folder(
     from erasebench.scoring.figures import figures_of
     from erasebench.scoring.judging import judged
 
-    opened = {name: world.judge(JUDGES[name], device) for name in dict.fromkeys(judges)}
+    opened = {name: open_judge(OWN.get(name, name), world, device) for name in dict.fromkeys(judges)}
     for judge in opened.values():
         _check_references(judge)
     rows, figures, notes = {}, {}, list(matched.notes)
