@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,16 +32,15 @@ other:
 """
 
 
-def mine(folder: Path, recipe: str | None, name: str = "mine.recipe.yaml") -> type:
+def mine(folder: Path, recipe: str | None, name: str = "mine.recipe.yaml") -> Any:
     (folder / "mine.py").write_text(METHOD)
     if recipe is not None:
         (folder / name).write_text(recipe)
     return load_method(f"{folder / 'mine.py'}:Mine")
 
 
-@pytest.mark.parametrize("name", ["mine.recipe.yaml", "recipe.yaml"])
-def test_a_methods_own_recipe_is_read(tmp_path: Path, name: str) -> None:
-    found = recipes_of(mine(tmp_path, RECIPE, name), "mine", "miniature")
+def test_a_methods_own_recipe_is_read(tmp_path: Path) -> None:
+    found = recipes_of(mine(tmp_path, RECIPE), "mine", "miniature")
     assert found is not None
     assert found.split == "my-split"
     assert found.settings("person") == {"learning_rate": 1e-5, "weights": "attn2", "deep": False}
@@ -54,6 +55,37 @@ def test_another_world_another_name_and_no_file_have_none(tmp_path: Path) -> Non
     assert recipes_of(method, "yours", "miniature") is None
     (tmp_path / "bare").mkdir()
     assert recipe_file(mine(tmp_path / "bare", None)) is None
+
+
+def test_a_plain_recipe_file_counts_in_a_package_alone(tmp_path: Path) -> None:
+    method = mine(tmp_path, RECIPE, "recipe.yaml")
+    assert recipe_file(method) is None
+    (tmp_path / "__init__.py").write_text("")
+    assert recipe_file(method) == tmp_path / "recipe.yaml"
+
+
+def test_a_class_that_keeps_a_methods_name_has_its_recipe(tmp_path: Path) -> None:
+    (tmp_path / "faster.py").write_text("from erasebench.methods.uce import Uce\nclass Faster(Uce):\n    pass\n")
+    faster = load_method(f"{tmp_path / 'faster.py'}:Faster")
+    assert faster.chosen_settings("miniature", "person") == load_method("uce").chosen_settings("miniature", "person")
+    assert faster.chosen_settings("miniature", "person")["release"] == "older"
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    method = mine(tmp_path, RECIPE)
+    before = recipes_of(method, "mine", "miniature")
+    file = tmp_path / "mine.recipe.yaml"
+    file.write_text(RECIPE.replace("trials: 4", "trials: 5"))
+    os.utime(file, ns=(1, 1))
+    after = recipes_of(method, "mine", "miniature")
+    assert before is not None and after is not None
+    assert (before.trials("person"), after.trials("person")) == (4, 5)
+
+
+def test_a_setting_that_the_method_does_not_have_is_named(tmp_path: Path) -> None:
+    recipe = "mine: {miniature: {split: s, kinds: {person: {trials: 1, settings: {ridgee: 1}}}}}"
+    with pytest.raises(UserError, match="The recipe of mine sets 'ridgee'"):
+        mine(tmp_path, recipe).recipe(world="miniature", kind="person", n_concepts=1)
 
 
 @pytest.mark.parametrize(

@@ -141,22 +141,20 @@ def test_a_missing_suite_file_is_named(tmp_path: Path) -> None:
         load_suite(str(tmp_path / "none.yaml"))
 
 
+def shown(suite: Suite, columns: tuple[Column, ...]) -> Suite:
+    return suite.model_copy(update={"table": suite.table.model_copy(update={"columns": columns})})
+
+
 def test_how_a_suite_is_shown_is_no_part_of_its_identity() -> None:
     suite = load_suite("celebrity")
     words = {"title": "another", "meaning": "another", "decimals": 4, "direction": None, "scale": 3.0, "key": "other"}
     assert set(words) == set(Column.model_fields), "every field of a column is edited"
-    first, *rest = (column for column in suite.table.columns if column.key != suite.table.headline)
+    (headline,) = (column for column in suite.table.columns if column.key == suite.table.headline)
+    first, *rest = (column for column in suite.table.columns if column != headline)
     edited = [
         suite.model_copy(update={"title": "another"}),
         suite.model_copy(update={"table": suite.table.model_copy(update={"about": "another"})}),
-        *(
-            suite.model_copy(
-                update={
-                    "table": suite.table.model_copy(update={"columns": (first.model_copy(update={name: value}), *rest)})
-                }
-            )
-            for name, value in words.items()
-        ),
+        *(shown(suite, (first.model_copy(update={name: value}), *rest, headline)) for name, value in words.items()),
     ]
     assert all(each != suite for each in edited)
     assert {each.digest for each in edited} == {suite.digest}
@@ -174,6 +172,7 @@ def test_what_a_suite_measures_is_its_identity(update: dict[str, Any]) -> None:
 
 def test_what_ranks_a_suite_and_what_it_resamples_are_its_identity() -> None:
     suite = load_suite("celebrity")
-    for update in ({"headline": "acc_e"}, {"resampled": "seed"}):
+    turned = tuple(column.model_copy(update={"direction": "down"}) for column in suite.table.columns)
+    for update in ({"headline": "acc_e"}, {"resampled": "seed"}, {"columns": turned}):
         changed = suite.model_copy(update={"table": suite.table.model_copy(update=update)})
         assert changed.digest != suite.digest

@@ -63,9 +63,15 @@ class JudgeSettings(BaseModel):
             if not equals:
                 raise UserError(f"--judge-set {pair} has no '='.", "Write e.g. --judge-set nudenet_threshold=0.5.")
             judge, dot, field = key.partition(".")
-            if dot and own.setdefault(judge, {}).setdefault(field, yaml_value(value)) != yaml_value(value):
-                raise UserError(f"The setting {key} is given twice, differently.", "Give it once.")
             if dot:
+                if not judge or not field:
+                    raise UserError(f"--judge-set {pair}: a judge or a field is missing.", "Write JUDGE.FIELD=VALUE.")
+                try:
+                    said = yaml_value(value)
+                except ValueError as error:
+                    raise UserError(f"--judge-set {pair}: {error}.", "Put the value in quotes.") from error
+                if own.setdefault(judge, {}).setdefault(field, said) != said:
+                    raise UserError(f"The setting {key} is given twice, differently.", "Give it once.")
                 continue
             if key not in cls.model_fields or key == "packages":
                 raise UserError(f"The judges have no setting '{key}'.", did_you_mean(key, cls.model_fields))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from erasebench.api.concepts import ErasureTask, Kind
 from erasebench.api.recipe import recipes_of
@@ -101,13 +101,27 @@ class Method(ABC):
     def recipe(cls, *, world: str, kind: Kind, n_concepts: int, variant: str = "default") -> MethodConfig:
         """The settings for a world, kind and number of concepts. UserError for an unknown variant."""
         cls.check_variant(variant)
-        return cls.Config(**cls.chosen_settings(world, kind))
+        settings = cls.chosen_settings(world, kind)
+        try:
+            return cls.Config(**settings)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            what = f"The recipe of {cls.name}: {first['loc'][0]}: {first['msg']}, not {first['input']!r}."
+            raise UserError(what, "Correct the recipe file beside the method.") from error
 
     @classmethod
     def chosen_settings(cls, world: str, kind: Kind) -> dict[str, Any]:
-        """What the recipe file beside the method chose for a world and kind (erasebench.api.recipe); {} for none."""
+        """What the recipe file beside the method chose for a world and kind (erasebench.api.recipe); {} for none.
+
+        UserError for a setting that the method does not have.
+        """
         found = recipes_of(cls, cls.name, world)
-        return found.settings(kind) if found else {}
+        settings = found.settings(kind) if found else {}
+        for field in settings:
+            if field not in cls.Config.model_fields:
+                what = f"The recipe of {cls.name} sets '{field}', which the method does not have."
+                raise UserError(what, did_you_mean(field, cls.Config.model_fields))
+        return settings
 
     @classmethod
     def check_variant(cls, variant: str, *others: str, kind: Kind | None = None) -> None:

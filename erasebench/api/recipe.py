@@ -14,7 +14,7 @@ Who ships such a file with a method of their own says how it was tuned as ours d
 from __future__ import annotations
 
 import sys
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
 from erasebench.api.concepts import Kind
 from erasebench.files.yaml_file import read_yaml
+from erasebench.identity import digest, file_digest
 
 FILE = "recipe.yaml"
 
@@ -60,23 +61,44 @@ class RecipeFile(RootModel[dict[str, dict[str, WorldRecipes]]]):
 def recipes_of(method: type, name: str, world: str) -> WorldRecipes | None:
     """The recipes of a method (its class and registered name) in a world; None where no file beside it has any.
 
-    UserError, by file and line, for a file that is no recipe.
+    A class that keeps the name of the one that it derives from has that one's recipes too. UserError, by file and line,
+    for a file that is not a valid recipe.
     """
-    path = recipe_file(method)
-    return None if path is None else _read(path).root.get(name, {}).get(world)
+    for path in recipe_files(method, name):
+        if (found := _read(path).get(name)) is not None:
+            return found.get(world)
+    return None
+
+
+def recipe_digest(method: type, name: str) -> str:
+    """Of the recipe files that a method may read."""
+    return digest([file_digest(path) for path in recipe_files(method, name)])
+
+
+def recipe_files(method: type, name: str) -> list[Path]:
+    """The recipe files beside the modules that define a method and the classes of its name that it derives from."""
+    classes = [each for each in method.__mro__ if getattr(each, "name", None) == name]
+    found = [path for each in classes if (path := recipe_file(each)) is not None]
+    return list(dict.fromkeys(found))
 
 
 def recipe_file(method: type) -> Path | None:
-    """The recipe file beside the module that defines a method; None where there is none."""
+    """The recipe file beside the module that defines a class; None where there is none."""
     source = getattr(sys.modules.get(method.__module__), "__file__", None)
     if source is None:
         return None
     module = Path(source)
-    beside = (module.with_suffix(f".{FILE}"), module.with_name(FILE))
+    beside = [module.with_suffix(f".{FILE}")]
+    # A plain recipe.yaml is a package's: beside single files it could be anybody's.
+    beside += [module.with_name(FILE)] * module.with_name("__init__.py").is_file()
     return next((path for path in beside if path.is_file()), None)
 
 
-@cache
-def _read(path: Path) -> RecipeFile:
+def _read(path: Path) -> dict[str, dict[str, WorldRecipes]]:
+    return _parsed(path, path.stat().st_mtime_ns).root
+
+
+@lru_cache
+def _parsed(path: Path, changed: int) -> RecipeFile:
     file = read_yaml(path, named=f"The recipe file {path}", unreadable="Install the method again.")
     return file.as_model(RecipeFile, "Compare with a recipe file of erasebench's own methods.")

@@ -1,4 +1,4 @@
-"""Where methods, worlds and suites are found by name: entry points, loaded only when asked for.
+"""Where methods, worlds, suites and judges are found by name: entry points, loaded only when asked for.
 
 A package that brings a method declares it in its own pyproject.toml, exactly as erasebench does for its own:
 
@@ -120,6 +120,10 @@ class Registry(Generic[T]):
         """'module:object (distribution version)' of a registered name."""
         return _describe(self._entry(name))
 
+    def module(self, name: str) -> str:
+        """The module that a registered name is in; loads nothing."""
+        return self._entry(name).module
+
     def is_own(self, name: str) -> bool:
         """Whether erasebench itself registers the name."""
         return self._entry(name).value.startswith(f"{OWN}.") and _distribution(self._entry(name))[0] in (OWN, "")
@@ -152,7 +156,7 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
 
 
 def class_of(entry: EntryPoint) -> type:
-    with _ending_no_program(f"{_describe(entry)} cannot be loaded"):
+    with ending_no_program(f"{_describe(entry)} cannot be loaded"):
         loaded = entry.load()
     if not isinstance(loaded, type):
         raise UserError(f"{_describe(entry)} is not a class.", "The entry point has to name a class: 'module:Class'.")
@@ -161,7 +165,7 @@ def class_of(entry: EntryPoint) -> type:
 
 def suite_path(entry: EntryPoint) -> Path:
     """'package:name' stands for the file name.yaml in that package."""
-    with _ending_no_program(f"{_describe(entry)} cannot be found"):
+    with ending_no_program(f"{_describe(entry)} cannot be found"):
         spec = importlib.util.find_spec(entry.module)
         attribute = entry.attr
     for folder in (spec.submodule_search_locations or []) if spec else []:
@@ -171,11 +175,11 @@ def suite_path(entry: EntryPoint) -> Path:
 
 
 @contextmanager
-def _ending_no_program(what: str) -> Iterator[None]:
+def ending_no_program(what: str) -> Iterator[None]:
     """Whatever a package's code raises as it is imported is a UserError; only the user's own interruption goes on."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, UserError):
         raise
     except BaseException as error:
         mend = "Correct or uninstall that package; erasebench doctor says what is installed."

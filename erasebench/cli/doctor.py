@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from erasebench.api.judges import JUDGES
+from erasebench.api.judges import JUDGES, load_judge
 from erasebench.api.method import METHODS
 from erasebench.api.sampling_change import SAMPLING_CHANGES
 from erasebench.api.world import WORLDS, World, load_world
@@ -49,7 +49,9 @@ def _plug_ins() -> Iterator[Finding]:
                 continue
             trouble = registry.trouble(name)
             if trouble is None and registry is SUITES:
-                trouble = _broken_suite(name)
+                trouble = _broken(load_suite, name)
+            if trouble is None and registry is JUDGES:
+                trouble = _broken(load_judge, name)
             subject = f"{registry.noun} {name}"
             yield (
                 Finding(subject, registry.origin(name))
@@ -58,9 +60,9 @@ def _plug_ins() -> Iterator[Finding]:
             )
 
 
-def _broken_suite(name: str) -> UserError | None:
+def _broken(load: Callable[[str], object], name: str) -> UserError | None:
     try:
-        load_suite(name)
+        load(name)
     except UserError as error:
         return error
     return None

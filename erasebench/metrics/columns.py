@@ -94,3 +94,8 @@ class FigureTable(BaseModel):
                 f"the headline {self.headline!r} is not one of the columns with a direction: {', '.join(keys)}"
             )
         return self
+
+    @property
+    def direction(self) -> Literal["up", "down"] | None:
+        """Which values of the headline are better."""
+        return next((column.direction for column in self.columns if column.key == self.headline), None)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from erasebench.api.judge import SCORED, Expected, Metrics, Paired
+from erasebench.api.judge import SCORED
+from erasebench.api.judge_metrics import Expected, Metrics, Paired
 from erasebench.api.value import Figure, Unit
 from erasebench.metrics.parts import PARTS, parts_of
 from erasebench.metrics.statistics import Sample, mean_figure

@@ -59,7 +59,7 @@ class Average:
         """The record over the runs' records, in the order of `jobs`; made once and then read."""
         identity = digest([AVERAGE, *(record.identity for record in records)])
         kept = record_in(self.file) if whole(self.file) else None
-        if kept is not None and (kept.identity, kept.label) == (identity, records[0].label):
+        if kept is not None and (kept.identity, kept.label, kept.table) == (identity, records[0].label, self.table):
             return kept
         runs = self._judged()
         figures = self._figures(records, runs)

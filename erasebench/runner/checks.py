@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from erasebench.api.judges import JUDGES, load_judge
+from erasebench.api.judges import load_judge, package_judges
 from erasebench.api.world import World, own_worlds
 from erasebench.errors import UserError, did_you_mean
 from erasebench.suite.selection import Selection
@@ -18,7 +18,7 @@ def check_judges_know(suite: Suite, world: World, chosen: Iterable[Selection]) -
     """UserError for a concept of the user's own that a judge of the erased cannot tell."""
     for name in dict.fromkeys(name for selection in chosen for name in selection.new):
         for judge in suite.groups["erased"].judges:
-            if judge in JUDGES.names() and judge not in world.judges:
+            if judge in package_judges() and judge not in world.judges:
                 continue
             if (reason := world.cannot_judge(judge, name)) is not None:
                 raise UserError(
@@ -44,31 +44,41 @@ def check_judges(suite: Suite, world: World) -> None:
             log.warning("%s %s", what, did_you_mean(name, known))
 
 
+DISTANCES = ("fid", "kid", "kd")
+"""How the metrics of `fid` begin; the number of images follows."""
+
+
 def check_headline(suite: Suite) -> None:
-    """UserError where no judge of the suite gives the metric that ranks it: nothing would come of the run."""
+    """UserError for a package's judge that is not whole, and where no judge gives the metric that ranks the suite."""
     from erasebench.judges.figures.absent import metrics_named
 
-    given: set[str] = set()
-    for group in suite.groups.values():
-        for judge in (*group.judges, *group.where_available):
-            if (named := metrics_named(judge)) is None:
-                return
-            given |= named
-    if suite.table.headline not in given:
+    judges = [name for group in suite.groups.values() for name in (*group.judges, *group.where_available)]
+    for name in dict.fromkeys(judges):
+        if name in package_judges():
+            load_judge(name)
+    headline = suite.table.headline
+    if "fid" in judges and headline.partition("_")[0] in DISTANCES:
+        return
+    named = [metrics_named(name) for name in judges]
+    given = set().union(*(each for each in named if each))
+    if headline not in given and None not in named:
         raise UserError(
-            f"No judge of the suite {suite.name} gives '{suite.table.headline}', the metric that ranks it.",
-            did_you_mean(suite.table.headline, given),
+            f"No judge of the suite {suite.name} gives '{headline}', the metric that ranks it.",
+            did_you_mean(headline, given),
         )
 
 
-def check_judge_settings(world: World) -> None:
-    """UserError for a setting of a judge that no package brings, and one that such a judge does not take."""
+def check_judge_settings(world: World, suites: Iterable[Suite]) -> None:
+    """UserError for a setting of a judge that no package brings or no suite asks, or that the judge does not take."""
     settings = world.judge_settings
+    asked = {name for suite in suites for group in suite.groups for name in suite.judges_of(group, world)}
     for name in settings.packages:
-        if name not in JUDGES.names():
-            raise UserError(f"No package brings a judge '{name}'.", did_you_mean(name, JUDGES.names()))
+        if name not in package_judges():
+            raise UserError(f"No package brings a judge '{name}'.", did_you_mean(name, package_judges()))
+        if name not in asked:
+            raise UserError(f"No suite of this run asks the judge '{name}'.", "Leave its settings out.")
         settings.of_package(name, load_judge(name).Config)
 
 
 def _known_judges(world: World) -> set[str]:
-    return set(world.judges).union(JUDGES.names(), *(own.judges for own in own_worlds().values()))
+    return set(world.judges).union(package_judges(), *(own.judges for own in own_worlds().values()))

@@ -80,7 +80,12 @@ def _figures(
     }
     if job.without_synonyms is not None:
         absent["synonyms"] = (0, job.without_synonyms)
-    return suite_figures(table, judged, lacking, reference, resampled=job.suite.table.resampled, absent=absent)
+    opened = [(name, session.judge(name)) for name in judged]
+    brought = ((name, getattr(judge, "metrics", None)) for name, judge in opened)
+    metrics = {name: each for name, each in brought if each is not None}
+    return suite_figures(
+        table, judged, lacking, reference, resampled=job.suite.table.resampled, absent=absent, metrics=metrics
+    )
 
 
 def _announce_missing_judges(job: Job, session: Session) -> bool:

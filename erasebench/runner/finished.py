@@ -59,11 +59,12 @@ def finished(job: Job) -> Record | None:
     images = job.image_digests(kept.erasure).values()
     if store.missing(images) or store.corrupted(images, whole_at=job.finished_file.stat().st_mtime):
         return None
-    return _relabelled(kept.record, job)
+    return _shown_as_asked(kept.record, job)
 
 
-def _relabelled(record: Record, job: Job) -> Record:
-    """The record under the label that is asked for now: a label decides no result, so that nothing is made anew."""
+def _shown_as_asked(record: Record, job: Job) -> Record:
+    """The record under the label and with the table's words of now: they decide no result, so nothing is made anew."""
+    record = record.model_copy(update={"table": job.suite.table})
     if record.label == job.chosen.label:
         return record
     config = {**record.manifest.config, "method": scrubbed_content(job.chosen.config.model_dump(mode="json"))}

@@ -15,6 +15,8 @@ from typing import Any
 
 from erasebench.api.concepts import ErasureTask
 from erasebench.api.groups import Group
+from erasebench.api.judges import package_digest, package_judges
+from erasebench.api.recipe import recipe_digest
 from erasebench.api.world import SizeName, World, load_world
 from erasebench.diffusion.profile import NumericsProfile
 from erasebench.errors import UserError
@@ -112,6 +114,8 @@ class Job:
                 "world": [self.world.name, _world_source(self.world)],
                 "judges": {str(path): sha for path, sha in file_digests(self.world.judge_files()).items()},
                 "judge settings": self.world.judge_settings,
+                "package judges": {name: package_digest(name) for name in self._package_judges},
+                "recipe": recipe_digest(self.chosen.method, self.chosen.name),
                 "suite": self.suite.digest,
                 "numerics": self.numerics,
                 "method": self.chosen.identity,
@@ -123,6 +127,12 @@ class Job:
                 "absent": sorted(self.absent),
             }
         )
+
+    @property
+    def _package_judges(self) -> list[str]:
+        """The judges of the suite that packages bring."""
+        asked = {name for group in self.suite.groups for name in self.suite.judges_of(group, self.world)}
+        return [name for name in package_judges() if name in asked and name not in self.world.judges]
 
     def erasure_identity(self, segmenter: str) -> dict[str, Any]:
         """Everything that decides the erasure; `segmenter` is the digest of the world's segmenter."""
@@ -201,7 +211,7 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
         raise UserError(what, "Leave --scale out, or choose with --concepts.")
     world = load_world(request.world, request.model)
     world.judge_with(request.judge_settings)
-    check_judge_settings(world)
+    check_judge_settings(world, suites.values())
     world.sample_with(request.sampled_with)
     for name, suite in suites.items():
         check_judges(suite, world)

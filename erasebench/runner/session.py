@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from erasebench.api.judges import open_judge
+from erasebench.api.judges import open_judge, package_digest, package_judges
 from erasebench.api.world import World
 from erasebench.errors import UserError
 from erasebench.identity import digest
@@ -58,7 +58,11 @@ class Session:
     def judge_identity(self, name: str) -> dict[str, Any]:
         """Everything that decides a row of this judge; the same on every machine for one that cannot judge."""
         judge = self.judge(name)
-        return {"unavailable": True} if isinstance(judge, UserError) else judge.identity()
+        if isinstance(judge, UserError):
+            return {"unavailable": True}
+        own = name in self.world.judges or name not in package_judges()
+        # A package's metrics are of no file of ours: where they change, its rows are another judge's.
+        return judge.identity() if own else {**judge.identity(), "package": package_digest(name)}
 
     def judge_digest(self, name: str) -> str:
         """Digest of `judge_identity`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erasebench.api.judges import JUDGES, open_judge
+from erasebench.api.judges import open_judge, package_judges
 from erasebench.errors import UserError, did_you_mean
 from erasebench.files.atomic import atomic_write, write_json
 from erasebench.files.csv_cells import safe_cell
@@ -108,7 +108,7 @@ class Report:
 
 def check_request(judges: Sequence[str], out: Path | None) -> None:
     """UserError for a judge that there is not, or a file of another kind; loads nothing."""
-    known = (*OWN, *(name for name in JUDGES.names() if name not in OWN))
+    known = (*OWN, *(name for name in package_judges() if name not in OWN))
     for name in judges:
         if name not in known:
             raise UserError(f"There is no judge '{name}'.", did_you_mean(name, known))

@@ -18,7 +18,7 @@ from pydantic import (
 
 from erasebench.api.concepts import Kind, Name, concept_key, repeated, twice_said
 from erasebench.api.groups import Group
-from erasebench.api.judges import JUDGES
+from erasebench.api.judges import package_judges
 from erasebench.api.registry import Registry, suite_path
 from erasebench.api.world import SizeName, World
 from erasebench.errors import UserError
@@ -178,8 +178,9 @@ class Suite(_Frozen):
 
     @property
     def digest(self) -> str:
-        """Of all that decides what is measured: the title and the words and columns of the tables are not in it."""
-        return digest(measured_part(self))
+        """Of all that decides what is measured and ranked: the title, words and columns of the tables are not in it."""
+        directions = [table.direction for table in (self.table, self.average_table) if table is not None]
+        return digest([measured_part(self), directions])
 
     @property
     def prompt_sets(self) -> dict[Group, str]:
@@ -197,7 +198,7 @@ class Suite(_Frozen):
         """The judges that read a group in a world."""
         chosen = self.groups[group]
         return chosen.judges + tuple(
-            name for name in chosen.where_available if name in world.judges or name in JUDGES.names()
+            name for name in chosen.where_available if name in world.judges or name in package_judges()
         )
 
     def anchor_of(self, name: str, world: str) -> str:

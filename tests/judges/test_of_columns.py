@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from erasebench.api.judge import MISSING, SCORED, Expected, Paired
+from erasebench.api.judge import MISSING, SCORED
+from erasebench.api.judge_metrics import Expected, Paired
 from erasebench.metrics.of_columns import ColumnMeans
 
 

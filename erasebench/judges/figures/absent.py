@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from erasebench.api.judges import JUDGES, load_judge
+from erasebench.api.judges import metrics_of
 from erasebench.api.value import Unit
 from erasebench.judges.figures.classes import CONVENTIONS, H_O, WHOLE
 from erasebench.judges.figures.detections import TITLES
@@ -28,7 +28,7 @@ def unavailable_figures(judge: str, table: pd.DataFrame, missing: Unavailable) -
     sizes = table["group"][table["group"].isin(missing.groups)].value_counts()
     of = {part: int(sum(sizes.get(group, 0) for group in groups)) for part, groups in PARTS.items()}
     of["general"] = int(sizes.get("general", 0))
-    if judge in JUDGES.names() and (metrics := load_judge(judge).metrics) is not None:
+    if (metrics := metrics_of(judge)) is not None:
         own = metrics.expected(of)
         return {name: unscored_figure(each.unit, each.images, missing.reason) for name, each in own.items()}
     unit = _UNITS.get(judge, "fraction")
@@ -42,12 +42,11 @@ def unavailable_figures(judge: str, table: pd.DataFrame, missing: Unavailable) -
 def metrics_named(judge: str) -> frozenset[str] | None:
     """Every metric that a judge can give of a suite; None where that is not known before it has judged.
 
-    A distance has the number of images in its name, and a package's judge need not say what it expects.
+    A package's judge need not say what it expects. A distance has the number of images in its name: here 1.
     """
     of = dict.fromkeys((*PARTS, "general"), 1)
-    if judge in JUDGES.names() and (metrics := load_judge(judge).metrics) is not None:
-        return frozenset(metrics.expected(of)) or None
-    return None if judge == "fid" else frozenset(_expected(judge, of))
+    metrics = metrics_of(judge)
+    return frozenset(metrics.expected(of) if metrics else _expected(judge, of)) or None
 
 
 def absent_figures(absent: Mapping[str, tuple[int, str]]) -> Figures:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from erasebench.api.judge import SCORED
-from erasebench.api.judges import JUDGES, load_judge
+from erasebench.api.judges import metrics_of
 from erasebench.api.value import Formula, Pairing
 from erasebench.judges.figures.classes import WHOLE, mean_probability, top1
 from erasebench.judges.figures.faces import accuracy, strict_accuracy
@@ -72,7 +72,7 @@ def headline_pairing(
 def _source_of_package(headline: str, judged: Mapping[str, pd.DataFrame]) -> Source | None:
     """How a judge that a package brings makes this headline, where it says that prompts can be compared by it."""
     for name in judged:
-        metrics = load_judge(name).metrics if name in JUDGES.names() else None
+        metrics = metrics_of(name)
         if metrics is not None and (paired := metrics.paired().get(headline)) is not None:
             column, part, fraction = paired
             return Source(name, "mean", {"mean": part}, partial(column_mean, column=column, fraction=fraction))

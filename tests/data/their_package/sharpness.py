@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from erasebench.api.judge import SCORED, Judge, JudgeConfig
+from erasebench.api.judge import SCORED, Judge
+from erasebench.api.judge_metrics import JudgeConfig
 from erasebench.files.source import source_digest
 from erasebench.metrics.of_columns import ColumnMeans
 
