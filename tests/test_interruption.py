@@ -83,3 +83,24 @@ def test_what_an_import_makes_of_an_interruption_is_one_still() -> None:
     with interruptible():
         assert interrupted() is None
         check_interrupted(ImportError("a library is not there"))
+
+
+def test_a_signal_that_python_drops_is_not_printed_and_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError("something else")
+
+    printed: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda dropped: printed.append(type(dropped.exc_value)))
+    with interruptible():
+        for kind in (Finalized, Broken):
+            dropped = kind()
+            del dropped
+        assert interrupted() == 143
+        with pytest.raises(Interrupted):
+            check_interrupted()
+    assert printed == [ValueError]

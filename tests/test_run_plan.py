@@ -95,6 +95,7 @@ def test_a_mistake_in_the_last_run_is_found_before_the_first(tmp_path: Path, com
     assert not common.runs_folder.exists()
 
 
+@pytest.mark.slow
 def test_two_workers_work_at_once_and_make_the_records_that_single_runs_make(
     tmp_path: Path, common: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:

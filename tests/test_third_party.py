@@ -112,6 +112,7 @@ def test_it_is_planned_by_its_name_without_a_model(environment: Path) -> None:
     assert "their-eraser on celebrity-10" in planned.stdout
 
 
+@pytest.mark.slow
 def test_it_runs_by_its_name(environment: Path, tmp_path: Path, tiny_model_folder: Path) -> None:
     places = ["--model", str(tiny_model_folder), "--out", str(tmp_path / "board"), "--runs-folder", str(tmp_path / "r")]
     words = ["run", "--method", "their-eraser", *TOY, *places, "--limit", "1", "--baselines", "none"]

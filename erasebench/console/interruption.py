@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -29,9 +30,14 @@ def interruptible() -> Iterator[None]:
     """Within the block, which the main thread runs, SIGINT and SIGTERM raise `Interrupted`."""
     _received.clear()
     before = {number: signal.signal(number, _interrupt) for number in CODES}
+    # Where Python cannot go on with an exception (a finalizer, a callback out of C) it prints and drops it. That of a
+    # signal is remembered in _received, and check_interrupted raises it again: there is nothing to print.
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda dropped: None if isinstance(dropped.exc_value, Interrupted) else hook(dropped)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
         _received.clear()
