@@ -27,6 +27,11 @@ def package_judges() -> list[str]:
     return [name for name in JUDGES.names() if name not in RESERVED]
 
 
+def is_packages(name: str, world: World) -> bool:
+    """Whether a run in `world` takes the judge `name` from a package: the world has none of that name."""
+    return name not in world.judges and name in package_judges()
+
+
 def load_judge(name: str) -> type[Judge]:
     """The judge that a package registers under `name`.
 
@@ -77,7 +82,7 @@ def open_judge(name: str, world: World, device: str) -> Judge:
 
     UserError as World.judge, for a setting that a package's judge does not take, and for whatever its `open` raises.
     """
-    if name in world.judges or name not in package_judges():
+    if not is_packages(name, world):
         return world.judge(name, device)
     judge = load_judge(name)
     config = world.judge_settings.of_package(name, judge.Config)

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from erasebench.api.judge import SCORED
 from erasebench.api.judge_metrics import Expected, Metrics, Paired
 from erasebench.api.value import Figure, Unit
-from erasebench.metrics.parts import PARTS, parts_of
-from erasebench.metrics.statistics import Sample, mean_figure
+from erasebench.metrics.parts import PARTS, column_mean, parts_of
+from erasebench.metrics.statistics import mean_figure
 
 
 class ColumnMeans(Metrics):
@@ -57,9 +56,7 @@ class ColumnMeans(Metrics):
 
     def _mean(self, rows: pd.DataFrame, column: str) -> Figure:
         unit = self.units[column]
-        values = rows[column].astype(float).where(rows["outcome"] == SCORED)
-        sample = Sample(values, rows["cluster"], fraction=unit == "fraction", unscored="no image could be scored")
-        return mean_figure(sample, unit=unit)
+        return mean_figure(column_mean(rows, column, fraction=unit == "fraction"), unit=unit)
 
 
 def _parts_and_general(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from erasebench.api.judges import load_judge, package_judges
+from erasebench.api.judges import is_packages, load_judge, package_judges
 from erasebench.api.world import World, own_worlds
 from erasebench.errors import UserError, did_you_mean
 from erasebench.suite.selection import Selection
@@ -18,7 +18,7 @@ def check_judges_know(suite: Suite, world: World, chosen: Iterable[Selection]) -
     """UserError for a concept of the user's own that a judge of the erased cannot tell."""
     for name in dict.fromkeys(name for selection in chosen for name in selection.new):
         for judge in suite.groups["erased"].judges:
-            if judge in package_judges() and judge not in world.judges:
+            if is_packages(judge, world):
                 continue
             if (reason := world.cannot_judge(judge, name)) is not None:
                 raise UserError(

@@ -15,7 +15,7 @@ from typing import Any
 
 from erasebench.api.concepts import ErasureTask
 from erasebench.api.groups import Group
-from erasebench.api.judges import package_digest, package_judges
+from erasebench.api.judges import is_packages, package_digest
 from erasebench.api.recipe import recipe_digest
 from erasebench.api.world import SizeName, World, load_world
 from erasebench.diffusion.profile import NumericsProfile
@@ -132,7 +132,7 @@ class Job:
     def _package_judges(self) -> list[str]:
         """The judges of the suite that packages bring."""
         asked = {name for group in self.suite.groups for name in self.suite.judges_of(group, self.world)}
-        return [name for name in package_judges() if name in asked and name not in self.world.judges]
+        return sorted(name for name in asked if is_packages(name, self.world))
 
     def erasure_identity(self, segmenter: str) -> dict[str, Any]:
         """Everything that decides the erasure; `segmenter` is the digest of the world's segmenter."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from erasebench.api.judges import open_judge, package_digest, package_judges
+from erasebench.api.judges import is_packages, open_judge, package_digest
 from erasebench.api.world import World
 from erasebench.errors import UserError
 from erasebench.identity import digest
@@ -60,9 +60,10 @@ class Session:
         judge = self.judge(name)
         if isinstance(judge, UserError):
             return {"unavailable": True}
-        own = name in self.world.judges or name not in package_judges()
+        if not is_packages(name, self.world):
+            return judge.identity()
         # A package's metrics are of no file of ours: where they change, its rows are another judge's.
-        return judge.identity() if own else {**judge.identity(), "package": package_digest(name)}
+        return {**judge.identity(), "package": package_digest(name)}
 
     def judge_digest(self, name: str) -> str:
         """Digest of `judge_identity`."""

@@ -18,7 +18,7 @@ from pydantic import (
 
 from erasebench.api.concepts import Kind, Name, concept_key, repeated, twice_said
 from erasebench.api.groups import Group
-from erasebench.api.judges import package_judges
+from erasebench.api.judges import is_packages
 from erasebench.api.registry import Registry, suite_path
 from erasebench.api.world import SizeName, World
 from erasebench.errors import UserError
@@ -198,7 +198,7 @@ class Suite(_Frozen):
         """The judges that read a group in a world."""
         chosen = self.groups[group]
         return chosen.judges + tuple(
-            name for name in chosen.where_available if name in world.judges or name in package_judges()
+            name for name in chosen.where_available if name in world.judges or is_packages(name, world)
         )
 
     def anchor_of(self, name: str, world: str) -> str:
