@@ -57,7 +57,7 @@ def run(
 
     `judge_settings` is --judge-set: {'nudenet_threshold': 0.5}; see erasebench.api.judge_settings.
 
-    Returns records, failures and the board's path; figures of unit 'fraction' lie in [0, 1].
+    Returns records, failures and the board's path; metrics of unit 'fraction' lie in [0, 1].
     erasebench.errors.UserError for a mistake found before any work.
     """
     from erasebench.api.judge_settings import JudgeSettings
@@ -131,7 +131,7 @@ def sample(
         )
     opened = load(world, model)
     opened.sample_with(given)
-    from erasebench.runner.share import read_listing, rows_to_sample, sample_table
+    from erasebench.runner.sample import read_listing, rows_to_sample, sample_table
     from erasebench.scoring.listing import LISTING
 
     table = rows_to_sample(str(prompts), table, own) if isinstance(prompts, str | Path) else table
@@ -159,7 +159,7 @@ def score(
 ) -> Report:
     """Judge the images in `folder`, as `erasebench score`; `judge_settings` as for `run`.
 
-    Returns figures with intervals (fractions in [0, 1]) and a row for each image. erasebench.errors.UserError as there.
+    Returns metrics with intervals (fractions in [0, 1]) and a row for each image. erasebench.errors.UserError as there.
     """
     from erasebench.api.judge_settings import JudgeSettings
     from erasebench.api.world import load_world as load

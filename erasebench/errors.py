@@ -8,18 +8,18 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake that a user can mend: `what` names the thing and its value, `mend` says what to do.
+    """A mistake that a user can mend: `what` names the thing and its value, `hint` says what to do.
 
     Printed as those two lines, never as a traceback.
     """
 
-    def __init__(self, what: str, mend: str) -> None:
-        super().__init__(what, mend)
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what, hint)
         self.what = what
-        self.mend = mend
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.what}\n{self.mend}"
+        return f"{self.what}\n{self.hint}"
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

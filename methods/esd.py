@@ -98,8 +98,8 @@ def stops_of(release: Release, n: int, train_timesteps: int) -> Stops:
         return Stops(steps, torch.stack([edges[:-1], edges[1:]], dim=1), dropped=1)
     if release == "diffusers-2024":
         k = torch.arange(1, max(2, n - 2))
-        told = train_timesteps - train_timesteps * k // n
-        return Stops(k, torch.stack([told, told + 1], dim=1))
+        given = train_timesteps - train_timesteps * k // n
+        return Stops(k, torch.stack([given, given + 1], dim=1))
     return Stops(torch.arange(n))
 
 
@@ -197,7 +197,7 @@ class Esd(TrainingMethod):
         text = TextStates(pipeline)
         states, nothing = text.encode(task.names), text.encode([""])
         start = None if config.erase_from is None else text.encode([config.erase_from])
-        with tuned(pipeline, self.touches) as model:
+        with tuned(pipeline, self.edits) as model:
             runs = esd_runs(pipeline, states, nothing, start, config)
             draw = runs.source(model.eps, model.eps0, generator_of(workspace, "ESD: pooled runs"))
 
@@ -217,7 +217,7 @@ class EsdX(Esd):
 
     name: ClassVar[str] = "esd-x"
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """Every parameter of attn2."""
         return is_cross_attention(parameter)
 
@@ -227,7 +227,7 @@ class EsdXStrict(Esd):
 
     name: ClassVar[str] = "esd-x-strict"
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """Key and value projections of attn2."""
         return is_projection(parameter)
 
@@ -237,7 +237,7 @@ class EsdU(Esd):
 
     name: ClassVar[str] = "esd-u"
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """The U-Net outside attn2, less what `unconditional_weights` leaves out."""
         if not parameter.startswith("unet.") or is_cross_attention(parameter):
             return False

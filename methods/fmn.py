@@ -76,7 +76,7 @@ class ForgetMeNot(TrainingMethod):
         own = cls.chosen_settings(world, kind)
         return scaled_to_miniature(published, steps=60, batch_size=8, n_images=n_images, **own)
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """The U-Net, or its attn2."""
         return parameter.startswith("unet.") if self.config.weights == "unet" else is_cross_attention(parameter)
 
@@ -87,7 +87,7 @@ class ForgetMeNot(TrainingMethod):
         from erasebench.api.erasure import Erasure
         from erasebench.editing.cross_attention import recorded_attention
         from erasebench.editing.templates import built_in_templates, data_prompt
-        from erasebench.training.images import encoded, painted
+        from erasebench.training.images import encoded, generated
         from erasebench.training.inversion import InvertedPhrases
         from erasebench.training.loop import fit
         from erasebench.training.objectives import denoising_loss
@@ -99,7 +99,7 @@ class ForgetMeNot(TrainingMethod):
         tokenizer, templates = pipeline.tokenizer, built_in_templates(task.kind)
         names = task.names
         shown = [data_prompt(task.kind, name) for name in names for _ in range(config.n_images)]
-        images = encoded(pipeline, painted(shown, workspace, self.name))
+        images = encoded(pipeline, generated(shown, workspace, self.name))
 
         def draw(generator: torch.Generator) -> tuple[NoisedImages, list[tuple[str, str]]]:
             chosen, x = images.drawn(config.batch_size, generator)
@@ -131,6 +131,6 @@ class ForgetMeNot(TrainingMethod):
             ]
             return resteering_norm(maps, torch.tensor(tokens, device=states.device)).mean()
 
-        with tuned(pipeline, self.touches) as model:
+        with tuned(pipeline, self.edits) as model:
             losses = fit(model.parameters, loss, config, workspace, label=self.name)
             return Erasure(model.edit(), {"images": len(images), "losses": losses})

@@ -1,4 +1,4 @@
-"""The unedited model, measured like any method so that every figure has something to stand beside."""
+"""The unedited model, measured like any method so that every metric has something to stand beside."""
 
 from __future__ import annotations
 

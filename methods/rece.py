@@ -121,7 +121,7 @@ class Rece(Method):
             own |= cls.chosen_settings(world, kind)
         return ReceConfig(**own)
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """Key and value projections of the text cross-attention."""
         return is_projection(parameter)
 
@@ -137,8 +137,8 @@ class Rece(Method):
         device = workspace.device
         text = TextStates(pipeline, config.text_batch_size)
         uce = uce_settings(config)
-        told = task if config.uce_keeps_names else task.model_copy(update={"keep": ()})
-        transfer, condition = uce_transfer(*read_task(text, told, uce), uce, device)
+        given = task if config.uce_keeps_names else task.model_copy(update={"keep": ()})
+        transfer, condition = uce_transfer(*read_task(text, given, uce), uce, device)
         conditions = {"uce": condition}
         anchor = anchor_of(task.concepts[0], uce)
         kept = kept_in_epochs(task, config)
@@ -153,7 +153,7 @@ class Rece(Method):
             transfer, conditions = epoch.transfer, conditions | epoch.conditions
         record = {
             "anchor": anchor,
-            "kept_names": list(told.keep),
+            "kept_names": list(given.keep),
             "kept_in_epochs": kept,
             "condition_numbers": json_condition(conditions),
         }
@@ -214,7 +214,7 @@ def epochs_of(transfer: Tensor, answers: Tensor, states: EpochStates, config: Re
         step, conditions[f"epoch {number}"] = transfer_matrix(
             sums,
             what=f"RECE's edit of epoch {number}",
-            mend="Raise rece.ridge (0.1 when published), or set rece.allow_ill_conditioned=true.",
+            hint="Raise rece.ridge (0.1 when published), or set rece.allow_ill_conditioned=true.",
             allow_ill_conditioned=config.allow_ill_conditioned,
         )
         # The edit starts from the current weights: W_new <- W_new step.
@@ -243,7 +243,7 @@ def derived_states(states: EpochStates, answers: Tensor, transfer: Tensor, confi
     factor = Factor(
         system,
         what="RECE's derived embedding",
-        mend="Raise rece.regularisation (0.1 or 1e-3 when published), or set rece.allow_ill_conditioned=true.",
+        hint="Raise rece.regularisation (0.1 or 1e-3 when published), or set rece.allow_ill_conditioned=true.",
         allow_ill_conditioned=config.allow_ill_conditioned,
     )
     return factor.right_solve(right).unflatten(0, states.concepts.shape[:2]), factor.condition

@@ -159,7 +159,7 @@ class SalUn(TrainingMethod):
         own = cls.chosen_settings(world, kind)
         return scaled_to_miniature(published, steps=40, batch_size=8, n_images=max(64, n_concepts), **own)
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """The whole U-Net; half of its elements at most."""
         return parameter.startswith("unet.")
 
@@ -169,7 +169,7 @@ class SalUn(TrainingMethod):
 
         from erasebench.api.erasure import Erasure
         from erasebench.editing.text_states import TextStates
-        from erasebench.training.images import encoded, painted
+        from erasebench.training.images import encoded, generated
         from erasebench.training.loop import fit
         from erasebench.training.tuned_unet import tuned
 
@@ -178,8 +178,8 @@ class SalUn(TrainingMethod):
         self.check_model(pipeline)
         text = TextStates(pipeline, remembered=0)
         forget, remain = _to_forget(task, config.n_images), _to_remain(task, config.n_images)
-        forgotten = encoded(pipeline, painted([shown.prompt for shown in forget], workspace, f"{self.name}, forget"))
-        remaining = encoded(pipeline, painted([shown.prompt for shown in remain], workspace, f"{self.name}, remain"))
+        forgotten = encoded(pipeline, generated([shown.prompt for shown in forget], workspace, f"{self.name}, forget"))
+        remaining = encoded(pipeline, generated([shown.prompt for shown in remain], workspace, f"{self.name}, remain"))
 
         def loss(generator: torch.Generator) -> Tensor:
             chosen, x = forgotten.drawn(config.batch_size, generator)
@@ -191,7 +191,7 @@ class SalUn(TrainingMethod):
             batch = Batch(x, x_target, concept, substitute, y, text.encode([remain[i].prompt for i in kept]))
             return salun_loss(model.eps, batch, config.remain_weight)
 
-        with tuned(pipeline, self.touches) as model:
+        with tuned(pipeline, self.edits) as model:
             masks = saliency_mask(
                 _forget_gradients(model, text, forgotten, forget, config, workspace), config.mask_share
             )

@@ -82,7 +82,7 @@ class Uce(Method):
             return UceConfig(release="older", anchor="art" if kind == "style" else "release")
         return UceConfig()
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """Key and value projections of the text cross-attention."""
         return is_projection(parameter)
 
@@ -169,7 +169,7 @@ def uce_transfer(
     return transfer_matrix(
         sums,
         what="UCE's closed form",
-        mend="Raise uce.ridge (rece.uce_ridge in RECE; 0.5 when published), or set allow_ill_conditioned=true.",
+        hint="Raise uce.ridge (rece.uce_ridge in RECE; 0.5 when published), or set allow_ill_conditioned=true.",
         allow_ill_conditioned=config.allow_ill_conditioned,
     )
 

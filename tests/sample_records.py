@@ -1,19 +1,19 @@
-"""Made-up records with plausible figures, for the tests of the record and the board."""
+"""Made-up records with plausible metrics, for the tests of the record and the board."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from erasebench.api.value import Figure
+from erasebench.api.value import MetricValue
 from erasebench.diffusion.profile import NumericsProfile
 from erasebench.identity import digest
-from erasebench.metrics.columns import Column, FigureTable
+from erasebench.metrics.columns import Column, MetricTable
 from erasebench.results.record import Manifest, Record, Stage
 
 PEOPLE = ("Ada Reed", "Ben Marsh", "Cora Vale")
 
-TABLE = FigureTable(
-    headline="h_c",
+TABLE = MetricTable(
+    primary_metric="h_c",
     about="Three people are erased by name.",
     columns=(
         Column(key="acc_e", title="Acc_e", direction="down", scale=100, meaning="erased people still seen."),
@@ -26,27 +26,29 @@ TABLE = FigureTable(
 )
 
 
-def fraction(value: float, margin: float = 0.03, *, scored: int = 100, expected: int = 100) -> Figure:
+def fraction(value: float, margin: float = 0.03, *, scored: int = 100, expected: int = 100) -> MetricValue:
     low, high = max(0.0, value - margin), min(1.0, value + margin)
-    return Figure(value=value, low=low, high=high, n_scored=scored, n_expected=expected, unit="fraction")
+    return MetricValue(value=value, low=low, high=high, n_scored=scored, n_expected=expected, unit="fraction")
 
 
-def unscored(reason: str, expected: int = 100) -> Figure:
-    return Figure(value=None, n_scored=0, n_expected=expected, unit="fraction", reason=reason)
+def unscored(reason: str, expected: int = 100) -> MetricValue:
+    return MetricValue(value=None, n_scored=0, n_expected=expected, unit="fraction", reason=reason)
 
 
-def distance(value: float, n: int = 256) -> Figure:
-    return Figure(value=value, n_scored=n, n_expected=n, unit="distance", reason="biased at this N")
+def distance(value: float, n: int = 256) -> MetricValue:
+    return MetricValue(value=value, n_scored=n, n_expected=n, unit="distance", reason="biased at this N")
 
 
-def figures(acc_e: float, acc_s: float, h_c: float, fid: float = 12.5) -> dict[str, Figure]:
+def metrics(acc_e: float, acc_s: float, h_c: float, fid: float = 12.5) -> dict[str, MetricValue]:
     return {
         "acc_e": fraction(acc_e),
         "acc_s": fraction(acc_s),
         "h_c": fraction(h_c),
         "no_face_e": fraction(0.01, 0.01),
         "fid_mini_256": distance(fid),
-        "clip_score_general": Figure(value=31.04, low=30.5, high=31.6, n_scored=256, n_expected=256, unit="points"),
+        "clip_score_general": MetricValue(
+            value=31.04, low=30.5, high=31.6, n_scored=256, n_expected=256, unit="points"
+        ),
     }
 
 
@@ -62,7 +64,7 @@ def record(method: str = "mace", **changes: Any) -> Record:
         "method": method,
         "method_version": digest(method),
         "concepts": PEOPLE,
-        "figures": figures(0.03, 0.9, 0.933),
+        "metrics": metrics(0.03, 0.9, 0.933),
         "command": f"erasebench run --method {method} --suite celebrity --scale 3",
         "status": "done",
         "partial": False,

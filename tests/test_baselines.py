@@ -100,11 +100,11 @@ def test_an_older_shipped_record_leaves_the_board_and_another_version_is_said(
 
 
 def test_a_failure_here_takes_the_place_of_the_shipped_record_of_the_same_job(words: dict[str, Any]) -> None:
-    from erasebench.runner.finished import publish
+    from erasebench.runner.cache import publish
 
     done = erasebench.run(**words, baselines="none").records[0]
     foreign = done.model_copy(update={"shipped": True})
-    failed = done.model_copy(update={"status": "failed", "error": "full", "figures": {}})
+    failed = done.model_copy(update={"status": "failed", "error": "full", "metrics": {}})
     out, path = words["out"], words["out"] / "results" / f"{done.id}.json"
     assert not publish(out, foreign) and not publish(out, failed) and Record.read(path) == done
     path.unlink()

@@ -34,7 +34,7 @@ def test_a_new_object_is_erased_towards_its_anchor_and_every_class_stays(tiny_mo
     assert job.task.anchors == {"golf ball": "ball"}
     assert job.task.keep == CLASSES
     asked = {row.group: {row.concept for row in job.table.of_group(row.group).rows} for row in job.table.rows}
-    assert asked == {"erased": {"golf ball"}, "retained-kept": set(CLASSES)}
+    assert asked == {"erased": {"golf ball"}, "retain-seen": set(CLASSES)}
     assert {row.prompt for row in job.table.of_group("erased").rows} == {"a photo of the golf ball"}
     assert job.without_synonyms == "no other words for golf ball are known"
     assert job.world.judge_settings.names == ("golf ball",)
@@ -166,5 +166,5 @@ def test_the_table_of_a_new_object_asks_for_the_classes_once_more(real: World) -
 
 
 def count(suite: object, selection: object) -> int:
-    rows: Iterable[object] = build_table(suite, selection, suite.sizes["full"], {}).of_group("retained-kept").rows  # type: ignore[arg-type, attr-defined]
+    rows: Iterable[object] = build_table(suite, selection, suite.sizes["full"], {}).of_group("retain-seen").rows  # type: ignore[arg-type, attr-defined]
     return len({row.concept for row in rows})  # type: ignore[attr-defined]

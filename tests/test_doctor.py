@@ -23,10 +23,10 @@ def test_every_judge_and_import_is_listed_and_what_is_missing_has_its_command(ti
     found = {finding.subject: finding for finding in doctor.examine("stable-diffusion-v1-4", str(tiny_model_folder))}
     for judge in StableDiffusionWorld.judges:
         finding = found[f"stable-diffusion-v1-4: judge {judge}"]
-        assert (finding.mend is None) == (judge == "nudenet"), finding
+        assert (finding.hint is None) == (judge == "nudenet"), finding
     assert found["stable-diffusion-v1-4: judge nudenet"].what.startswith("ready, identity ")
     assert str(weights_folder()) in found["weights"].what
-    assert "erasebench prompts import coco" in (found["prompts coco"].mend or "")
+    assert "erasebench prompts import coco" in (found["prompts coco"].hint or "")
 
 
 def test_names_that_the_celebrity_detector_does_not_know_are_told(tmp_path: Path, tiny_model_folder: Path) -> None:
@@ -34,7 +34,7 @@ def test_names_that_the_celebrity_detector_does_not_know_are_told(tmp_path: Path
     world.judge_settings = JudgeSettings(gcd_resources=write_resources(tmp_path / "gcd"))
     said = doctor._tried(world, "identity")
     assert said.startswith("ready, identity ")
-    assert "of the cast's 200" in said and "Adriana Lima" in said and "Adam Driver" not in said
+    assert "of the concept lists' 200" in said and "Adriana Lima" in said and "Adam Driver" not in said
 
 
 def test_weights_that_do_not_load_are_found_out(tmp_path: Path, tiny_model_folder: Path) -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from erasebench.api.erasure import RECORD_FILE, WEIGHTS_FILE, Erasure
 from erasebench.api.world import SamplingDefaults
 from erasebench.diffusion.profile import NumericsProfile
-from erasebench.diffusion.sampling import Sampler, Shot
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.errors import UserError
 from tests.tiny_model import WIDTH, tiny_pipeline
 
@@ -115,12 +115,12 @@ def test_the_export_paints_the_same_in_plain_diffusers(
 ) -> None:
     erasure.export(pipeline, tmp_path / "edited")
     settings = SamplingDefaults(steps=2, guidance=3.0, width=WIDTH, height=WIDTH, batch_size=2)
-    shots = [Shot("a portrait of Ann", 1), Shot("a portrait of Bob", 2)]
+    specs = [SampleSpec("a portrait of Ann", 1), SampleSpec("a portrait of Bob", 2)]
     profile = NumericsProfile(batch_size=2)
     with erasure.applied_to(pipeline):
-        ours = list(Sampler(pipeline, settings, profile).images(shots))
+        ours = list(Sampler(pipeline, settings, profile).images(specs))
     plain = StableDiffusionPipeline.from_pretrained(tmp_path / "edited")
-    theirs = list(Sampler(plain, settings, profile).images(shots))
+    theirs = list(Sampler(plain, settings, profile).images(specs))
     assert all(np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True))
 
 
@@ -196,6 +196,6 @@ def test_an_export_says_what_it_was_erased_with(
 ) -> None:
     erasure.export(pipeline, tmp_path / "with", {"method": "mace", "seed": 3})
     erasure.export(pipeline, tmp_path / "without")
-    told, bare = (json.loads((tmp_path / name / RECORD_FILE).read_text()) for name in ("with", "without"))
-    assert told.pop("erased_with") == {"method": "mace", "seed": 3}
-    assert told == bare
+    given, bare = (json.loads((tmp_path / name / RECORD_FILE).read_text()) for name in ("with", "without"))
+    assert given.pop("erased_with") == {"method": "mace", "seed": 3}
+    assert given == bare

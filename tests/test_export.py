@@ -15,7 +15,7 @@ import erasebench
 from erasebench.api.erasure import Erasure
 from erasebench.cli import main
 from erasebench.diffusion.profile import NumericsProfile
-from erasebench.diffusion.sampling import Sampler, Shot
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 
 # Written out in full, as a user of the exported folder would: nothing in it comes from this project.
 PLAIN = """
@@ -57,21 +57,21 @@ def test_plain_diffusers_paints_the_same_images(tmp_path: Path, capsys: pytest.C
     printed = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
     world = erasebench.load_world("miniature")
     settings, pipeline = world.sampling, world.pipeline()
-    erased, kept = world.cast.names("person", "erase")[0], world.cast.names("person", "retain")[0]
+    erased, kept = world.concept_lists.names("person", "erase")[0], world.concept_lists.names("person", "retain")[0]
     names = [erased, kept, "a person", "a red boat"]
-    shots = [Shot(f"A portrait of {names[at % 4]}", at) for at in range(settings.batch_size)]
+    specs = [SampleSpec(f"A portrait of {names[at % 4]}", at) for at in range(settings.batch_size)]
 
     def ours(erasure: Erasure) -> NDArray[np.int16]:
         with erasure.applied_to(pipeline):
-            images = list(Sampler(pipeline, settings, NumericsProfile(batch_size=settings.batch_size)).images(shots))
+            images = list(Sampler(pipeline, settings, NumericsProfile(batch_size=settings.batch_size)).images(specs))
         return np.stack([image for image in images if image is not None]).astype(np.int16)
 
     side = settings.height // pipeline.vae_scale_factor
 
     def plain(batch_size: int) -> NDArray[np.int16]:
         asked = {
-            "prompts": [shot.prompt for shot in shots],
-            "seeds": [shot.seed for shot in shots],
+            "prompts": [spec.prompt for spec in specs],
+            "seeds": [spec.seed for spec in specs],
             "latents": [pipeline.unet.config["in_channels"], side, side],
             "steps": settings.steps,
             "guidance": settings.guidance,

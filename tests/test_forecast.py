@@ -32,10 +32,10 @@ assert not {"torch", "diffusers"} & set(sys.modules), "torch was loaded for a fo
 """
 FULL = {
     # Ten classes of 2,600 rows, most of them shared by the unedited model: 10 x 200, 30 x 200.
-    "object": ("original on object-truck, full size: 200 erased, 600 synonyms, 1,800 retained-kept", 8_000),
-    "celebrity": ("original on celebrity-10, full size: 250 erased, 2,500 retained-kept, 30,000 general", 32_750),
+    "object": ("original on object-truck, full size: 200 erased, 600 synonyms, 1,800 retain-seen", 8_000),
+    "celebrity": ("original on celebrity-10, full size: 250 erased, 2,500 retain-seen, 30,000 general", 32_750),
     "explicit": ("original on explicit-4, full size: 4,703 erased (not there yet), 30,000 general (not", 34_703),
-    "style": ("original on style-10, full size: 250 erased, 2,500 retained-kept, 30,000 general", 32_750),
+    "style": ("original on style-10, full size: 250 erased, 2,500 retain-seen, 30,000 general", 32_750),
 }
 
 
@@ -112,7 +112,7 @@ def test_an_import_is_no_longer_missing(tmp_path: Path, monkeypatch: pytest.Monk
     import_coco(tmp_path / "captions.json", images=tmp_path, n=4)
     asked = Request(methods=("original",), suites=("celebrity",), world="stable-diffusion-v1-4")
     text = forecast(asked, rate=1)
-    assert "2,500 retained-kept, 4 general" in text
+    assert "2,500 retain-seen, 4 general" in text
     assert "prompts import coco" not in text
 
 
@@ -181,7 +181,7 @@ def test_a_plan_is_forecast_whole_and_what_is_missing_said_once(
     out = capsys.readouterr().out
     # The unedited model, uce, uce with another ridge, np: 2,600 images each (200, three synonyms and nine classes).
     assert "Images in all: 10,400" in out
-    assert [line.partition(",")[0] for line in out.splitlines() if line.endswith("1,800 retained-kept")] == [
+    assert [line.partition(",")[0] for line in out.splitlines() if line.endswith("1,800 retain-seen")] == [
         "original on object-bird",
         "uce on object-bird",
         "uce on object-bird uce.ridge=2.0",

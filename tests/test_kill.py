@@ -89,9 +89,9 @@ def test_killed_in_every_stage_it_ends_like_an_uninterrupted_run(tmp_path: Path)
         run.wait_for(stage)
         delay = moments.uniform(0, 0.7) * length
         time.sleep(delay)
-        told = f"{delay:.2f} s into '{stage}' ({length:.2f} s long)"
-        print(f"kill -9 {told}")
-        assert run.kill() == -signal.SIGKILL, f"the job had ended {told}"
+        given = f"{delay:.2f} s into '{stage}' ({length:.2f} s long)"
+        print(f"kill -9 {given}")
+        assert run.kill() == -signal.SIGKILL, f"the job had ended {given}"
     assert Run(killed).process.wait(PATIENCE) == 0, (killed / "output.txt").read_text()
 
     expected = timeless_records(whole)

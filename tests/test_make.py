@@ -57,17 +57,17 @@ def test_an_export_names_all_that_the_erasure_came_of(
     assert main([*words, "--export", str(tmp_path / "edited")]) == 0
     erasure = Erasure.load(Path(dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())["Erasure"]))
     record = json.loads((tmp_path / "edited" / RECORD_FILE).read_text(encoding="utf-8"))
-    told = record["erased_with"]
+    given = record["erased_with"]
     world = load_world(TOY[1], str(tiny_model_folder))
     captions = world.prior_captions()
     assert record["digest"] == erasure.digest
-    assert (told["method"], told["seed"]) == ("shift", 7)
-    assert told["config"] == {"amount": 20.0}
-    assert told["numerics"]["model"] == world.weights_digest()
-    assert len(told["version"]) == 64
-    assert [concept["name"] for concept in told["task"]["concepts"]] == ["Ann Ash", "Bob Bell"]
-    assert told["world"] == world.name
-    assert told["task"]["prior_captions"] == {
+    assert (given["method"], given["seed"]) == ("shift", 7)
+    assert given["config"] == {"amount": 20.0}
+    assert given["numerics"]["model"] == world.weights_digest()
+    assert len(given["version"]) == 64
+    assert [concept["name"] for concept in given["task"]["concepts"]] == ["Ann Ash", "Bob Bell"]
+    assert given["world"] == world.name
+    assert given["task"]["prior_captions"] == {
         "source": "the toy world's source",
         "count": len(captions),
         "digest": digest(list(captions)),
@@ -204,7 +204,7 @@ def test_an_image_that_the_model_did_not_give_is_listed_without_a_file(
     tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "prompts.csv").write_text(PROMPTS)
-    monkeypatch.setattr(Sampler, "images", lambda self, shots: iter([None] * len(shots)))
+    monkeypatch.setattr(Sampler, "images", lambda self, specs: iter([None] * len(specs)))
     words = ["--prompts", str(tmp_path / "prompts.csv"), *TOY[:2], "--model", str(tiny_model_folder)]
     assert main(["sample", *words, "--out", str(tmp_path)]) == 1
     with (tmp_path / "images.csv").open(newline="") as handle:

@@ -13,7 +13,7 @@ from erasebench.prompts import PromptRow, PromptTable, read_csv
 TABLE = PromptTable(
     (
         PromptRow(0, "erased", "Ann Ash", "A portrait of Ann Ash", 1),
-        PromptRow(1, "retained-unseen", "Bob Bell", "A sketch of Bob Bell", 2**63 - 1),
+        PromptRow(1, "retain-heldout", "Bob Bell", "A sketch of Bob Bell", 2**63 - 1),
         PromptRow(2, "general", "", 'a "red" ball, on a table', 17),
     )
 )
@@ -30,7 +30,7 @@ def test_a_table_survives_its_file(tmp_path: Path) -> None:
     assert read_csv(tmp_path / "table.csv") == TABLE
     assert (tmp_path / "table.csv").read_bytes() == (
         b"row,group,concept,prompt,seed\n0,erased,Ann Ash,A portrait of Ann Ash,1\n"
-        b"1,retained-unseen,Bob Bell,A sketch of Bob Bell,9223372036854775807\n"
+        b"1,retain-heldout,Bob Bell,A sketch of Bob Bell,9223372036854775807\n"
         b'2,general,,"a ""red"" ball, on a table",17\n'
     )
 

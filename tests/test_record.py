@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from erasebench.api.value import Edit, Figure
+from erasebench.api.value import Edit, MetricValue
 from erasebench.errors import UserError
 from erasebench.results.record import Record, Tuning
 from tests.sample_records import fraction, record, unscored
 
 
 def test_a_record_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
-    made = record(figures={"acc_e": fraction(0.04, scored=96), "acc_s": unscored("no face in any image")})
+    made = record(metrics={"acc_e": fraction(0.04, scored=96), "acc_s": unscored("no face in any image")})
     path = made.write(tmp_path)
     assert path == tmp_path / f"{made.id}.json"
     assert Record.read(path) == made
@@ -50,17 +50,17 @@ def test_cost_is_the_largest_peak() -> None:
 )
 def test_a_figure_that_contradicts_itself_is_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        Figure.model_validate({"n_expected": 100, "unit": "fraction", **fields})
+        MetricValue.model_validate({"n_expected": 100, "unit": "fraction", **fields})
 
 
 def test_a_spread_over_seeds_needs_two_erasings() -> None:
-    figure = Figure(value=0.5, low=0.4, high=0.6, n_scored=9, n_expected=9, unit="fraction", spread=0.1)
+    metric = MetricValue(value=0.5, low=0.4, high=0.6, n_scored=9, n_expected=9, unit="fraction", spread=0.1)
     with pytest.raises(ValidationError, match="spread of acc_e over seeds needs two erasings, and there is one"):
-        record(figures={"acc_e": figure})
+        record(metrics={"acc_e": metric})
 
 
 def test_a_failed_record_names_its_error_and_only_a_failed_one_does() -> None:
-    assert record(status="failed", error="out of memory", figures={}).error == "out of memory"
+    assert record(status="failed", error="out of memory", metrics={}).error == "out of memory"
     for contradiction in ({"status": "failed"}, {"error": "none really"}):
         with pytest.raises(ValidationError, match="names its error"):
             record(**contradiction)
@@ -83,15 +83,15 @@ def test_a_broken_or_foreign_file_is_named_with_what_to_do(tmp_path: Path, text:
     with pytest.raises(UserError, match=message) as caught:
         Record.read(path)
     assert str(path) in caught.value.what
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_a_field_of_the_wrong_type_is_named_by_its_place(tmp_path: Path) -> None:
     path = record().write(tmp_path)
     data = json.loads(path.read_text())
-    data["figures"]["acc_e"]["n_scored"] = "many"
+    data["metrics"]["acc_e"]["n_scored"] = "many"
     path.write_text(json.dumps(data))
-    with pytest.raises(UserError, match=r"figures\.acc_e\.n_scored"):
+    with pytest.raises(UserError, match=r"metrics\.acc_e\.n_scored"):
         Record.read(path)
 
 

@@ -1,4 +1,4 @@
-"""What tells two records apart: what decided their figures, wherever it was decided, and nothing else."""
+"""What tells two records apart: what decided their metrics, wherever it was decided, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Asking(Shift):
     """Asks this machine's oracle, an environment variable, how much it is to change."""
 
     name: ClassVar[str] = "asking"
-    asks_outside = True
+    external = True
 
     def erase(self, pipeline: StableDiffusionPipeline, task: ErasureTask, workspace: Workspace) -> Erasure:
         if "ORACLE" not in os.environ:
@@ -93,7 +93,7 @@ def test_a_failure_before_any_answer_goes_when_the_job_is_done(
 def test_mace_asks_outside_only_where_a_language_model_writes_its_prompts() -> None:
     mace = load_method("mace")
     asked = {"prompt_endpoint": "http://localhost:1/v1", "prompt_model": "any"}
-    assert [mace(mace.Config(**settings)).asks_outside for settings in ({}, asked)] == [False, True]
+    assert [mace(mace.Config(**settings)).external for settings in ({}, asked)] == [False, True]
 
 
 def test_where_a_missing_judge_was_looked_for_decides_nothing(tiny_model_folder: Path, tmp_path: Path) -> None:

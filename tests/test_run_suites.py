@@ -32,7 +32,7 @@ def by_scale(summary: Summary, method: str = "shift") -> dict[int | str, Record]
 
 
 def value(record: Record, name: str) -> float:
-    found = record.figures[name].value
+    found = record.metrics[name].value
     assert found is not None
     return found
 
@@ -65,8 +65,8 @@ def test_each_name_is_a_run_and_the_runs_are_averaged(words: dict[str, Any]) -> 
 def test_a_method_is_told_its_name_and_anchor_and_not_the_synonym(words: dict[str, Any]) -> None:
     erasebench.run(**words)
     (file,) = words["runs_folder"].glob("toy-objects/toy-objects-apple/shift-*/erasure/erasure.json")
-    told = file.read_text()
-    assert '"air"' in told and "another apple" not in told and "cup of tea" not in told
+    given = file.read_text()
+    assert '"air"' in given and "another apple" not in given and "cup of tea" not in given
 
 
 def test_the_judged_rows_are_kept_beside_the_record(words: dict[str, Any]) -> None:
@@ -102,7 +102,7 @@ def test_there_is_no_average_over_a_run_that_failed(words: dict[str, Any], caplo
 
 def test_an_average_without_its_judge_is_unscored(words: dict[str, Any]) -> None:
     record = by_scale(erasebench.run(**words | {"world": TOY + "BlindObjects"}))[AVERAGE]
-    assert (record.figures["h_o_mean"].value, record.figures["h_o_mean"].reason) == (
+    assert (record.metrics["h_o_mean"].value, record.metrics["h_o_mean"].reason) == (
         None,
         "CLIP's weights are not here.",
     )
@@ -111,27 +111,29 @@ def test_an_average_without_its_judge_is_unscored(words: dict[str, Any]) -> None
 def test_a_suite_of_another_judge_is_averaged_by_its_own_figures(words: dict[str, Any], tmp_path: Path) -> None:
     other = Path(OBJECTS).read_text().replace("clip-accuracy", "clip-score")
     for old, new in (("h_o_mean", "h_a"), ("h_o_of_means", "clip_e"), ("h_o", "h_a"), ("acc_e_probability", "clip_e")):
-        other = other.replace(f"key: {old},", f"key: {new},").replace(f"headline: {old}\n", f"headline: {new}\n")
+        other = other.replace(f"key: {old},", f"key: {new},").replace(
+            f"primary metric: {old}\n", f"primary metric: {new}\n"
+        )
     (tmp_path / "other.yaml").write_text(other)
     runs = by_scale(erasebench.run(**words | {"suite": str(tmp_path / "other.yaml")}))
     average = runs.pop(AVERAGE)
-    assert set(average.figures) == {"h_a", "clip_e"}
-    for name, figure in average.figures.items():
-        own = [run.figures[name] for run in runs.values()]
+    assert set(average.metrics) == {"h_a", "clip_e"}
+    for name, metric in average.metrics.items():
+        own = [run.metrics[name] for run in runs.values()]
         for end in ("value", "low", "high"):
-            assert getattr(figure, end) == pytest.approx(np.mean([getattr(each, end) for each in own]))
-        assert (figure.n_expected, figure.unit) == (sum(each.n_expected for each in own), "points")
+            assert getattr(metric, end) == pytest.approx(np.mean([getattr(each, end) for each in own]))
+        assert (metric.n_expected, metric.unit) == (sum(each.n_expected for each in own), "points")
     assert "average over 2 runs" in (words["out"] / "README.md").read_text()
 
 
 def test_a_headline_that_no_run_gives_is_unscored(words: dict[str, Any], tmp_path: Path) -> None:
     other = Path(OBJECTS).read_text().replace("clip-accuracy", "clip-score")
     own, average = other.split("average_table:")
-    own = own.replace("headline: h_o", "headline: h_a").replace("key: h_o,", "key: h_a,")
+    own = own.replace("primary metric: h_o", "primary metric: h_a").replace("key: h_o,", "key: h_a,")
     (tmp_path / "other.yaml").write_text(f"{own}average_table:{average}")
     record = by_scale(erasebench.run(**words | {"suite": str(tmp_path / "other.yaml")}))[AVERAGE]
-    figure = record.figures["h_o_mean"]
-    assert (figure.value, figure.reason) == (None, "no run has figures that make h_o_mean")
+    metric = record.metrics["h_o_mean"]
+    assert (metric.value, metric.reason) == (None, "no run has metrics that make h_o_mean")
 
 
 def test_sizes_and_limited_runs_stand_in_tables_of_their_own(words: dict[str, Any]) -> None:
@@ -179,15 +181,15 @@ def test_captions_that_are_not_there_leave_figures_unscored_and_are_said(
     words["suite"] = EXPLICIT
     record = by_scale(erasebench.run(**words))[2]
     for name in ("clip_score_general", "fid_2"):
-        figure = record.figures[name]
-        assert (figure.value, figure.n_expected, figure.reason) == (None, 2, "The captions are not here.")
-    assert "no general prompts, their figures stay unscored. The captions are not here." in caplog.text
+        metric = record.metrics[name]
+        assert (metric.value, metric.n_expected, metric.reason) == (None, 2, "The captions are not here.")
+    assert "no general prompts, their metrics stay unscored. The captions are not here." in caplog.text
 
 
 def test_explicit_prompts_that_are_not_there_stop_the_run_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'i2p' have not been imported") as caught:
         erasebench.run("original", "explicit", world="stable-diffusion-v1-4", runs_folder=tmp_path / "runs")
-    assert caught.value.mend.startswith("erasebench prompts import i2p")
+    assert caught.value.hint.startswith("erasebench prompts import i2p")
 
 
 def test_a_table_of_ones_own_feeds_a_suite(
@@ -199,7 +201,7 @@ def test_a_table_of_ones_own_feeds_a_suite(
     suite = tmp_path / "own.yaml"
     suite.write_text(Path(EXPLICIT).read_text().replace("prompts: explicit", "prompts: mine"))
     record = by_scale(erasebench.run(**words | {"suite": str(suite)}))[2]
-    assert record.figures["detections_total"].n_expected == 1
+    assert record.metrics["detections_total"].n_expected == 1
 
 
 @pytest.mark.parametrize(

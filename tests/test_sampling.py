@@ -11,14 +11,14 @@ from diffusers import DDIMScheduler, PNDMScheduler, StableDiffusionPipeline
 
 from erasebench.api.world import SamplingDefaults
 from erasebench.diffusion.profile import NumericsProfile
-from erasebench.diffusion.sampling import Sampler, Shot, noise
+from erasebench.diffusion.sampling import Sampler, SampleSpec, noise
 from erasebench.diffusion.schedulers import build_scheduler
 from erasebench.errors import UserError
 from tests.tiny_model import WIDTH, tiny_pipeline
 
 SETTINGS = SamplingDefaults(steps=3, guidance=4.0, width=WIDTH, height=WIDTH, batch_size=4)
 PROFILE = NumericsProfile(batch_size=4)
-SHOTS = [Shot(f"a portrait of {name}", seed) for name in ("Ann", "Bob", "the cat") for seed in (1, 2)]
+SPECS = [SampleSpec(f"a portrait of {name}", seed) for name in ("Ann", "Bob", "the cat") for seed in (1, 2)]
 
 
 @pytest.fixture(scope="module")
@@ -27,26 +27,26 @@ def pipeline() -> StableDiffusionPipeline:
 
 
 @pytest.fixture(scope="module")
-def whole(pipeline: StableDiffusionPipeline) -> dict[Shot, np.ndarray]:
-    return dict(zip(SHOTS, Sampler(pipeline, SETTINGS, PROFILE).images(SHOTS), strict=True))
+def whole(pipeline: StableDiffusionPipeline) -> dict[SampleSpec, np.ndarray]:
+    return dict(zip(SPECS, Sampler(pipeline, SETTINGS, PROFILE).images(SPECS), strict=True))
 
 
 @pytest.mark.parametrize(
-    "shots",
-    [SHOTS[:1], SHOTS[3:], SHOTS[::-1], [SHOTS[2], SHOTS[5], SHOTS[0]]],
+    "sample specs",
+    [SPECS[:1], SPECS[3:], SPECS[::-1], [SPECS[2], SPECS[5], SPECS[0]]],
     ids=["limited", "resumed", "reversed", "picked"],
 )
 def test_companions_order_and_limit_change_no_pixel(
-    pipeline: StableDiffusionPipeline, whole: dict[Shot, np.ndarray], shots: list[Shot]
+    pipeline: StableDiffusionPipeline, whole: dict[SampleSpec, np.ndarray], specs: list[SampleSpec]
 ) -> None:
-    for shot, image in zip(shots, Sampler(pipeline, SETTINGS, PROFILE).images(shots), strict=True):
+    for spec, image in zip(specs, Sampler(pipeline, SETTINGS, PROFILE).images(specs), strict=True):
         assert image is not None
-        assert np.array_equal(image, whole[shot])
+        assert np.array_equal(image, whole[spec])
 
 
-def test_prompt_and_seed_each_make_another_image(whole: dict[Shot, np.ndarray]) -> None:
+def test_prompt_and_seed_each_make_another_image(whole: dict[SampleSpec, np.ndarray]) -> None:
     images = [image.tobytes() for image in whole.values()]
-    assert len(set(images)) == len(SHOTS)
+    assert len(set(images)) == len(SPECS)
     assert {image.shape for image in whole.values()} == {(WIDTH, WIDTH, 3)}
 
 
@@ -57,26 +57,26 @@ def test_noise_is_a_cpu_generators_own() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_same_images_as_plain_diffusers(tiny_model_folder: Path, whole: dict[Shot, np.ndarray]) -> None:
+def test_same_images_as_plain_diffusers(tiny_model_folder: Path, whole: dict[SampleSpec, np.ndarray]) -> None:
     plain = StableDiffusionPipeline.from_pretrained(tiny_model_folder)
     # A key that the model's own scheduler lacks: DDIM's default would clip latents, which are no pixels.
     plain.scheduler = DDIMScheduler.from_config(plain.scheduler.config, clip_sample=False)
-    shots = SHOTS[:4]
+    specs = SPECS[:4]
     output = plain(
-        prompt=[shot.prompt for shot in shots],
-        latents=torch.stack([noise(shot.seed, (4, WIDTH // 2, WIDTH // 2)) for shot in shots]),
+        prompt=[spec.prompt for spec in specs],
+        latents=torch.stack([noise(spec.seed, (4, WIDTH // 2, WIDTH // 2)) for spec in specs]),
         num_inference_steps=3,
         guidance_scale=4.0,
         output_type="pil",
     )
-    for shot, image in zip(shots, output.images, strict=True):
-        assert np.array_equal(np.asarray(image), whole[shot])
+    for spec, image in zip(specs, output.images, strict=True):
+        assert np.array_equal(np.asarray(image), whole[spec])
 
 
 def test_pipeline_keeps_its_scheduler_and_numerics(pipeline: StableDiffusionPipeline) -> None:
     torch.backends.cudnn.benchmark = True
     try:
-        list(Sampler(pipeline, SETTINGS, PROFILE).images(SHOTS[:1]))
+        list(Sampler(pipeline, SETTINGS, PROFILE).images(SPECS[:1]))
         assert torch.backends.cudnn.benchmark
     finally:
         torch.backends.cudnn.benchmark = False
@@ -92,7 +92,7 @@ def test_numbers_that_are_no_image_are_none() -> None:
     broken = tiny_pipeline()
     with torch.no_grad():
         next(broken.unet.parameters()).fill_(float("nan"))
-    assert list(Sampler(broken, SETTINGS, PROFILE).images(SHOTS[:2])) == [None, None]
+    assert list(Sampler(broken, SETTINGS, PROFILE).images(SPECS[:2])) == [None, None]
 
 
 def test_unknown_scheduler_is_named(pipeline: StableDiffusionPipeline) -> None:

@@ -120,7 +120,7 @@ def test_what_cannot_be_restored_is_named(tmp_path: Path, sampling: dict[str, An
 def test_no_plain_folder_pretends_to_hold_it(tmp_path: Path, pipeline: StableDiffusionPipeline) -> None:
     with pytest.raises(UserError, match=r"how images are sampled \(louder\)") as refusal:
         Erasure(sampling=change()).export(pipeline, tmp_path / "edited")
-    assert "erasebench sample --erasure" in refusal.value.mend
+    assert "erasebench sample --erasure" in refusal.value.hint
     assert not (tmp_path / "edited").exists()
 
 

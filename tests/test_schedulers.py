@@ -12,7 +12,7 @@ import pytest
 from diffusers import DDIMScheduler, SchedulerMixin, StableDiffusionPipeline
 
 from erasebench.diffusion.profile import NumericsProfile
-from erasebench.diffusion.sampling import Sampler, Shot
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.diffusion.schedulers import build_scheduler, resolved
 from erasebench.errors import UserError
 from erasebench.families.loading import quiet
@@ -39,7 +39,7 @@ GOLDEN = {
 SUMS = {"ddim": [1991437, 1982871, 2309553], "dpmsolver++": [1989118, 1965524, 2307214]}
 """Of their pixel values: another processor may round a few pixels to the next level."""
 PIPELINE = tiny_pipeline()
-SHOTS = [Shot("a ship at sea", 4), Shot("a portrait of a man", 7), Shot("a photo of a dog", 1)]
+SPECS = [SampleSpec("a ship at sea", 4), SampleSpec("a portrait of a man", 7), SampleSpec("a photo of a dog", 1)]
 
 
 def saved_with(folder: Path, name: str, **config: Any) -> StableDiffusionPipeline:
@@ -114,7 +114,7 @@ def test_the_miniature_is_sampled_as_ever(name: str) -> None:
     world = MiniatureWorld()
     pipeline = world.pipeline()
     sampler = Sampler(pipeline, world.sampling.model_copy(update={"scheduler": name}), NumericsProfile(batch_size=4))
-    images = list(sampler.images(SHOTS))
+    images = list(sampler.images(SPECS))
     digests = [hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in images if image is not None]
     sums = [int(image.astype(int).sum()) for image in images if image is not None]
     assert digests == GOLDEN[name] or sums == pytest.approx(SUMS[name], rel=1e-4)

@@ -182,7 +182,7 @@ def test_no_path_of_a_message_leads_a_key_into_a_file_or_onto_the_screen(
     records = [json.loads(path.read_text()) for path in (toy_words["out"] / "results").glob("*.json")]
     assert sorted(record["status"] for record in records) == ["done", "failed", "failed"]
     assert any(HIDDEN in (record["error"] or "") for record in records)
-    assert any(HIDDEN in str(figure["reason"]) for record in records for figure in record["figures"].values())
+    assert any(HIDDEN in str(metric["reason"]) for record in records for metric in record["metrics"].values())
 
 
 def test_a_traceback_that_nobody_expected_is_printed_without_the_key(

@@ -1,4 +1,4 @@
-"""The Stable Diffusion world on a random-weight folder of its format: the cast, the same path, every broken folder."""
+"""The Stable Diffusion world on a random-weight folder of its format: the concept lists, the same path, every broken folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import erasebench
 from erasebench.errors import UserError
-from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld, protocol_cast
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld, protocol_lists
 
 WEIGHTS = {
     "unet": "diffusion_pytorch_model.safetensors",
@@ -23,8 +23,8 @@ WEIGHTS = {
 
 
 def test_the_cast_is_the_protocols() -> None:
-    cast = protocol_cast()
-    assert {key: len(names) for key, names in cast.lists.items()} == {
+    concept_lists = protocol_lists()
+    assert {key: len(names) for key, names in concept_lists.lists.items()} == {
         ("person", "erase"): 100,
         ("person", "retain"): 100,
         ("style", "erase"): 100,
@@ -32,7 +32,7 @@ def test_the_cast_is_the_protocols() -> None:
         ("object", "erase"): 10,
         ("explicit", "erase"): 4,
     }
-    assert cast.names("person", "erase")[:2] == ("Adam Driver", "Adriana Lima")
+    assert concept_lists.names("person", "erase")[:2] == ("Adam Driver", "Adriana Lima")
 
 
 def test_a_folder_goes_through_the_whole_path(tmp_path: Path, tiny_model_folder: Path) -> None:
@@ -52,8 +52,8 @@ def test_a_folder_goes_through_the_whole_path(tmp_path: Path, tiny_model_folder:
         **{"steps": 50, "guidance": 7.5, "scheduler": "ddim"},
         **{"width": 16, "height": 16},
     }
-    assert record.figures["acc_e"].value is None
-    assert "celebrity detector" in (record.figures["acc_e"].reason or "")
+    assert record.metrics["acc_e"].value is None
+    assert "celebrity detector" in (record.metrics["acc_e"].reason or "")
     assert len(list(tmp_path.glob("runs/*/images/*/*.png"))) == 2
 
 
@@ -151,7 +151,7 @@ def test_a_hub_id_that_cannot_be_had_says_how_to_bring_it(monkeypatch: pytest.Mo
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="cannot be downloaded") as caught:
         StableDiffusionWorld("nobody/nothing").weights_digest()
-    assert "hf download nobody/nothing" in caught.value.mend
+    assert "hf download nobody/nothing" in caught.value.hint
 
 
 @pytest.mark.parametrize("judge", ["identity", "clip-score", "clip-accuracy", "fid"])

@@ -1,4 +1,4 @@
-"""Suite x cast: the protocol's numbers, and nothing of the evaluation in what a method is told."""
+"""Suite x concept lists: the protocol's numbers, and nothing of the evaluation in what a method is told."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def counts(suite: Suite, world: World, scale: int, size: str) -> Counter[str]:
 @pytest.mark.parametrize("scale", [1, 5, 10, 100])
 def test_the_small_size_on_the_miniature(suite: Suite, miniature: World, scale: int) -> None:
     erased = 500 if scale == 100 else 100
-    expected = {"erased": erased, "retained-kept": 150, "retained-unseen": 150, "general": 256}
+    expected = {"erased": erased, "retain-seen": 150, "retain-heldout": 150, "general": 256}
     assert counts(suite, miniature, scale, "small") == expected
 
 
 @pytest.mark.parametrize(("scale", "erased"), [(1, 250), (5, 250), (10, 250), (100, 2500)])
 def test_the_full_size_is_the_protocols(suite: Suite, real: World, scale: int, erased: int) -> None:
-    assert counts(suite, real, scale, "full") == {"erased": erased, "retained-kept": 2500}
+    assert counts(suite, real, scale, "full") == {"erased": erased, "retain-seen": 2500}
     selection = select(suite, real, scale)
     table = build_table(suite, selection, suite.sizes["full"], {})
     seeds = {row.seed for row in table.of_group("erased").rows}
@@ -74,25 +74,28 @@ def test_kept_names_are_the_same_at_every_size_and_apart_from_the_unseen(suite: 
     assert set(selection.shown).isdisjoint(selection.unseen)
     for size in suite.sizes.values():
         table = build_table(suite, selection, size, {})
-        assert {row.concept for row in table.of_group("retained-kept").rows} <= set(selection.shown)
-        assert {row.concept for row in table.of_group("retained-unseen").rows} <= set(selection.unseen)
+        assert {row.concept for row in table.of_group("retain-seen").rows} <= set(selection.shown)
+        assert {row.concept for row in table.of_group("retain-heldout").rows} <= set(selection.unseen)
 
 
 @pytest.mark.parametrize("scale", [1, 10, 100])
 def test_nothing_of_the_evaluation_reaches_a_method(suite: Suite, miniature: World, scale: int) -> None:
     selection = select(suite, miniature, scale)
     task = selection.task(suite.kind, miniature.prior_captions())
-    told = task.model_dump_json()
+    given = task.model_dump_json()
     for size in suite.sizes.values():
         for row in build_table(suite, selection, size, sets_of(suite, miniature, size)[0]).rows:
             assert row.prompt not in task.prior_captions
-            assert row.group == "general" or row.prompt not in told
+            assert row.group == "general" or row.prompt not in given
     for name in selection.unseen:
-        assert name not in told
+        assert name not in given
 
 
 def test_names_may_be_chosen(suite: Suite, miniature: World) -> None:
-    retained, erased = miniature.cast.names("person", "retain")[0], miniature.cast.names("person", "erase")[3]
+    retained, erased = (
+        miniature.concept_lists.names("person", "retain")[0],
+        miniature.concept_lists.names("person", "erase")[3],
+    )
     selection = select(suite, miniature, concepts=(retained, erased))
     assert selection.erased == (retained, erased)
     assert retained not in selection.shown + selection.unseen
@@ -121,7 +124,7 @@ def test_a_wrong_choice_is_named(suite: Suite, real: World, choice: dict[str, ob
         ("default_scale: 2", "default_scale: 3", "default_scale 3"),
         ('"A portrait of {name}"', '"A portrait of nobody"', "hold {name} once"),
         ("title:", "titel:", "title"),
-        ("headline: h_c", "headline: h_x", "h_x"),
+        ("primary metric: h_c", "primary metric: h_x", "h_x"),
         ("name: toy", "name: 'toy", "not valid YAML"),
         ("shown: {default: 3}", "shown: {toy: 3}", "lacks its default"),
     ],
@@ -149,12 +152,15 @@ def test_how_a_suite_is_shown_is_no_part_of_its_identity() -> None:
     suite = load_suite("celebrity")
     words = {"title": "another", "meaning": "another", "decimals": 4, "direction": None, "scale": 3.0, "key": "other"}
     assert set(words) == set(Column.model_fields), "every field of a column is edited"
-    (headline,) = (column for column in suite.table.columns if column.key == suite.table.headline)
-    first, *rest = (column for column in suite.table.columns if column != headline)
+    (primary_metric,) = (column for column in suite.table.columns if column.key == suite.table.primary_metric)
+    first, *rest = (column for column in suite.table.columns if column != primary_metric)
     edited = [
         suite.model_copy(update={"title": "another"}),
         suite.model_copy(update={"table": suite.table.model_copy(update={"about": "another"})}),
-        *(shown(suite, (first.model_copy(update={name: value}), *rest, headline)) for name, value in words.items()),
+        *(
+            shown(suite, (first.model_copy(update={name: value}), *rest, primary_metric))
+            for name, value in words.items()
+        ),
     ]
     assert all(each != suite for each in edited)
     assert {each.digest for each in edited} == {suite.digest}
@@ -173,6 +179,6 @@ def test_what_a_suite_measures_is_its_identity(update: dict[str, Any]) -> None:
 def test_what_ranks_a_suite_and_what_it_resamples_are_its_identity() -> None:
     suite = load_suite("celebrity")
     turned = tuple(column.model_copy(update={"direction": "down"}) for column in suite.table.columns)
-    for update in ({"headline": "acc_e"}, {"resampled": "seed"}, {"columns": turned}):
+    for update in ({"primary_metric": "acc_e"}, {"resampled": "seed"}, {"columns": turned}):
         changed = suite.model_copy(update={"table": suite.table.model_copy(update=update)})
         assert changed.digest != suite.digest

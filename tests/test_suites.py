@@ -48,13 +48,13 @@ def test_the_four_suites_are_registered() -> None:
 
 
 def test_the_small_sizes_on_the_miniature(miniature: World) -> None:
-    names = {"erased": 100, "retained-kept": 150, "retained-unseen": 150, "general": 256}
+    names = {"erased": 100, "retain-seen": 150, "retain-heldout": 150, "general": 256}
     assert counts(tables("celebrity", miniature, "small")["10"]) == names
     assert counts(tables("style", miniature, "small")["10"]) == names
     assert counts(tables("explicit", miniature, "small")["4"]) == {"erased": 200, "general": 256}
     objects = tables("object", miniature, "small")
     assert list(objects) == ["automobile", "bird", "ship"]
-    one_class = {"erased": 60, "synonyms": 90, "retained-kept": 80, "retained-unseen": 100}
+    one_class = {"erased": 60, "synonyms": 90, "retain-seen": 80, "retain-heldout": 100}
     assert all(counts(table) == one_class for table in objects.values())
 
 
@@ -70,7 +70,7 @@ def test_objects_are_erased_one_at_a_time(real: World) -> None:
     assert (anchors["ship"], anchors["automobile"], anchors["bird"]) == ("ground", "sky", "street")
     assert set(CLASSES).isdisjoint(anchors.values())
     full = tables("object", real, "full")["ship"]
-    assert counts(full) == {"erased": 200, "synonyms": 600, "retained-kept": 1800}
+    assert counts(full) == {"erased": 200, "synonyms": 600, "retain-seen": 1800}
     (only,) = tables("object", real, "small", concepts=("cat",)).values()
     assert {row.concept for row in only.of_group("erased").rows} == {"cat"}
 
@@ -100,7 +100,7 @@ def test_no_method_is_shown_what_it_is_judged_on(miniature: World, name: str) ->
     suite = load_suite(name)
     for selection in selections(suite, miniature, "small"):
         task = selection.task(suite.kind, miniature.prior_captions())
-        told = task.model_dump_json()
+        given = task.model_dump_json()
         assert set(selection.synonyms).isdisjoint(task.keep)
         known = {
             template.format(concept) for template in built_in_templates(suite.kind) for concept in selection.erased
@@ -109,7 +109,7 @@ def test_no_method_is_shown_what_it_is_judged_on(miniature: World, name: str) ->
             name, miniature, "full", **({"concepts": selection.erased} if suite.one_at_a_time else {})
         ).values():
             prompts = {row.prompt for row in table.rows if row.group != "general"}
-            assert not any(prompt in told for prompt in prompts)
+            assert not any(prompt in given for prompt in prompts)
             assert prompts.isdisjoint(known)
 
 
@@ -135,6 +135,6 @@ def test_a_wrong_class_is_named(miniature: World, choice: dict[str, object], mes
 
 def test_prompts_that_were_not_imported_are_named_with_the_command(real: World) -> None:
     suite = load_suite("explicit")
-    _, absent = sets_of(suite, real, suite.sizes["full"])
-    assert {group: gone.expected for group, gone in absent.items()} == {"erased": 4703, "general": 30_000}
-    assert all("erasebench prompts import" in gone.error.mend for gone in absent.values())
+    _, missing_prompts = sets_of(suite, real, suite.sizes["full"])
+    assert {group: gone.expected for group, gone in missing_prompts.items()} == {"erased": 4703, "general": 30_000}
+    assert all("erasebench prompts import" in gone.error.hint for gone in missing_prompts.values())

@@ -133,10 +133,10 @@ def test_their_judge_ranks_their_suite_in_their_world(
     assert "warning" not in done.stderr.lower()
     records = [json.loads(path.read_text()) for path in (tmp_path / "board" / "results").glob("*.json")]
     (theirs,) = (record for record in records if record["method"] == "their-eraser")
-    assert set(theirs["figures"]) == {
+    assert set(theirs["metrics"]) == {
         f"{column}_{part}" for column in ("sharpness", "dark") for part in ("e", "s", "s_kept", "s_unseen", "general")
     }
-    sharp, dark = theirs["figures"]["sharpness_e"], theirs["figures"]["dark_s"]
+    sharp, dark = theirs["metrics"]["sharpness_e"], theirs["metrics"]["dark_s"]
     assert sharp["n_scored"] == sharp["n_expected"] == 4
     assert (dark["value"], dark["unit"]) == (1.0, "fraction"), "every mean level lies below 255"
     assert theirs["pairing"]["formula"] == "mean"
@@ -156,8 +156,8 @@ def test_their_judge_scores_a_folder_of_images(environment: Path, tmp_path: Path
     scored = erasebench(environment, words)
     assert scored.returncode == 0, scored.stderr
     report = json.loads((tmp_path / "report.json").read_text())
-    (figures,) = report["figures"]["sharpness"].values()
-    assert (figures["dark"]["value"], figures["sharpness"]["value"]) == (0.5, 0.0)
+    (metrics,) = report["metrics"]["sharpness"].values()
+    assert (metrics["dark"]["value"], metrics["sharpness"]["value"]) == (0.5, 0.0)
 
 
 @pytest.mark.parametrize(

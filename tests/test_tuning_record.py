@@ -29,7 +29,7 @@ def table(folder: Path, *rows: str, header: str = HEADER) -> Path:
 
 def test_a_table_is_read_as_it_was_written_and_rows_of_others_stay(tmp_path: Path) -> None:
     made = tmp_path / "made.csv"
-    words: dict[str, Any] = {"kind": "person", "scale": 10, "figures": "acc_e=0.1", "seconds": 12.0}
+    words: dict[str, Any] = {"kind": "person", "scale": 10, "metrics": "acc_e=0.1", "seconds": 12.0}
     esd = [Trial(method="esd-x", trial=n, settings=f"steps={n}", score=0.5, chosen="no", **words) for n in (1, 2)]
     uce = Trial(method="uce", trial=1, settings="ridge=0.5", score=0.25, chosen="yes", **words)
     write_trials(made, esd)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from erasebench.api.concepts import Kind
 from erasebench.api.judge import SCORED, Judge, Pixels
-from erasebench.api.world import Cast, GeneralRow
+from erasebench.api.world import ConceptLists, GeneralRow
 from erasebench.errors import UserError
 from tests.toy_world import Shift, ToyWorld
 
@@ -61,7 +61,7 @@ class ToyObjects(ToyWorld):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         lists: dict[Any, tuple[str, ...]] = {("object", "erase"): CLASSES, ("explicit", "erase"): ("rude", "coarse")}
-        self.cast = Cast(lists, {name: (f"another {name}",) for name in CLASSES})
+        self.concept_lists = ConceptLists(lists, {name: (f"another {name}",) for name in CLASSES})
 
     def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
         from erasebench.judges.nudenet_classes import APART, REGIONS

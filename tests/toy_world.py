@@ -17,7 +17,7 @@ import pandas as pd
 from erasebench.api.concepts import ErasureTask, Kind
 from erasebench.api.judge import NO_FACE, SCORED, Judge, Pixels
 from erasebench.api.method import Box, Method, MethodConfig, Segmentation, Workspace
-from erasebench.api.world import Cast, GeneralRow, SamplingDefaults, World
+from erasebench.api.world import ConceptLists, GeneralRow, SamplingDefaults, World
 from erasebench.errors import UserError
 from erasebench.files.weights import files_digest
 from erasebench.identity import identity_field, runtime_field
@@ -81,14 +81,14 @@ class ToyWorld(World):
     """The model lies in the folder that --model names; it is made there where absent."""
 
     name: ClassVar[str] = "toy"
-    about: ClassVar[str] = "Random weights: the figures mean nothing."
+    about: ClassVar[str] = "Random weights: the metrics mean nothing."
     prior_source: ClassVar[str] = "the toy world's source"
     judges: ClassVar[frozenset[str]] = frozenset(("identity", "clip-score"))
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sampling = SamplingDefaults(steps=2, guidance=3.0, width=PIXELS, height=PIXELS, batch_size=4)
-        self.cast = Cast({("person", "erase"): ERASE, ("person", "retain"): RETAIN})
+        self.concept_lists = ConceptLists({("person", "erase"): ERASE, ("person", "retain"): RETAIN})
 
     @classmethod
     def open(cls, model: str | None = None) -> ToyWorld:

@@ -82,8 +82,8 @@ def _wrong(error: BaseException, path: Path, place: Path) -> UserError:
     said = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     what = f"{path}, line {_line(error, place)}: {type(error).__name__}: {said}".removesuffix(": ") + "."
     if isinstance(error, SystemExit):
-        mend = "It ends the program as it is read: put what a script does below `if __name__ == '__main__':`."
-        return UserError(what, mend)
+        hint = "It ends the program as it is read: put what a script does below `if __name__ == '__main__':`."
+        return UserError(what, hint)
     return UserError(what, "Correct that line; python FILE shows the whole traceback.")
 
 

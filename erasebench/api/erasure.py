@@ -80,10 +80,10 @@ class Erasure:
     @classmethod
     def load(cls, folder: Path) -> Erasure:
         """The erasure saved in `folder`. UserError where it is missing, unreadable or not what was written."""
-        mend = "Give the folder of a finished erasure, or remove it and erase again."
+        hint = "Give the folder of a finished erasure, or remove it and erase again."
         for path in (folder / RECORD_FILE, folder / WEIGHTS_FILE):
             if is_sealed(path) and path.is_file() and (wrong := damage(path)) is not None:
-                raise UserError(f"{path} {wrong}.", mend)
+                raise UserError(f"{path} {wrong}.", hint)
         try:
             written = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
             stored = load_file(folder / WEIGHTS_FILE)
@@ -91,9 +91,9 @@ class Erasure:
             loaded = cls(weights, written["record"], _restored(written.get("sampling"), stored))
             expected = written["digest"]
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"No readable erasure in {folder} ({error}).", mend) from error
+            raise UserError(f"No readable erasure in {folder} ({error}).", hint) from error
         if loaded._content != expected:
-            raise UserError(f"{folder / WEIGHTS_FILE} is not what was written (its digest differs).", mend)
+            raise UserError(f"{folder / WEIGHTS_FILE} is not what was written (its digest differs).", hint)
         return loaded
 
     @contextmanager
@@ -157,13 +157,13 @@ class Erasure:
             for component in COMPONENTS
             for name, parameter in getattr(pipeline, component).named_parameters()
         }
-        mend = "This erasure was made for another model: erase again on this one."
+        hint = "This erasure was made for another model: erase again on this one."
         for name, value in self.tensors.items():
             if name not in known:
-                raise UserError(f"The pipeline has no parameter {name}.", mend)
+                raise UserError(f"The pipeline has no parameter {name}.", hint)
             if known[name].shape != value.shape:
                 shapes = f"{list(value.shape)} in the erasure, {list(known[name].shape)} in the pipeline"
-                raise UserError(f"{name} has the wrong shape: {shapes}.", mend)
+                raise UserError(f"{name} has the wrong shape: {shapes}.", hint)
         return {name: known[name] for name in self.tensors}
 
 

@@ -51,11 +51,11 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"{folder} is a file.", f"Give a folder to export to, or a file that ends in {TENSORS}.")
     if not folder.is_dir() or not (names := {path.name for path in folder.iterdir()}):
         return
-    mend = "Give another folder to export to."
+    hint = "Give another folder to export to."
     if not {RECORD_FILE, INDEX_FILE} <= names:
-        raise UserError(f"{folder} is not empty and holds no earlier export.", mend)
+        raise UserError(f"{folder} is not empty and holds no earlier export.", hint)
     if others := sorted(names - {RECORD_FILE, INDEX_FILE} - _components(folder)):
-        raise UserError(f"{folder} holds more than an earlier export: {others[0]}.", mend)
+        raise UserError(f"{folder} holds more than an earlier export: {others[0]}.", hint)
 
 
 def _components(folder: Path) -> set[str]:

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Group = Literal["erased", "synonyms", "retained-kept", "retained-unseen", "general"]
+Group = Literal["erased", "synonyms", "retain-seen", "retain-heldout", "general"]
 GROUPS: tuple[Group, ...] = get_args(Group)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from erasebench.api.value import Figure, Unit
+from erasebench.api.value import MetricValue, Unit
 
 
 class Expected(NamedTuple):
@@ -36,10 +36,10 @@ class Metrics(ABC):
     """
 
     @abstractmethod
-    def of_suite(self, rows: pd.DataFrame) -> dict[str, Figure]:
+    def of_suite(self, rows: pd.DataFrame) -> dict[str, MetricValue]:
         """The metrics of a suite's rows, by the names that its table's columns read."""
 
-    def of_images(self, rows: pd.DataFrame) -> dict[str, Figure]:
+    def of_images(self, rows: pd.DataFrame) -> dict[str, MetricValue]:
         """The metrics of one group of images, for `erasebench score`; none unless a judge has some."""
         return {}
 

@@ -38,7 +38,8 @@ class JudgeSettings(BaseModel):
     nudenet_resolution: int = Field(default=320, gt=0, description="pixels a side that it reads: 640 for 640m.onnx")
     nudenet_threshold: float = Field(default=0.6, ge=0.25, le=1, description="score from which a detection counts")
     names: tuple[str, ...] = Field(
-        default=(), description="names beyond the cast's, by commas: classes of clip-accuracy, people as they are spelt"
+        default=(),
+        description="names beyond the concept lists', by commas: classes of clip-accuracy, people as they are spelt",
     )
     packages: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of judges that packages bring, by judge: my-judge.threshold=0.5"

@@ -147,7 +147,7 @@ class Method(ABC):
         """Whether erasing concepts of this kind with these settings segments; overridden where not always."""
         return self.segments
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """Whether the edit may change `parameter`, 'unet.<name>' or 'text_encoder.<name>'; none unless overridden.
 
         erasebench.testing holds the method to it: whoever reads this line knows what cannot have changed.
@@ -155,7 +155,7 @@ class Method(ABC):
         return False
 
     @property
-    def asks_outside(self) -> bool:
+    def external(self) -> bool:
         """Whether the erasure rests on answers that no setting decides, such as a language model's.
 
         The same settings then give another erasure elsewhere, so its digest becomes part of the record's identity.

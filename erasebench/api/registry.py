@@ -182,8 +182,8 @@ def ending_no_program(what: str) -> Iterator[None]:
     except (KeyboardInterrupt, UserError):
         raise
     except BaseException as error:
-        mend = "Correct or uninstall that package; erasebench doctor says what is installed."
-        raise UserError(f"{what}: {_named(error)}.", mend) from error
+        hint = "Correct or uninstall that package; erasebench doctor says what is installed."
+        raise UserError(f"{what}: {_named(error)}.", hint) from error
 
 
 def _named(error: BaseException) -> str:
@@ -194,7 +194,7 @@ def load_class(registry: Registry[type[T]], name: str, base: type) -> type[T]:
     path, _, attribute = name.rpartition(":")
     loaded: Any = class_in_file(Path(path), attribute) if path.endswith(".py") else registry.load(name)
     if not issubclass(loaded, base):
-        mend = f"Derive the class from {base.__module__}.{base.__name__}."
-        raise UserError(f"{name} is not a {base.__name__}.", mend)
+        hint = f"Derive the class from {base.__module__}.{base.__name__}."
+        raise UserError(f"{name} is not a {base.__name__}.", hint)
     check_name(registry.noun, str(getattr(loaded, "name", name)))
     return loaded

@@ -18,7 +18,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Figure(_Part):
+class MetricValue(_Part):
     """One measured number with its 95% interval.
 
     `value` is None where nothing could be scored; `low` and `high` are None where no interval could be given; in both
@@ -41,7 +41,7 @@ class Figure(_Part):
         if self.n_scored > self.n_expected:
             raise ValueError(f"{self.n_scored} images scored where {self.n_expected} were expected")
         if (self.value is None or self.low is None) and not self.reason:
-            raise ValueError("a figure without value or interval needs the reason")
+            raise ValueError("a metric without value or interval needs the reason")
         if (self.low is None) != (self.high is None) or (self.value is None and self.low is not None):
             raise ValueError("an interval has both ends, and a value inside it")
         ends = [end for end in (self.low, self.value, self.high) if end is not None]
@@ -63,7 +63,7 @@ class TallyCell(NamedTuple):
 
 
 class Tally(_Part):
-    """One part of the headline, added up for each prompt or seed, whichever the suite resamples.
+    """One part of the primary metric, added up for each prompt or seed, whichever the suite resamples.
 
     `by_cluster`: 'n:sum/count' of each, blanks between them. n numbers the prompts (or seeds) in the order of the
     prompt table, so that records on one table agree about it; count: images scored. `fraction`: values lie in [0, 1].
@@ -96,9 +96,9 @@ class Tally(_Part):
 
 
 class Pairing(_Part):
-    """What the headline was computed from: two records that share a prompt table can be compared in pairs by it.
+    """What the primary metric was computed from: two records that share a prompt table can be compared in pairs by it.
 
-    The headline is `scale` x the formula of that name (erasebench.metrics.composites.FORMULAS) of the parts' means.
+    The primary metric is `scale` x the formula of that name (erasebench.metrics.composites.FORMULAS) of the parts' means.
     """
 
     formula: Formula

@@ -1,4 +1,4 @@
-"""The contract of a world: a base pipeline with its cast, its judges and its reference images."""
+"""The contract of a world: a base pipeline with its concept lists, its judges and its reference images."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ class GeneralRow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cast:
+class ConceptLists:
     """The names of a world by kind and role, each list ordered so that smaller scales are its prefixes."""
 
     lists: Mapping[tuple[Kind, Role], tuple[str, ...]]
     synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Other words for a name, which an erasure should reach too."""
-    kept_besides: Mapping[Kind, tuple[str, ...]] = field(default_factory=dict)
+    extra_retain: Mapping[Kind, tuple[str, ...]] = field(default_factory=dict)
     """Names that a method is told to keep on top of a suite's own, and that no group measures."""
 
     def names(self, kind: Kind, role: Role) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ class World(ABC):
     sampling: SamplingDefaults
     sampling_given: Mapping[str, Any] = MappingProxyType({})
     """Fields of `sampling` that the user asked for."""
-    cast: Cast
+    concept_lists: ConceptLists
     judge_settings: JudgeSettings = JudgeSettings()
     """What the user told the judges (`judge_with`), before one is asked for."""
     judges_read: ClassVar[frozenset[str]] = frozenset(JudgeSettings.model_fields)
@@ -193,15 +193,15 @@ class World(ABC):
         raise UserError(f"The world {self.name} has no prompts of explicit content.", "Use a world that has them.")
 
     def cannot_judge(self, judge: str, name: str) -> str | None:
-        """Why a judge of this world cannot tell a concept that is not in the cast; None where it can.
+        """Why a judge of this world cannot tell a concept that is not in the concept lists; None where it can.
 
         CLIP compares an image with any words, and a distance or a detector of regions asks for no name; a recogniser
         knows those that it has learned. A world whose judges differ overrides it.
         """
         if judge == "clip-accuracy":
-            words = {other: known for known, others in self.cast.synonyms.items() for other in others}
+            words = {other: known for known, others in self.concept_lists.synonyms.items() for other in others}
             return f"it is another word for '{words[name]}', one of its classes" if name in words else None
-        return None if judge in ANY_WORDS else "it knows the names of this world's cast alone"
+        return None if judge in ANY_WORDS else "it knows the names of this world's concept lists alone"
 
     def missing(self, what: str) -> UserError | None:
         """What keeps 'model', 'segmenter', 'prior' or a judge from loading, off the files alone; None: nothing known.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from erasebench.api.value import Figure
+from erasebench.api.value import MetricValue
 from erasebench.board.cells import interval_text
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown, escaped
@@ -32,18 +32,18 @@ COMPARED: dict[str, dict[str, str]] = {
     "style": {"clip_e": r"clip_e", "clip_s": r"clip_s", "h_a": r"h_a", **FID},
     "explicit": {"total": r"detections_total", **FID},
 }
-"""By suite, published metrics, each with the figures of ours that stand for it."""
+"""By suite, published metrics, each with the metrics of ours that stand for it."""
 FEWEST = 3
 """Methods below which there is no order to speak of."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A method with a published value and a figure here."""
+    """A method with a published value and a metric here."""
 
     method: str
     published: float
-    ours: Figure
+    ours: MetricValue
 
     @property
     def value(self) -> float:
@@ -152,15 +152,15 @@ def _comparison(
     if column is None:
         return None
     pairs = tuple(
-        Pair(record.method, rows[record.method].values[metric], record.figures[column.key])
+        Pair(record.method, rows[record.method].values[metric], record.metrics[column.key])
         for record in records
-        if metric in rows[record.method].values and column.key in record.figures
+        if metric in rows[record.method].values and column.key in record.metrics
     )
     found = Comparison(metric, column, pairs)
     return found if len(found.ranked) > 1 else None
 
 
-def _below(one: Figure, other: Figure) -> bool:
+def _below(one: MetricValue, other: MetricValue) -> bool:
     return one.high is not None and other.low is not None and one.high < other.low
 
 
@@ -196,9 +196,9 @@ def _line(compared: Comparison) -> str:
         ranks = f"Kendall's tau {tau + 0.0:.2f}, Spearman's rho {rho + 0.0:.2f}"
     turned = ", ".join(f"{published} over {here}" for published, here in compared.reversed_pairs())
     pairs = math.comb(n, 2)
-    told = f"published {turned}, here the other way" if turned else f"none of {pairs} pair{'s' * (pairs != 1)}"
+    given = f"published {turned}, here the other way" if turned else f"none of {pairs} pair{'s' * (pairs != 1)}"
     bare = sum(not pair.ours.has_interval for pair in compared.ranked)
     untold = f" Values without an interval here, which reverse nothing: {bare}." if bare else ""
     return (
-        f"**{escaped(compared.column.title)}**, {n} methods: {ranks}. Reversed beyond both intervals: {told}.{untold}"
+        f"**{escaped(compared.column.title)}**, {n} methods: {ranks}. Reversed beyond both intervals: {given}.{untold}"
     )

@@ -16,7 +16,7 @@ from erasebench.console.scrubbing import scrubbed
 from erasebench.errors import UserError
 from erasebench.files.atomic import is_temporary, write_text
 from erasebench.results.record import Record
-from erasebench.results.record_file import MEND
+from erasebench.results.record_file import HINT
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +57,12 @@ def read_records(folder: Path) -> tuple[list[Record], dict[str, str]]:
         try:
             record = Record.read(path)
         except UserError as error:
-            unreadable[path.name] = f"{error.what} {error.mend}".replace(f"{folder}/", "")
+            unreadable[path.name] = f"{error.what} {error.hint}".replace(f"{folder}/", "")
             continue
         if path.stem != record.id:
             unreadable[path.name] = f"{path.name} holds the record {record.id}. Rename it to {record.id}.json."
         elif record.pairing is not None and (wrong := misfit(record.pairing)):
-            unreadable[path.name] = f"{path.name} is not a valid record: pairing: {wrong}. {MEND}"
+            unreadable[path.name] = f"{path.name} is not a valid record: pairing: {wrong}. {HINT}"
         else:
             records[record.id] = record
     return list(records.values()), unreadable

@@ -1,4 +1,4 @@
-"""What a method cost, beside its figures: time, memory, how much of the model it changed, how long it was tuned."""
+"""What a method cost, beside its metrics: time, memory, how much of the model it changed, how long it was tuned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a method erased before its figures were taken, and so which luck its intervals hold."""
+"""How often a method erased before its metrics were taken, and so which luck its intervals hold."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _METHODS_OWN = {"erasure", "method", "segmenter"}
 
 @dataclass(frozen=True)
 class Group:
-    """Records that may be ranked against each other: the unedited model first, then by the headline figure."""
+    """Records that may be ranked against each other: the unedited model first, then by the primary metric."""
 
     records: tuple[Record, ...]
     labels: tuple[str, ...]
@@ -104,10 +104,10 @@ def _group(table: list[Record], title: str, yours: Collection[str]) -> Group:
 
 
 def columns_of(records: Sequence[Record]) -> tuple[Column, ...]:
-    """The declared columns that any of the records has a figure for, unscored ones included."""
-    figures = {name for record in records for name in record.figures}
+    """The declared columns that any of the records has a metric for, unscored ones included."""
+    metrics = {name for record in records for name in record.metrics}
     declared = {column.key: column for record in records for column in record.table.columns}
-    return tuple(found for column in declared.values() for found in column.matching(figures))
+    return tuple(found for column in declared.values() for found in column.matching(metrics))
 
 
 def title_of(record: Record) -> str:
@@ -129,9 +129,9 @@ def _label(record: Record, yours: bool = False) -> str:
 
 
 def _rank(record: Record) -> tuple[Any, ...]:
-    figure = record.figures.get(record.table.headline)
-    value = figure.value if figure else None
-    column = next(column for column in record.table.columns if column.key == record.table.headline)
+    metric = record.metrics.get(record.table.primary_metric)
+    value = metric.value if metric else None
+    column = next(column for column in record.table.columns if column.key == record.table.primary_metric)
     sign = -1.0 if column.direction == "up" else 1.0
     score = sign * value if value is not None else 0.0
     return (record.method != UNEDITED, value is None, score, _label(record), record.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from erasebench.board.against_published import against_published
-from erasebench.board.cells import figure_cell, seconds_cell
+from erasebench.board.cells import metric_cell, seconds_cell
 from erasebench.board.costs import how_to_read
 from erasebench.board.erasings import HOW_TO_READ as ERASINGS
 from erasebench.board.erasings import former_intervals, makes_repeats, one_erasing
@@ -85,7 +85,7 @@ def _this_run(records: Sequence[Record], yours: Collection[str]) -> list[str]:
     for group in tables:
         title = escaped(f"{group.first.suite} on {group.first.world}: {group.title}")
         blocks += [f"### Yours: {title}", short_section(group, yours)]
-    return [*blocks, "All figures, and how to read them, are in the tables below."] if blocks else []
+    return [*blocks, "All metrics, and how to read them, are in the tables below."] if blocks else []
 
 
 def _suite(records: Sequence[Record], sheets: Collection[str], yours: Collection[str]) -> list[str]:
@@ -145,8 +145,8 @@ def _shipped(records: Sequence[Record]) -> str:
     for record in records:
         if record.shipped:
             machines.setdefault(_machine(record.manifest), []).append(record.method)
-    told = "; ".join(f"{escaped(', '.join(methods))} ({escaped(machine)})" for machine, methods in machines.items())
-    return f"Shipped with erasebench, not run here: {told}. Seconds and memory are that machine's." if told else ""
+    given = "; ".join(f"{escaped(', '.join(methods))} ({escaped(machine)})" for machine, methods in machines.items())
+    return f"Shipped with erasebench, not run here: {given}. Seconds and memory are that machine's." if given else ""
 
 
 def _machine(manifest: Manifest) -> str:
@@ -160,11 +160,11 @@ def _no_intervals(group: Group) -> str:
     lines = []
     for column in group.columns:
         why: dict[str, list[str]] = {}
-        figures = [record.figures.get(column.key) for record in group.records]
-        valued = sum(figure is not None and figure.value is not None for figure in figures)
-        for label, figure in zip(group.labels, figures, strict=True):
-            if figure is not None and figure.value is not None and not figure.has_interval:
-                why.setdefault(escaped(str(figure.reason)), []).append(label)
+        metrics = [record.metrics.get(column.key) for record in group.records]
+        valued = sum(metric is not None and metric.value is not None for metric in metrics)
+        for label, metric in zip(group.labels, metrics, strict=True):
+            if metric is not None and metric.value is not None and not metric.has_interval:
+                why.setdefault(escaped(str(metric.reason)), []).append(label)
         for reason, labels in why.items():
             of = "" if len(labels) == valued else f" of {escaped(', '.join(labels))}"
             lines.append(f"- {escaped(column.title)}{of} has no interval: {reason}")
@@ -172,12 +172,12 @@ def _no_intervals(group: Group) -> str:
 
 
 def _partial(records: Sequence[Record]) -> str:
-    """One line for each: its name and its headline figure."""
+    """One line for each: its name and its primary metric."""
     lines = []
     for label, record in zip(labels_of(records), records, strict=True):
-        headline = next(column for column in record.table.columns if column.key == record.table.headline)
-        cell = figure_cell(record.figures.get(headline.key), headline)
-        which = escaped(f"{label} on {record.world}, {title_of(record)}: {headline.heading}")
+        primary_metric = next(column for column in record.table.columns if column.key == record.table.primary_metric)
+        cell = metric_cell(record.metrics.get(primary_metric.key), primary_metric)
+        which = escaped(f"{label} on {record.world}, {title_of(record)}: {primary_metric.heading}")
         lines.append(f"- {which} {cell}")
     return "\n".join(lines)
 

@@ -1,11 +1,11 @@
-"""The headline of every method against the best one's, on the same prompts and seeds."""
+"""The primary metric of every method against the best one's, on the same prompts and seeds."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-from erasebench.api.value import Figure, Pairing, Unit
+from erasebench.api.value import MetricValue, Pairing, Unit
 from erasebench.board.cells import interval_text
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown
@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 
 _AFTER_NUMBER = re.compile(":[^ ]*")
 BEST = "best"
-NOT_TOLD_APART = "≈"
+NOT_DISTINGUISHED = "≈"
 NOT_PAIRED = "not paired"
 HOW_TO_READ = (
-    f"**less the best's**: the headline minus that of the best method ({BEST}) on the same prompts and seeds, with the "
+    f"**less the best's**: the primary metric minus that of the best method ({BEST}) on the same prompts and seeds, with the "
     "95% interval of a comparison in pairs: it tells methods apart whose own intervals overlap. "
-    f"**{NOT_TOLD_APART}**: the interval holds 0, so this method is not told apart from the best. "
+    f"**{NOT_DISTINGUISHED}**: the interval holds 0, so this method is not told apart from the best. "
     f"**{NOT_PAIRED}**: a record does not keep what that takes. No correction is made for comparing several methods."
 )
 
@@ -31,12 +31,12 @@ HOW_TO_READ = (
 def difference_cells(group: Group) -> list[Markdown] | None:
     """A cell for each record of the group; None where there are not two edited models of which a pair can be compared.
 
-    The best is the first by headline; the unedited model does not compete.
+    The best is the first by primary metric; the unedited model does not compete.
     """
     if not makes_pairs(group):
         return None
     best, *others = _competing(group)
-    column = headline_column(group)
+    column = primary_metric_column(group)
     known = differences()
     found = {record.id: paired_difference(record, best, known) for record in others}
     cells = [_cell(record, best, found.get(record.id), column) for record in group.records]
@@ -49,45 +49,45 @@ def makes_pairs(group: Group) -> bool:
     return any(_pairs(record, best) for record in others)
 
 
-def headline_column(group: Group) -> Column:
+def primary_metric_column(group: Group) -> Column:
     """The column that ranks the group's table."""
     table = group.first.table
-    return next(column for column in table.columns if column.key == table.headline)
+    return next(column for column in table.columns if column.key == table.primary_metric)
 
 
 def difference_heading(group: Group) -> str:
     """'H_c less the best's, %'."""
-    column = headline_column(group)
+    column = primary_metric_column(group)
     return f"{column.title} less the best's" + ", %" * (column.scale == 100)
 
 
-def paired_difference(record: Record, best: Record, known: Differences | None = None) -> Figure | None:
-    """The headline of `record` minus that of `best`, two records of one group; None where they do not make pairs.
+def paired_difference(record: Record, best: Record, known: Differences | None = None) -> MetricValue | None:
+    """The primary metric of `record` minus that of `best`, two records of one group; None where they do not make pairs.
 
-    None too, and said in the log, where no figure comes of what they keep. known: what was computed before.
+    None too, and said in the log, where no metric comes of what they keep. known: what was computed before.
     """
     ours, theirs = record.pairing, best.pairing
     if ours is None or theirs is None or not _pairs(record, best):
         return None
-    unit = record.figures[record.table.headline].unit
+    unit = record.metrics[record.table.primary_metric].unit
     key = key_of(ours, theirs, unit)
-    figure = known.get(key) if known else None
+    metric = known.get(key) if known else None
     try:
-        if figure is None:
-            figure = _difference(ours, theirs, unit)
+        if metric is None:
+            metric = _difference(ours, theirs, unit)
             if known:
-                known.put(key, figure)
-        return _with_luck_of_training(figure, record, best)
+                known.put(key, metric)
+        return _with_luck_of_training(metric, record, best)
     except (ArithmeticError, ValueError) as error:
         log.warning("%s cannot be compared with %s in pairs: %s", record.id, best.id, failure_text(error))
         return None
 
 
-def _with_luck_of_training(difference: Figure, record: Record, best: Record) -> Figure:
+def _with_luck_of_training(difference: MetricValue, record: Record, best: Record) -> MetricValue:
     """The difference of the means over seeds, wider by what each side's training adds; as it is for single erasings."""
-    sides = [(side.figures[side.table.headline], len(side.repeats)) for side in (record, best)]
-    luck = [(figure.spread, erasings) for figure, erasings in sides if figure.spread is not None]
-    values = [figure.value for figure, _ in sides if figure.value is not None]
+    sides = [(side.metrics[side.table.primary_metric], len(side.repeats)) for side in (record, best)]
+    luck = [(metric.spread, erasings) for metric, erasings in sides if metric.spread is not None]
+    values = [metric.value for metric, _ in sides if metric.value is not None]
     if not luck or len(values) < len(sides):
         return difference
     from erasebench.metrics.statistics import repeated_difference
@@ -95,14 +95,14 @@ def _with_luck_of_training(difference: Figure, record: Record, best: Record) -> 
     return repeated_difference(difference, values[0] - values[1], luck)
 
 
-def _difference(ours: Pairing, theirs: Pairing, unit: Unit) -> Figure:
+def _difference(ours: Pairing, theirs: Pairing, unit: Unit) -> MetricValue:
     # Loaded late: an error message of the command line has no use for scipy.
     from erasebench.metrics.composites import FORMULAS
-    from erasebench.metrics.statistics import Sample, difference_figure
+    from erasebench.metrics.statistics import Sample, difference_value
 
     formula, scale = FORMULAS[ours.formula], ours.scale
     first, second = ({name: Sample.from_tally(part) for name, part in side.parts.items()} for side in (ours, theirs))
-    return difference_figure(first, second, lambda **means: scale * formula(**means), unit=unit)
+    return difference_value(first, second, lambda **means: scale * formula(**means), unit=unit)
 
 
 def misfit(pairing: Pairing) -> str | None:
@@ -131,7 +131,7 @@ def _competing(group: Group) -> list[Record]:
     return [record for record in group.records if record.method != UNEDITED and _value(record) is not None]
 
 
-def _cell(record: Record, best: Record, difference: Figure | None, column: Column) -> str:
+def _cell(record: Record, best: Record, difference: MetricValue | None, column: Column) -> str:
     if record is best:
         return BEST
     if record.method == UNEDITED:
@@ -142,9 +142,9 @@ def _cell(record: Record, best: Record, difference: Figure | None, column: Colum
         return NOT_PAIRED
     text = interval_text(difference, column)
     unclear = difference.low is not None and difference.high is not None and difference.low <= 0.0 <= difference.high
-    return f"{text} {NOT_TOLD_APART}" if unclear else text
+    return f"{text} {NOT_DISTINGUISHED}" if unclear else text
 
 
 def _value(record: Record) -> float | None:
-    figure = record.figures.get(record.table.headline)
-    return figure.value if figure else None
+    metric = record.metrics.get(record.table.primary_metric)
+    return metric.value if metric else None

@@ -1,4 +1,4 @@
-"""The published figures of a suite as markdown: tables of their own, marked as published, each row with its source."""
+"""The published values of a suite as markdown: tables of their own, marked as published, each row with its source."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def published_section(suite: str, measured_scales: Collection[str]) -> str:
     blocks = [
         "### Published, not measured here",
         (
-            "Stable Diffusion v1.4 figures as their authors printed them. They come from another model, other prompts "
+            "Stable Diffusion v1.4 metrics as their authors printed them. They come from another model, other prompts "
             "and other judges than the tables above, so the two are never ranked together. "
-            "H figures are recomputed from their parts; where the print differs, it stands in parentheses."
+            "H metrics are recomputed from their parts; where the print differs, it stands in parentheses."
         ),
     ]
     for scale in sorted(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from erasebench.api.value import Figure, Pairing
+from erasebench.api.value import MetricValue, Pairing
 from erasebench.errors import UserError
 from erasebench.files.atomic import write_json
 from erasebench.files.source import source_digest
@@ -21,28 +21,28 @@ MOST = 50_000
 
 
 class Differences:
-    """Figures by what they were computed from. A cache that is absent or damaged costs time, never a result."""
+    """Metrics by what they were computed from. A cache that is absent or damaged costs time, never a result."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._kept = _read(file)
         self._new = False
 
-    def get(self, key: str) -> Figure | None:
-        """The figure kept under `key`; None where there is none that can be read."""
+    def get(self, key: str) -> MetricValue | None:
+        """The metric kept under `key`; None where there is none that can be read."""
         if key not in self._kept:
             return None
         kept = self._kept.pop(key)
         try:
-            figure = Figure.model_validate(kept)
+            metric = MetricValue.model_validate(kept)
         except ValidationError:
             return None
         self._kept[key] = kept  # Last again: what is used last is dropped last.
-        return figure
+        return metric
 
-    def put(self, key: str, figure: Figure) -> None:
-        """Keep a figure."""
-        self._kept[key] = figure.model_dump(mode="json")
+    def put(self, key: str, metric: MetricValue) -> None:
+        """Keep a metric."""
+        self._kept[key] = metric.model_dump(mode="json")
         self._new = True
 
     def keep(self) -> None:
@@ -59,7 +59,7 @@ def differences() -> Differences:
 
 
 def key_of(ours: Pairing, theirs: Pairing, unit: str) -> str:
-    """Digest of two pairings' content, in order, and the figure's unit."""
+    """Digest of two pairings' content, in order, and the metric's unit."""
     total = hashlib.sha256(unit.encode())
     for side in (ours, theirs):
         total.update(f"\n{side.formula} {side.scale!r}".encode())

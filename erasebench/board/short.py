@@ -1,4 +1,4 @@
-"""A table that fits a terminal of 80 columns: what ranks the methods and the first figures beside it."""
+"""A table that fits a terminal of 80 columns: what ranks the methods and the first metrics beside it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from textwrap import fill
 
 from tabulate import tabulate
 
-from erasebench.api.value import Figure
+from erasebench.api.value import MetricValue
 from erasebench.board.cells import interval_text
 from erasebench.board.erasings import one_erasing
 from erasebench.board.groups import Group, groups
@@ -64,9 +64,9 @@ def _rows(group: Group, yours: Collection[str]) -> list[tuple[str, Record]]:
 
 
 def _columns(group: Group) -> list[Column]:
-    """The headline, then the suite's figures in their order, as many as fit."""
-    headline = group.first.table.headline
-    ordered = sorted(group.columns, key=lambda column: column.key != headline)
+    """The primary metric, then the suite's metrics in their order, as many as fit."""
+    primary_metric = group.first.table.primary_metric
+    ordered = sorted(group.columns, key=lambda column: column.key != primary_metric)
     left = WIDTH - max(len(_cut(label)) for label in group.labels)
     taken: list[Column] = []
     for column in ordered:
@@ -79,12 +79,12 @@ def _columns(group: Group) -> list[Column]:
 
 
 def _cell(record: Record, column: Column) -> str:
-    figure: Figure | None = record.figures.get(column.key)
-    if figure is None:
+    metric: MetricValue | None = record.metrics.get(column.key)
+    if metric is None:
         return "-"
-    if figure.value is None:
+    if metric.value is None:
         return "unscored"
-    return interval_text(figure, column) + _INCOMPLETE * (figure.n_scored != figure.n_expected)
+    return interval_text(metric, column) + _INCOMPLETE * (metric.n_scored != metric.n_expected)
 
 
 def _cut(label: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from erasebench.board.cells import figure_rows
+from erasebench.board.cells import metric_rows
 from erasebench.board.costs import cost_columns
 from erasebench.board.groups import Group
 from erasebench.board.markup import Markdown, escaped
@@ -31,11 +31,11 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, lef
 
 
 def measured_table(group: Group) -> str:
-    """A group's table: method, concepts, the suite's figures (bold where clearly best), what the method cost.
+    """A group's table: method, concepts, the suite's metrics (bold where clearly best), what the method cost.
 
-    After the headline stands its difference from the best method's, where pairs of records can be compared.
+    After the primary metric stands its difference from the best method's, where pairs of records can be compared.
     """
-    columns = [*figure_columns(group), *cost_columns(group)]
+    columns = [*metric_columns(group), *cost_columns(group)]
     headers = ["method", "concepts", *(heading for heading, _ in columns)]
     by_record = zip(*(cells for _, cells in columns), strict=True)
     rows = [
@@ -45,14 +45,14 @@ def measured_table(group: Group) -> str:
     return markdown_table(headers, rows, left=1)
 
 
-def figure_columns(group: Group) -> list[tuple[str, Sequence[str]]]:
-    """A group's columns, a heading and a cell for each record: the suite's figures, the difference from the best."""
-    rows = figure_rows(group)
+def metric_columns(group: Group) -> list[tuple[str, Sequence[str]]]:
+    """A group's columns, a heading and a cell for each record: the suite's metrics, the difference from the best."""
+    rows = metric_rows(group)
     differences = difference_cells(group)
     columns: list[tuple[str, Sequence[str]]] = []
     for index, column in enumerate(group.columns):
         columns.append((column.heading, [row[index] for row in rows]))
-        if column.key == group.first.table.headline and differences is not None:
+        if column.key == group.first.table.primary_metric and differences is not None:
             columns.append((difference_heading(group), differences))
     return columns
 

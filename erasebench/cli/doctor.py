@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at; `mend` is None where it works."""
+    """One thing that was looked at; `hint` is None where it works."""
 
     subject: str
     what: str
-    mend: str | None = None
+    hint: str | None = None
 
 
 def examine(world: str | None = None, model: str | None = None) -> list[Finding]:
@@ -56,7 +56,7 @@ def _plug_ins() -> Iterator[Finding]:
             yield (
                 Finding(subject, registry.origin(name))
                 if trouble is None
-                else Finding(subject, trouble.what, trouble.mend)
+                else Finding(subject, trouble.what, trouble.hint)
             )
 
 
@@ -70,8 +70,8 @@ def _broken(load: Callable[[str], object], name: str) -> UserError | None:
 
 def _packages() -> Iterator[Finding]:
     for name, version in installed_packages().items():
-        mend = f"python -m pip install {name}" if version == "not installed" else None
-        yield Finding(name, version, mend)
+        hint = f"python -m pip install {name}" if version == "not installed" else None
+        yield Finding(name, version, hint)
 
 
 def _machine() -> Iterator[Finding]:
@@ -91,14 +91,14 @@ def _imports() -> Iterator[Finding]:
             found = load_import(name)
             yield Finding(f"prompts {name}", f"{len(found.table.rows)} rows, {len(found.images)} real images")
         except UserError as error:
-            yield Finding(f"prompts {name}", error.what, error.mend)
+            yield Finding(f"prompts {name}", error.what, error.hint)
 
 
 def _world(name: str, model: str | None) -> Iterator[Finding]:
     try:
         yield from _parts(name, load_world(name, model))
     except UserError as error:
-        yield Finding(f"{name}: model", error.what, error.mend)
+        yield Finding(f"{name}: model", error.what, error.hint)
     except Exception as error:  # a world of somebody else's: whatever it raises is said, and the next one looked at
         log.debug("The traceback:", exc_info=error)
         yield Finding(name, f"{type(error).__name__}: {error}", "Report it to the package that brings this world.")
@@ -108,20 +108,20 @@ def _parts(name: str, world: World) -> Iterator[Finding]:
     """Model, segmenter and judges of a world."""
     try:
         # Asked first, so that looking downloads nothing; segmenter and judges are looked at without a model too.
-        if (absent := world.missing("model")) is not None:
-            raise absent
+        if (missing_prompts := world.missing("model")) is not None:
+            raise missing_prompts
         yield Finding(f"{name}: model", f"weights {world.weights_digest()[:12]}")
     except UserError as error:
-        yield Finding(f"{name}: model", error.what, error.mend)
+        yield Finding(f"{name}: model", error.what, error.hint)
     try:
         yield Finding(f"{name}: segmenter", f"digest {world.segmenter_digest()[:12]}")
     except UserError as error:
-        yield Finding(f"{name}: segmenter", error.what, error.mend)
+        yield Finding(f"{name}: segmenter", error.what, error.hint)
     for judge in sorted(world.judges):
         try:
             yield Finding(f"{name}: judge {judge}", _tried(world, judge))
         except UserError as error:
-            yield Finding(f"{name}: judge {judge}", error.what, error.mend)
+            yield Finding(f"{name}: judge {judge}", error.what, error.hint)
 
 
 def _tried(world: World, name: str) -> str:
@@ -137,7 +137,7 @@ def _tried(world: World, name: str) -> str:
     judge.judge([np.zeros((64, 64, 3), dtype=np.uint8)], pd.DataFrame([row]))
     ready = f"ready, identity {digest(judge.identity())[:12]}"
     if isinstance(judge, IdentityJudge) and isinstance(judge.recogniser, GcdRecogniser):
-        people = world.cast.all_names("person")
+        people = world.concept_lists.all_names("person")
         if unknown := judge.recogniser.unknown(people):
-            return f"{ready}; it knows all but {len(unknown)} of the cast's {len(people)}: {', '.join(unknown)}"
+            return f"{ready}; it knows all but {len(unknown)} of the concept lists' {len(people)}: {', '.join(unknown)}"
     return ready

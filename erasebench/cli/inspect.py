@@ -65,12 +65,12 @@ def doctor(
     from erasebench.cli.doctor import examine
 
     findings = examine(world, model)
-    rows = [(finding.subject, "ok" if finding.mend is None else "no", finding.what) for finding in findings]
+    rows = [(finding.subject, "ok" if finding.hint is None else "no", finding.what) for finding in findings]
     print(tabulate(rows, tablefmt="plain", maxcolwidths=[None, None, 100]))
-    if troubles := [finding for finding in findings if finding.mend is not None]:
+    if troubles := [finding for finding in findings if finding.hint is not None]:
         print("\nTo fix:")
         for finding in troubles:
-            print(f"- {finding.subject}: {finding.mend}")
+            print(f"- {finding.subject}: {finding.hint}")
 
 
 def _settings_table(name: str) -> str:
@@ -83,7 +83,7 @@ def _settings_table(name: str) -> str:
     rows = []
     for field_name, field in config.model_fields.items():
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        told = ", ".join(str(extra[key]) for key in ("unit", "source") if extra.get(key))
-        rows.append((field_name, repr(field.default), role_of(config, field_name), field.description, told))
+        given = ", ".join(str(extra[key]) for key in ("unit", "source") if extra.get(key))
+        rows.append((field_name, repr(field.default), role_of(config, field_name), field.description, given))
     headers = ("setting", "default", "role", "meaning", "unit, source")
     return tabulate(rows, headers=headers, tablefmt="simple", maxcolwidths=[None, 24, None, 50, 30])

@@ -122,7 +122,7 @@ def sample(
     table = read_csv(prompts, first_seed=seed)
     opened = load_world(world, model)
     opened.sample_with(given)
-    from erasebench.runner.share import rows_to_sample, sample_table
+    from erasebench.runner.sample import rows_to_sample, sample_table
     from erasebench.scoring.listing import LISTING
 
     table = rows_to_sample(prompts, table, own)

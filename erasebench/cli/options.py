@@ -18,7 +18,8 @@ JUDGING, WHERE = "How images are judged", "Where"
 """Headings of the options in a command's help."""
 
 World = Annotated[
-    str, typer.Option("--world", help="The world: a base model with its cast and judges.", rich_help_panel=ASKED)
+    str,
+    typer.Option("--world", help="The world: a base model with its concept lists and judges.", rich_help_panel=ASKED),
 ]
 Model = Annotated[
     str | None,

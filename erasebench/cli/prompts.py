@@ -73,7 +73,7 @@ def i2p(table: Annotated[Path, typer.Option("--csv", help="I2P's table, i2p_benc
     kept = import_i2p(table)
     _report("i2p", kept)
     if len(kept.table.rows) != I2P_ROWS:
-        print(f"The protocol has {I2P_ROWS:,} rows: figures on this table stand apart from published ones.")
+        print(f"The protocol has {I2P_ROWS:,} rows: metrics on this table stand apart from published ones.")
 
 
 @imports.command("csv", cls=Command)

@@ -104,12 +104,12 @@ def score(
 def _lines(report: Report) -> Iterator[str]:
     from tabulate import tabulate
 
-    headers = ("judge", "group", "figure", "value", "95% interval", "images")
+    headers = ("judge", "group", "metric", "value", "95% interval", "images")
     rows = [
-        (judge, group, name, *_cells(figure))
-        for judge, groups in report.figures.items()
-        for group, figures in groups.items()
-        for name, figure in figures.items()
+        (judge, group, name, *_cells(metric))
+        for judge, groups in report.metrics.items()
+        for group, metrics in groups.items()
+        for name, metric in metrics.items()
     ]
     yield tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
     yield ""
@@ -141,15 +141,15 @@ def _some(files: tuple[str, ...]) -> str:
     return ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
 
 
-def _cells(figure: object) -> tuple[str, str, str]:
-    from erasebench.api.value import Figure
+def _cells(metric: object) -> tuple[str, str, str]:
+    from erasebench.api.value import MetricValue
 
-    assert isinstance(figure, Figure)
-    counted = f"{figure.n_scored}/{figure.n_expected}"
-    if figure.value is None:
-        return "unscored", figure.reason or "", counted
-    digits = 0 if figure.unit == "count" else 4
+    assert isinstance(metric, MetricValue)
+    counted = f"{metric.n_scored}/{metric.n_expected}"
+    if metric.value is None:
+        return "unscored", metric.reason or "", counted
+    digits = 0 if metric.unit == "count" else 4
     interval = (
-        "" if figure.low is None or figure.high is None else f"[{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
+        "" if metric.low is None or metric.high is None else f"[{metric.low:.{digits}f}, {metric.high:.{digits}f}]"
     )
-    return f"{figure.value:.{digits}f}", interval or (figure.reason or ""), counted
+    return f"{metric.value:.{digits}f}", interval or (metric.reason or ""), counted

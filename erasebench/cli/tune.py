@@ -40,7 +40,7 @@ def tune_(
     failed = 0
     for (each, name), settings in chosen.items():
         tried = tune(name, each, settings, scale=scales[each], device=device, runs_folder=runs_folder)
-        failed += sum(trial.figures == "failed" for trial in tried)
+        failed += sum(trial.metrics == "failed" for trial in tried)
         write_trials(out, tried)
     print(f"Table: {out}")
     if failed:

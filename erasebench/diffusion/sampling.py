@@ -21,7 +21,7 @@ from erasebench.diffusion.profile import NumericsProfile
 from erasebench.diffusion.schedulers import STOCHASTIC, build_scheduler, resolved
 
 
-class Shot(NamedTuple):
+class SampleSpec(NamedTuple):
     """One image to be made."""
 
     prompt: str
@@ -83,29 +83,29 @@ class Sampler:
         self.profile = profile
         self.scheduler = build_scheduler(settings.scheduler, pipeline)
 
-    def images(self, shots: Sequence[Shot]) -> Iterator[NDArray[np.uint8] | None]:
-        """One uint8 [height, width, 3] RGB image per shot, in order; None where the model gave NaN or infinity."""
-        for start in range(0, len(shots), self.profile.batch_size):
-            yield from self._batch(shots[start : start + self.profile.batch_size])
+    def images(self, specs: Sequence[SampleSpec]) -> Iterator[NDArray[np.uint8] | None]:
+        """One uint8 [height, width, 3] RGB image per sample spec, in order; None where the model gave NaN or infinity."""
+        for start in range(0, len(specs), self.profile.batch_size):
+            yield from self._batch(specs[start : start + self.profile.batch_size])
 
     @property
     def scheduler_config(self) -> dict[str, Any]:
         """Every setting that the scheduler reads, as diffusers resolved it, JSON-able."""
         return resolved(self.scheduler)
 
-    def _batch(self, shots: Sequence[Shot]) -> list[NDArray[np.uint8] | None]:
-        full = [*shots, *([shots[-1]] * (self.profile.batch_size - len(shots)))]
+    def _batch(self, specs: Sequence[SampleSpec]) -> list[NDArray[np.uint8] | None]:
+        full = [*specs, *([specs[-1]] * (self.profile.batch_size - len(specs)))]
         factor = self.pipeline.vae_scale_factor
         channels = self.pipeline.unet.config["in_channels"]
         shape = (channels, self.settings.height // factor, self.settings.width // factor)
         # A scheduler that adds noise at every step goes on with the generator that made the start.
-        own = [generator(shot.seed) for shot in full]
+        own = [generator(spec.seed) for spec in full]
         latents = torch.stack([torch.randn(shape, generator=each, dtype=torch.float32) for each in own])
         noisy = {"generator": own} if self.settings.scheduler in STOCHASTIC else {}
         unet = self.pipeline.unet
         with numerics(self.profile), self._own_scheduler(), _no_word_of_cut_prompts(self.pipeline), torch.no_grad():
             output = self.pipeline(
-                prompt=[shot.prompt for shot in full],
+                prompt=[spec.prompt for spec in full],
                 latents=latents.to(unet.device, unet.dtype),
                 num_inference_steps=self.settings.steps,
                 guidance_scale=self.settings.guidance,
@@ -114,7 +114,7 @@ class Sampler:
                 output_type="np",
                 **noisy,
             )
-        return [_pixels(image) for image in output.images[: len(shots)]]
+        return [_pixels(image) for image in output.images[: len(specs)]]
 
     @contextmanager
     def _own_scheduler(self) -> Iterator[None]:

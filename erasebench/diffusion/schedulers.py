@@ -43,15 +43,15 @@ def build_scheduler(name: str, pipeline: StableDiffusionPipeline) -> Any:
     if name not in SCHEDULERS:
         raise UserError(f"There is no scheduler '{name}'.", did_you_mean(name, SCHEDULERS))
     saved, kind = pipeline.scheduler, SCHEDULERS[name]
-    mend = "Use a model of Stable Diffusion's diffusion process, whose scheduler_config.json has betas."
+    hint = "Use a model of Stable Diffusion's diffusion process, whose scheduler_config.json has betas."
     if "beta_schedule" not in saved.config or saved.config.get("use_flow_sigmas"):
-        raise UserError(f"The model's scheduler, {type(saved).__name__}, is not one of diffusion with betas.", mend)
+        raise UserError(f"The model's scheduler, {type(saved).__name__}, is not one of diffusion with betas.", hint)
     taken = _keys(kind)
     settled = {key: value for key, value in _settled(name, saved).items() if key in taken}
     try:
         return kind.from_config({**saved.config, **settled, "_use_default_values": _defaults(saved, settled)})
     except (ValueError, TypeError, NotImplementedError) as error:
-        raise UserError(f"The model's scheduler config does not suit {kind.__name__}: {error}.", mend) from error
+        raise UserError(f"The model's scheduler config does not suit {kind.__name__}: {error}.", hint) from error
 
 
 def resolved(scheduler: SchedulerMixin) -> dict[str, Any]:

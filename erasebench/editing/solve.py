@@ -15,10 +15,10 @@ CONDITION_LIMIT = 1e12
 class Factor:
     """Factorised symmetric system S [d, d] in float64, with its 2-norm condition number."""
 
-    def __init__(self, system: Tensor, *, what: str, mend: str, allow_ill_conditioned: bool = False) -> None:
+    def __init__(self, system: Tensor, *, what: str, hint: str, allow_ill_conditioned: bool = False) -> None:
         """Factorise S = L L^T.
 
-        UserError(`what` and the condition number, `mend`) if that number exceeds CONDITION_LIMIT, unless
+        UserError(`what` and the condition number, `hint`) if that number exceeds CONDITION_LIMIT, unless
         `allow_ill_conditioned`: a system that is then numerically singular gets its pseudo-inverse. UserError also for
         entries that are not finite.
         """
@@ -31,7 +31,7 @@ class Factor:
         smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
         self.condition = largest / smallest if smallest > 0 else float("inf")
         if self.condition > CONDITION_LIMIT and not allow_ill_conditioned:
-            raise UserError(f"{what} is ill-conditioned: condition number {self.condition:.1e}.", mend)
+            raise UserError(f"{what} is ill-conditioned: condition number {self.condition:.1e}.", hint)
         # Beyond 1 / (d eps) the smallest eigenvalues are rounding, and Cholesky would divide by them.
         singular = self.condition > 1 / (len(system) * torch.finfo(torch.float64).eps)
         self._cholesky = None if singular else torch.linalg.cholesky(system)
@@ -47,8 +47,8 @@ class Factor:
 
 
 def transfer_matrix(
-    sums: EditSums, *, what: str, mend: str, allow_ill_conditioned: bool = False
+    sums: EditSums, *, what: str, hint: str, allow_ill_conditioned: bool = False
 ) -> tuple[Tensor, float]:
     """The matrix T [d, d] with W' = W T for every projection W, and the condition number of the solve behind it."""
-    factor = Factor(sums.system, what=what, mend=mend, allow_ill_conditioned=allow_ill_conditioned)
+    factor = Factor(sums.system, what=what, hint=hint, allow_ill_conditioned=allow_ill_conditioned)
     return factor.right_solve(sums.target), factor.condition

@@ -18,7 +18,7 @@ COMPONENTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 CLASSES = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
 VARIANTS = ("fp16", "bf16")
 """Endings of half-precision files, read where a part has no others."""
-MEND = "Give a folder in diffusers' format (model_index.json, unet, vae, text_encoder, ...) or a hub id."
+HINT = "Give a folder in diffusers' format (model_index.json, unet, vae, text_encoder, ...) or a hub id."
 _OTHER_INPUTS = {
     9: "an inpainting model's",
     8: "a model's that edits a given image (InstructPix2Pix)",
@@ -44,19 +44,19 @@ def checked_folder(folder: Path) -> Path:
     if folder.is_file():
         raise single_file(folder)
     if not folder.is_dir():
-        raise UserError(f"There is no model folder {folder}.", MEND)
+        raise UserError(f"There is no model folder {folder}.", HINT)
     if not (folder / "model_index.json").is_file():
-        raise UserError(f"{folder} is not a model folder: it has no model_index.json.", MEND)
+        raise UserError(f"{folder} is not a model folder: it has no model_index.json.", HINT)
     index = read_config(folder / "model_index.json")
     if (kind := index.get("_class_name")) != "StableDiffusionPipeline":
         what = f"{folder} holds a {kind}, not a StableDiffusionPipeline."
         raise UserError(what, "Give a Stable Diffusion v1.x model.")
     for part in COMPONENTS:
         if not (folder / part).is_dir():
-            raise UserError(f"{folder} lacks its {part} folder.", MEND)
+            raise UserError(f"{folder} lacks its {part} folder.", HINT)
     # transformers makes an empty tokenizer out of an empty folder, without a word.
     if not any((folder / "tokenizer" / name).is_file() for name in ("tokenizer.json", "vocab.json")):
-        raise UserError(f"{folder / 'tokenizer'} has neither tokenizer.json nor vocab.json.", MEND)
+        raise UserError(f"{folder / 'tokenizer'} has neither tokenizer.json nor vocab.json.", HINT)
     for part, expected in CLASSES.items():
         found = index.get(part)
         if isinstance(found, list) and found[-1] != expected:
@@ -82,31 +82,31 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _check_configs(folder: Path) -> None:
     unet, vae = (read_config(folder / part / "config.json") for part in ("unet", "vae"))
-    mend = "Give a text-to-image model of Stable Diffusion v1.x."
+    hint = "Give a text-to-image model of Stable Diffusion v1.x."
     takes, latents = unet.get("in_channels", 4), vae.get("latent_channels", 4)
     if takes != latents:
         whose = f", as {_OTHER_INPUTS[takes]} does" if takes in _OTHER_INPUTS else ""
-        raise UserError(f"{folder}: the U-Net takes {takes} channels{whose}, the autoencoder has {latents}.", mend)
+        raise UserError(f"{folder}: the U-Net takes {takes} channels{whose}, the autoencoder has {latents}.", hint)
     if unet.get("out_channels", 4) != latents:
         what = f"{folder}: the U-Net gives {unet['out_channels']} channels, the autoencoder has {latents}."
-        raise UserError(what, mend)
+        raise UserError(what, hint)
     for key in ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type"):
         if unet.get(key) is not None:
             what = f"{folder}: the U-Net takes more than latents, a timestep and text states ({key}: {unet[key]})."
-            raise UserError(what, mend)
+            raise UserError(what, hint)
     latent_size(folder)
     if len(vae.get("block_out_channels") or ()) < 1:
         raise UserError(f"{folder / 'vae' / 'config.json'} has no readable block_out_channels.", "Get the model again.")
     kind = read_config(folder / "text_encoder" / "config.json").get("model_type", "clip_text_model")
     if kind not in ("clip_text_model", "clip"):
-        raise UserError(f"{folder}: the text encoder is of the type {kind}, not CLIP's.", mend)
+        raise UserError(f"{folder}: the text encoder is of the type {kind}, not CLIP's.", hint)
     scheduler = read_config(folder / "scheduler" / "scheduler_config.json")
     name, predicts = str(scheduler.get("_class_name")), scheduler.get("prediction_type", "epsilon")
     if name.startswith(("FlowMatch", "EDM", "CosineDPM")) or scheduler.get("use_flow_sigmas"):
-        raise UserError(f"{folder}: the scheduler {name} is of another process than Stable Diffusion's.", mend)
+        raise UserError(f"{folder}: the scheduler {name} is of another process than Stable Diffusion's.", hint)
     if predicts not in _PREDICTIONS:
         what = f"{folder}: the model predicts '{predicts}', and erasebench knows {', '.join(_PREDICTIONS)}."
-        raise UserError(what, mend)
+        raise UserError(what, hint)
 
 
 def latent_size(folder: Path) -> tuple[int, int]:

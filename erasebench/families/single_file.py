@@ -26,7 +26,7 @@ def single_file(path: Path) -> UserError:
         reason = "a damaged safetensors file" if path.suffix == ".safetensors" else "a file"
         return UserError(f"{path} is {reason}, not a model folder.", again)
     what = "a single file of weights" if names is None else _described(names)
-    return UserError(f"{path} is {what}, not a folder in diffusers' format.", _mend(path, names))
+    return UserError(f"{path} is {what}, not a folder in diffusers' format.", _hint(path, names))
 
 
 def tensor_names(path: Path) -> set[str] | None:
@@ -55,7 +55,7 @@ def _described(names: set[str]) -> str:
     return "a file of weights, but no whole model"
 
 
-def _mend(path: Path, names: set[str] | None) -> str:
+def _hint(path: Path, names: set[str] | None) -> str:
     code = (
         "from diffusers import StableDiffusionPipeline as P; "
         f"P.from_single_file({str(path)!r}).save_pretrained('FOLDER')"

@@ -24,7 +24,7 @@ class YamlFile:
     content: Any
     node: yaml.Node | None
 
-    def as_model(self, model: type[M], mend: str) -> M:
+    def as_model(self, model: type[M], hint: str) -> M:
         """The content as a `model`. UserError for the first field that is missing, unknown or wrong."""
         try:
             return model.model_validate(self.content)
@@ -32,13 +32,13 @@ class YamlFile:
             first = error.errors(include_url=False)[0]
             message = _message(first)
             known = model.model_fields if first["type"] == "extra_forbidden" and len(first["loc"]) == 1 else ()
-            hint = f"{did_you_mean(str(first['loc'][0]), known)} {mend}" if known else mend
+            hint = f"{did_you_mean(str(first['loc'][0]), known)} {hint}" if known else hint
             raise self.wrong(first["loc"], message, hint) from error
 
-    def wrong(self, field: Sequence[str | int], problem: str, mend: str) -> UserError:
+    def wrong(self, field: Sequence[str | int], problem: str, hint: str) -> UserError:
         """The error for one field, named by its keys and places from the top of the file."""
         where = ".".join(map(str, field)) or "the file"
-        return UserError(f"{self.path}, line {self.line(field)}, {where}: {problem}.", mend)
+        return UserError(f"{self.path}, line {self.line(field)}, {where}: {problem}.", hint)
 
     def line(self, field: Sequence[str | int]) -> int:
         """The line on which a field stands; that of the nearest part around it where the file has no such field."""

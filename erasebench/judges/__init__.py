@@ -1,1 +1,1 @@
-"""Judges read images and say what they see, one row per image; figures are computed from those rows."""
+"""Judges read images and say what they see, one row per image; metrics are computed from those rows."""

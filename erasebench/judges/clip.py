@@ -62,7 +62,7 @@ class ClipEncoder:
 
         UserError where the file does not hold them or the hub cannot be reached.
         """
-        mend = f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir FOLDER, and give the file's path"
+        hint = f"hf download {CLIP_HUB_ID} {CLIP_FILE} --local-dir FOLDER, and give the file's path"
         try:
             if weights is None and hub_file(CLIP_HUB_ID, CLIP_FILE) is None and not constants.HF_HUB_OFFLINE:
                 check_reachable(constants.ENDPOINT)
@@ -74,7 +74,7 @@ class ClipEncoder:
         except (OSError, EOFError, RuntimeError, ValueError, SafetensorError, UnpicklingError, HfHubHTTPError) as error:
             source = "the hub" if weights is None else str(weights)
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(f"CLIP {OPENAI_MODEL} could not be loaded from {source}: {reason}", mend) from error
+            raise UserError(f"CLIP {OPENAI_MODEL} could not be loaded from {source}: {reason}", hint) from error
         return cls(f"{OPENAI_MODEL} openai", model, open_clip.get_tokenizer(OPENAI_MODEL), transform, device)
 
     def identity(self) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class ClipAccuracyJudge(Judge):
 
     Columns: `predicted` (top-1 class), `asked` (the class that the row's concept belongs to; missing where it is in
     none) and `probability` (softmax over the classes, at the model's own temperature, of `asked`). They make two
-    different figures: the reference script averages the probability, other papers count how often the first two agree.
+    different metrics: the reference script averages the probability, other papers count how often the first two agree.
     """
 
     name = "clip-accuracy"

@@ -31,7 +31,7 @@ FEATURES = 2048
 
 
 class Extractor(Protocol):
-    """Turns images into features. `family` names the figures: "" for FID/KID, "mini" for a world's own network."""
+    """Turns images into features. `family` names the metrics: "" for FID/KID, "mini" for a world's own network."""
 
     @property
     def family(self) -> str: ...
@@ -117,7 +117,7 @@ class FidReference(NamedTuple):
 
 
 class FidJudge(Judge):
-    """Stores each image's features; the distance from the reference is a figure over all of them.
+    """Stores each image's features; the distance from the reference is a metric over all of them.
 
     Column: `features`, a float32 vector per image. A row without a reference image has the outcome "no-reference":
     the two sides of the comparison are always the same prompts.

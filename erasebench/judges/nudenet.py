@@ -32,7 +32,7 @@ class NudenetJudge(Judge):
 
     Columns: `total`, over the eight regions of the published tables, and one count for each of them and for those
     APART. Counting "detections" (the reference script's rule) counts each find; "images" (other papers') is 1 where
-    there is any. Version, weights, threshold and rule all change the figure greatly, so each is part of the identity.
+    there is any. Version, weights, threshold and rule all change the metric greatly, so each is part of the identity.
     """
 
     name = "nudenet"
@@ -103,7 +103,7 @@ class NudenetJudge(Judge):
         from nudenet import NudeDetector
         from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
-        mend = "Give NudeNet's 320n.onnx or 640m.onnx, or leave it out for the bundled 320n."
+        hint = "Give NudeNet's 320n.onnx or 640m.onnx, or leave it out for the bundled 320n."
         blank = np.zeros((1, 3, self.resolution, self.resolution), dtype=np.float32)
         unloadable = (onnx_errors.Fail, onnx_errors.InvalidArgument, onnx_errors.InvalidGraph)
         try:
@@ -111,7 +111,7 @@ class NudenetJudge(Judge):
             shape = detector.onnx_session.run(None, {detector.input_name: blank})[0].shape
         except (*unloadable, onnx_errors.InvalidProtobuf, onnx_errors.RuntimeException, ValueError) as error:
             reason = " ".join(str(error).split())
-            raise UserError(f"{self.weights} cannot be run by NudeNet: {reason}.", mend) from error
+            raise UserError(f"{self.weights} cannot be run by NudeNet: {reason}.", hint) from error
         if len(shape) != 3 or shape[1] != 4 + len(CLASSES):
-            raise UserError(f"{self.weights} answers in the shape {shape}, not in NudeNet's layout.", mend)
+            raise UserError(f"{self.weights} answers in the shape {shape}, not in NudeNet's layout.", hint)
         return detector

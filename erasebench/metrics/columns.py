@@ -1,6 +1,6 @@
-"""What a suite says about its own table: which figures, in which order, under which titles, and which one ranks.
+"""What a suite says about its own table: which metrics, in which order, under which titles, and which one ranks.
 
-A suite's YAML holds a `table:` that reads as a `FigureTable`; every record carries a copy, so that the board needs the
+A suite's YAML holds a `table:` that reads as a `MetricTable`; every record carries a copy, so that the board needs the
 records and nothing else.
 """
 
@@ -18,9 +18,9 @@ _COUNT = "{n}"
 
 
 class Column(BaseModel):
-    """One figure of the table.
+    """One metric of the table.
 
-    `key` names the figure; `{n}` in it stands for a number that is part of the figure's name (`fid_mini_{n}` reads
+    `key` names the metric; `{n}` in it stands for a number that is part of the metric's name (`fid_mini_{n}` reads
     `fid_mini_256` and titles it with that N). Shown is value x `scale` with `decimals` digits after the point.
     """
 
@@ -33,7 +33,7 @@ class Column(BaseModel):
     decimals: int = Field(default=1, ge=0, le=6)
     meaning: str = Field(
         min_length=1,
-        description="one line for the reading guide: what the figure is, of what",
+        description="one line for the reading guide: what the metric is, of what",
     )
 
     @property
@@ -49,12 +49,12 @@ class Column(BaseModel):
     def counted(self) -> bool:
         return _COUNT in self.key
 
-    def matching(self, figures: Iterable[str]) -> tuple[Column, ...]:
-        """This column once for each figure name that it reads, by rising N; empty where there is none."""
+    def matching(self, metrics: Iterable[str]) -> tuple[Column, ...]:
+        """This column once for each metric name that it reads, by rising N; empty where there is none."""
         if not self.counted:
-            return (self,) if self.key in set(figures) else ()
+            return (self,) if self.key in set(metrics) else ()
         pattern = re.compile(re.escape(self.key).replace(re.escape(_COUNT), "([0-9]{1,12})"))
-        counts = {int(found[1]) for found in map(pattern.fullmatch, figures) if found}
+        counts = {int(found[1]) for found in map(pattern.fullmatch, metrics) if found}
         return tuple(
             self.model_copy(
                 update={
@@ -66,15 +66,15 @@ class Column(BaseModel):
         )
 
 
-class FigureTable(BaseModel):
-    """A suite's table: its columns in order and the figure that ranks its rows.
+class MetricTable(BaseModel):
+    """A suite's table: its columns in order and the metric that ranks its rows.
 
     The columns and their words are presentation: to change them changes no result and sets no two records apart.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    headline: str
+    primary_metric: str
     resampled: Literal["prompt", "seed"] = Field(
         default="prompt",
         description="what the intervals resample; seed: where the prompts are few and given, and each has many seeds",
@@ -83,19 +83,19 @@ class FigureTable(BaseModel):
     about: str = presentation_field("", "what the suite does, in one or two sentences for the reading guide")
 
     @model_validator(mode="after")
-    def _headline_is_ranked(self) -> Self:
+    def _primary_metric_is_ranked(self) -> Self:
         keys = [column.key for column in self.columns]
         if len(set(keys)) < len(keys):
             raise ValueError(
                 f"a column stands twice: {', '.join(sorted({key for key in keys if keys.count(key) > 1}))}"
             )
-        if not any(column.key == self.headline and column.direction for column in self.columns):
+        if not any(column.key == self.primary_metric and column.direction for column in self.columns):
             raise ValueError(
-                f"the headline {self.headline!r} is not one of the columns with a direction: {', '.join(keys)}"
+                f"the primary metric {self.primary_metric!r} is not one of the columns with a direction: {', '.join(keys)}"
             )
         return self
 
     @property
     def direction(self) -> Literal["up", "down"] | None:
-        """Which values of the headline are better."""
-        return next((column.direction for column in self.columns if column.key == self.headline), None)
+        """Which values of the primary metric are better."""
+        return next((column.direction for column in self.columns if column.key == self.primary_metric), None)

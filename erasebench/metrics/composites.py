@@ -1,4 +1,4 @@
-"""The composite figures of the protocol, as pure functions of their parts: for measured and for published values.
+"""The composite metrics of the protocol, as pure functions of their parts: for measured and for published values.
 
 Source: MACE (arXiv 2403.06135), section 4. Fractions lie in [0, 1], CLIP scores are 100 x cosine; every function takes
 floats or arrays of one shape and returns the same.
@@ -82,4 +82,4 @@ FORMULAS: dict[Formula, Callable[..., Any]] = {
     "mean": lambda *, mean: mean,
     "mean_of_h_o": mean_of_h_o,
 }
-"""Of headlines, by the name that records use."""
+"""Of primary metrics, by the name that records use."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from erasebench.api.judge_metrics import Expected, Metrics, Paired
-from erasebench.api.value import Figure, Unit
+from erasebench.api.value import MetricValue, Unit
 from erasebench.metrics.parts import PARTS, column_mean, parts_of
-from erasebench.metrics.statistics import mean_figure
+from erasebench.metrics.statistics import mean_value
 
 
 class ColumnMeans(Metrics):
@@ -25,7 +25,7 @@ class ColumnMeans(Metrics):
             raise ValueError("ColumnMeans needs a column, as ColumnMeans(sharpness='points')")
         self.units = dict(units)
 
-    def of_suite(self, rows: pd.DataFrame) -> dict[str, Figure]:
+    def of_suite(self, rows: pd.DataFrame) -> dict[str, MetricValue]:
         """See the class; a part without rows has none."""
         return {
             f"{column}_{part}": self._mean(own, column)
@@ -33,7 +33,7 @@ class ColumnMeans(Metrics):
             for part, own in _parts_and_general(rows)
         }
 
-    def of_images(self, rows: pd.DataFrame) -> dict[str, Figure]:
+    def of_images(self, rows: pd.DataFrame) -> dict[str, MetricValue]:
         """Each column's mean."""
         return {column: self._mean(rows, column) for column in self.units}
 
@@ -54,9 +54,9 @@ class ColumnMeans(Metrics):
             for part in PARTS
         }
 
-    def _mean(self, rows: pd.DataFrame, column: str) -> Figure:
+    def _mean(self, rows: pd.DataFrame, column: str) -> MetricValue:
         unit = self.units[column]
-        return mean_figure(column_mean(rows, column, fraction=unit == "fraction"), unit=unit)
+        return mean_value(column_mean(rows, column, fraction=unit == "fraction"), unit=unit)
 
 
 def _parts_and_general(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -1,4 +1,4 @@
-"""What the figures share: the parts of a table, and what their intervals take as one."""
+"""What the metrics share: the parts of a table, and what their intervals take as one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal
 import pandas as pd
 
 from erasebench.api.judge import SCORED
-from erasebench.api.value import Figure, Unit
+from erasebench.api.value import MetricValue, Unit
 from erasebench.metrics.statistics import Sample
 
-Figures = dict[str, Figure]
+MetricValues = dict[str, MetricValue]
 
-RETAINED = ("retained-kept", "retained-unseen")
+RETAINED = ("retain-seen", "retain-heldout")
 PARTS: dict[str, tuple[str, ...]] = {
     "e": ("erased",),
     "s": RETAINED,
@@ -47,6 +47,6 @@ def column_mean(rows: pd.DataFrame, column: str, *, fraction: bool = False, unsc
     return Sample(values, rows["cluster"], fraction=fraction, unscored=unscored or "no image could be scored")
 
 
-def unscored_figure(unit: Unit, expected: int, reason: str, n: int = 0) -> Figure:
-    """A figure that has no value, and why."""
-    return Figure(value=None, n_scored=n, n_expected=expected, unit=unit, reason=reason)
+def unscored_value(unit: Unit, expected: int, reason: str, n: int = 0) -> MetricValue:
+    """A metric that has no value, and why."""
+    return MetricValue(value=None, n_scored=n, n_expected=expected, unit=unit, reason=reason)

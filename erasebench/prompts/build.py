@@ -1,4 +1,4 @@
-"""Suite x cast: the prompt table of a suite in a world."""
+"""Suite x concept lists: the prompt table of a suite in a world."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ Sets = Mapping[Group, "Sequence[GeneralRow]"]
 
 
 @dataclass(frozen=True)
-class Absent:
+class MissingPrompts:
     """A group whose prompts are not there: how many the suite asks for, and what mends it."""
 
     expected: int
     error: UserError
 
 
-def sets_of(suite: Suite, world: World, size: Size) -> tuple[dict[Group, Sequence[GeneralRow]], dict[Group, Absent]]:
+def sets_of(
+    suite: Suite, world: World, size: Size
+) -> tuple[dict[Group, Sequence[GeneralRow]], dict[Group, MissingPrompts]]:
     """The ready-made prompts of a suite's groups in a world, and the groups for which they are not there."""
     sets: dict[Group, Sequence[GeneralRow]] = {}
-    absent: dict[Group, Absent] = {}
+    missing_prompts: dict[Group, MissingPrompts] = {}
     of_world: dict[str, Callable[[], Sequence[GeneralRow]]] = {
         "general": world.general_prompts,
         "explicit": world.explicit_prompts,
@@ -40,8 +42,8 @@ def sets_of(suite: Suite, world: World, size: Size) -> tuple[dict[Group, Sequenc
         try:
             sets[group] = of_world[name]() if name in of_world else load_import(name).of(group)
         except UserError as error:
-            absent[group] = Absent(size.ready_made(group), error)
-    return sets, absent
+            missing_prompts[group] = MissingPrompts(size.ready_made(group), error)
+    return sets, missing_prompts
 
 
 def build_table(
@@ -56,8 +58,8 @@ def build_table(
     named: dict[Group, tuple[Sequence[str], int]] = {
         "erased": (selection.erased, size.seeds_for(len(selection.erased))),
         "synonyms": (selection.synonyms, size.synonym_seeds),
-        "retained-kept": (kept, size.retained_seeds),
-        "retained-unseen": (unseen, size.retained_seeds),
+        "retain-seen": (kept, size.retain_seeds),
+        "retain-heldout": (unseen, size.retain_seeds),
     }
     parts: list[PromptRow] = []
     for group in suite.groups:
@@ -92,7 +94,7 @@ def _measured(selection: Selection, size: Size, *, one_more: bool) -> tuple[tupl
 
     `one_more`: what is erased is none of the suite's names, so that one more of them than usual stays.
     """
-    total = size.retained_kept + size.retained_unseen + one_more
-    unseen = selection.unseen[: max(size.retained_unseen, total - len(selection.shown))]
+    total = size.retain_seen + size.retain_heldout + one_more
+    unseen = selection.unseen[: max(size.retain_heldout, total - len(selection.shown))]
     kept = selection.shown[: total - len(unseen)]
     return kept, unseen[: total - len(kept)]

@@ -49,16 +49,16 @@ def import_coco(
 
 def read_annotations(path: Path) -> Annotations:
     """The captions file of COCO (captions_val2014.json). UserError where it is none."""
-    mend = "Give COCO's captions file, e.g. annotations/captions_val2014.json of annotations_trainval2014.zip."
+    hint = "Give COCO's captions file, e.g. annotations/captions_val2014.json of annotations_trainval2014.zip."
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
         files = {int(image["id"]): str(image["file_name"]) for image in content["images"]}
         rows = sorted((int(row["id"]), int(row["image_id"]), str(row["caption"])) for row in content["annotations"])
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.", mend) from error
+        raise UserError(f"{path} cannot be read: {error.strerror}.", hint) from error
     except (ValueError, KeyError, TypeError) as error:
         what = f"{path} is not a COCO captions file ({type(error).__name__}: {error})."
-        raise UserError(what, mend) from error
+        raise UserError(what, hint) from error
     captions: dict[int, tuple[str, ...]] = {}
     for _, image, caption in rows:
         if image in files and (text := _plain(caption)):
@@ -100,9 +100,9 @@ def _selected(known: Annotations, select: Path, n: int) -> tuple[PromptTable, li
 
 def _photographs(known: Annotations, folder: Path, ids: list[int]) -> list[Path]:
     paths = [folder.absolute() / known.files[image] for image in ids]
-    absent = [path for path in paths if not path.is_file()]
-    if absent:
-        what = f"{len(absent):,} of {len(paths):,} photographs are not in {folder}, first {absent[0].name}."
+    missing_prompts = [path for path in paths if not path.is_file()]
+    if missing_prompts:
+        what = f"{len(missing_prompts):,} of {len(paths):,} photographs are not in {folder}, first {missing_prompts[0].name}."
         raise UserError(
             what, "Give the folder of the same year and split (val2014), or leave --images out: no FID then."
         )

@@ -36,7 +36,7 @@ LISTED = "file"
 KNOWN = (*COLUMNS, *OWN, LISTED, "type", *CONCEPTS, *ROW_IDS, *I2PS, *GUIDANCES, "source")
 TYPES: dict[str, Group] = {
     **dict.fromkeys(("erased", "erase", "target", "0"), "erased"),
-    **dict.fromkeys(("others", "preserved", "preserve", "retained", "retain", "kept", "1"), "retained-kept"),
+    **dict.fromkeys(("others", "preserved", "preserve", "retained", "retain", "kept", "1"), "retain-seen"),
 }
 """The reference shows its method every retained name."""
 TYPO = 0.75
@@ -98,8 +98,8 @@ class Dialect:
         if not concept and column is not None and column != "concept":
             raise line.wrong(column, f"no {column} is named", f"Fill in the {column}'s name.")
         if not concept:
-            mend = "Add a column 'concept' with the name, or write the prompt after a template of the protocol."
-            raise line.wrong("prompt", "no template of an installed suite, so whom it names is not known", mend)
+            hint = "Add a column 'concept' with the name, or write the prompt after a template of the protocol."
+            raise line.wrong("prompt", "no template of an installed suite, so whom it names is not known", hint)
         return group, concept
 
     def _concept(self, line: Line) -> str:
@@ -135,8 +135,8 @@ def dialect_of(
     theirs = any(name in columns for name in SEEDS)
     seeded = theirs or "seed" in columns
     if not seeded and first_seed is None:
-        mend = "Add it, with a whole number in each row; `sample` and `prompts import csv` take --seed N instead."
-        raise UserError(f"{path}, line 1: the column 'seed' is missing (or evaluation_seed).", mend)
+        hint = "Add it, with a whole number in each row; `sample` and `prompts import csv` take --seed N instead."
+        raise UserError(f"{path}, line 1: the column 'seed' is missing (or evaluation_seed).", hint)
     if seeded and first_seed is not None:
         raise UserError(f"--seed {first_seed}: {path} has seeds of its own.", "Leave --seed out.")
     if first_seed is not None and not 0 <= first_seed <= MAX_SEED - len(records):

@@ -84,23 +84,23 @@ def store_import(
 def load_import(name: str) -> Imported:
     """The table that was last imported as `name`. UserError with the command where there is none, or it was changed."""
     current = data_folder() / "prompts" / name / "current"
-    mend = COMMANDS.get(name, f"erasebench prompts import csv FILE --name {name}")
+    hint = COMMANDS.get(name, f"erasebench prompts import csv FILE --name {name}")
     if not current.is_file():
-        raise UserError(f"The prompts '{name}' have not been imported.", mend)
-    return _read(current.parent, current.read_text(encoding="utf-8").strip(), mend)
+        raise UserError(f"The prompts '{name}' have not been imported.", hint)
+    return _read(current.parent, current.read_text(encoding="utf-8").strip(), hint)
 
 
 @lru_cache(maxsize=8)
-def _read(folder: Path, key: str, mend: str) -> Imported:
+def _read(folder: Path, key: str, hint: str) -> Imported:
     try:
         kept = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
         changed = [name for name, sha256 in kept["sha256"].items() if file_digest(folder / name) != sha256]
         captions = json.loads((folder / f"{key}.captions.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"The import in {folder} cannot be read ({error}).", f"Import it again: {mend}") from error
+        raise UserError(f"The import in {folder} cannot be read ({error}).", f"Import it again: {hint}") from error
     if changed:
-        raise UserError(f"{folder / changed[0]} is not what was imported.", f"Import it again: {mend}")
+        raise UserError(f"{folder / changed[0]} is not what was imported.", f"Import it again: {hint}")
     table = read_csv(folder / f"{key}.csv", repeats=True, blanks=True)
     if digest({"table": table.digest, "images": kept["images"], "captions": captions}) != key:
-        raise UserError(f"{folder / f'{key}.json'} is not what was imported.", f"Import it again: {mend}")
+        raise UserError(f"{folder / f'{key}.json'} is not what was imported.", f"Import it again: {hint}")
     return Imported(table, tuple(map(Path, kept["images"])), tuple(captions), key)

@@ -28,10 +28,10 @@ class Line:
     written: Mapping[str, str] = field(default_factory=dict)
     """The columns' names as the table writes them, where they differ from the record's."""
 
-    def wrong(self, column: str, problem: str, mend: str) -> UserError:
+    def wrong(self, column: str, problem: str, hint: str) -> UserError:
         """The error for one field."""
         name, value = self.written.get(column, column), self.record.get(column, "")
-        return UserError(f"{self.path}, line {self.number}, column '{name}', value '{value}': {problem}.", mend)
+        return UserError(f"{self.path}, line {self.number}, column '{name}', value '{value}': {problem}.", hint)
 
     def prompt(self, column: str = "prompt", *, blank: bool = False) -> str:
         """The prompt as it stands, blanks at its ends included: they change tokens in some tokenizers.

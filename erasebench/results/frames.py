@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
-    from erasebench.api.value import Figure
+    from erasebench.api.value import MetricValue
     from erasebench.results.record import Record
 
 PERCENT = 100.0
 
 
 def records_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a record and metric: world, suite, scale, method, variant, metric, then as `figures_frame`.
+    """One row a record and metric: world, suite, scale, method, variant, metric, then as `metrics_frame`.
 
     A failed record is one row whose `reason` is its error. `shipped`: made elsewhere, shown for comparison.
     """
@@ -29,13 +29,13 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
             "variant": record.variant,
         }
         marks = {"shipped": record.shipped, "partial": record.partial, "status": record.status, "record": record.id}
-        rows += [{**own, "metric": name, **_values(figure), **marks} for name, figure in record.figures.items()]
+        rows += [{**own, "metric": name, **_values(metric), **marks} for name, metric in record.metrics.items()]
         if record.status == "failed":
             rows.append({**own, "metric": None, "reason": record.error, **marks})
     return pd.DataFrame(rows)
 
 
-def figures_frame(figures: Mapping[str, Mapping[str, Mapping[str, Figure]]]) -> pd.DataFrame:
+def metrics_frame(metrics: Mapping[str, Mapping[str, Mapping[str, MetricValue]]]) -> pd.DataFrame:
     """One row a judge, group and metric: value, low, high (95% interval), unit, n_scored, n_expected, reason.
 
     `value`, `low` and `high` are in `unit`: fraction lies in [0, 1], points are 100 x cosine, distance and count are
@@ -43,10 +43,10 @@ def figures_frame(figures: Mapping[str, Mapping[str, Mapping[str, Figure]]]) -> 
     """
     return pd.DataFrame(
         [
-            {"judge": judge, "group": group, "metric": name, **_values(figure)}
-            for judge, groups in figures.items()
+            {"judge": judge, "group": group, "metric": name, **_values(metric)}
+            for judge, groups in metrics.items()
             for group, named in groups.items()
-            for name, figure in named.items()
+            for name, metric in named.items()
         ]
     )
 
@@ -67,15 +67,15 @@ def as_html(frame: pd.DataFrame) -> str:
     return str(shown.fillna("").to_html(index=False, escape=True, border=0))
 
 
-def _values(figure: Figure) -> dict[str, Any]:
+def _values(metric: MetricValue) -> dict[str, Any]:
     return {
-        "value": figure.value,
-        "low": figure.low,
-        "high": figure.high,
-        "unit": figure.unit,
-        "n_scored": figure.n_scored,
-        "n_expected": figure.n_expected,
-        "reason": figure.reason,
+        "value": metric.value,
+        "low": metric.low,
+        "high": metric.high,
+        "unit": metric.unit,
+        "n_scored": metric.n_scored,
+        "n_expected": metric.n_expected,
+        "reason": metric.reason,
     }
 
 

@@ -1,4 +1,4 @@
-"""The published figures (published_results.csv, package data): read, composites recomputed, misprints marked.
+"""The published values (published_results.csv, package data): read, composites recomputed, misprints marked.
 
 One value a row, with its source; accuracies in percent, as printed. They are shown beside what is measured here and
 never enter a ranking with it.

@@ -18,11 +18,11 @@ from pydantic import (
 
 from erasebench.api.concepts import Kind
 from erasebench.api.names import LABEL, LONGEST_NAME, NAME
-from erasebench.api.value import LARGEST, Edit, Figure, Pairing
+from erasebench.api.value import LARGEST, Edit, MetricValue, Pairing
 from erasebench.diffusion.profile import NumericsProfile
 from erasebench.errors import UserError
 from erasebench.files.atomic import write_json
-from erasebench.metrics.columns import FigureTable
+from erasebench.metrics.columns import MetricTable
 from erasebench.results.record_file import read_object, unreadable
 
 SCHEMA_VERSION = 1
@@ -59,7 +59,7 @@ class Tuning(_Part):
 
 
 class Manifest(_Part):
-    """What decided the figures, and what they cost. `profile` holds device type, dtype, batch size and TF32.
+    """What decided the metrics, and what they cost. `profile` holds device type, dtype, batch size and TF32.
 
     `threads` and `cpu` (torch's instruction set) may change last digits, and so a few pixels by one level; on the CPU
     a method has worked with as many threads as its world says, if it says.
@@ -98,12 +98,12 @@ class Manifest(_Part):
 
 
 class Repeat(_Part):
-    """One of several erasings of a record: the method's seed, the run's identity, the edit's digest, its figures."""
+    """One of several erasings of a record: the method's seed, the run's identity, the edit's digest, its metrics."""
 
     seed: int = Field(ge=0)
     identity: str = Field(pattern="^[0-9a-f]{8,64}$")
     erasure: str = Field(pattern="^[0-9a-f]{8,64}$")
-    figures: dict[Key, Figure]
+    metrics: dict[Key, MetricValue]
 
 
 class Record(_Part):
@@ -120,7 +120,7 @@ class Record(_Part):
         description="what this world is and is not, for the board's reading guide",
     )
     suite: Name
-    table: FigureTable
+    table: MetricTable
     scale: Annotated[int, Field(ge=0, le=1_000_000)] | Concept
     size: Literal["small", "full"]
     method: Name
@@ -128,24 +128,26 @@ class Record(_Part):
     variant: Name = "default"
     label: str | None = Field(default=None, pattern=LABEL.pattern, description="what the user calls this row")
     concepts: tuple[Concept, ...]
-    figures: dict[Key, Figure]
+    metrics: dict[Key, MetricValue]
     manifest: Manifest
     command: str = Field(description="the command line that makes this record again")
     status: Literal["done", "failed"]
     error: str | None = None
     partial: bool = Field(description="run under --limit: shown apart, never ranked")
     shipped: bool = Field(default=False, description="made elsewhere and shipped with erasebench, to be shown here")
-    pairing: Pairing | None = Field(default=None, description="None where the headline cannot be compared in pairs")
+    pairing: Pairing | None = Field(
+        default=None, description="None where the primary metric cannot be compared in pairs"
+    )
     edit: Edit | None = Field(default=None, description="None of a failed run, and in older records")
     tuning: Tuning | None = Field(default=None, description="None unless run with settings that are tuned on a split")
     intervals: Literal["bootstrap", "closed form"] = Field(
         default="bootstrap",
-        description="the rule of the figures' intervals: erasebench.metrics.statistics' today, or its former bootstrap",
+        description="the rule of the metrics' intervals: erasebench.metrics.statistics' today, or its former bootstrap",
     )
     repeats: tuple[Repeat, ...] = Field(
         default=(),
         max_length=1_000,
-        description="the erasings under several seeds that `figures` are the mean of; empty: one erasing",
+        description="the erasings under several seeds that `metrics` are the mean of; empty: one erasing",
     )
 
     @model_validator(mode="after")
@@ -156,7 +158,7 @@ class Record(_Part):
 
     @model_validator(mode="after")
     def _spread_is_over_erasings(self) -> Self:
-        spread = [name for name, figure in self.figures.items() if figure.spread is not None]
+        spread = [name for name, metric in self.metrics.items() if metric.spread is not None]
         if spread and len(self.repeats) < 2:
             raise ValueError(f"the spread of {spread[0]} over seeds needs two erasings, and there is one")
         return self

@@ -15,7 +15,7 @@ LARGEST = 16_000_000
 DEEPEST = 32
 """Nested objects and lists; a record has seven."""
 
-MEND = "Restore it (for example from version control) or remove it and run again."
+HINT = "Restore it (for example from version control) or remove it and run again."
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def unreadable(path: Path, what: str) -> UserError:
     """The error for a file that is there and holds no record."""
-    return UserError(f"{path} {what}.", MEND)
+    return UserError(f"{path} {what}.", HINT)
 
 
 def _kind(mode: int) -> str:

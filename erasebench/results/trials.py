@@ -35,7 +35,7 @@ class Trial(BaseModel):
     trial: int = Field(ge=1, description="1, 2 ... of its method, kind and scale")
     settings: str = Field(pattern=r"^(recipe|\w+=.+)$", description="'learning_rate=0.01 steps=50', or 'recipe'")
     score: FiniteFloat
-    figures: str = Field(default="", description="what the score is made of")
+    metrics: str = Field(default="", description="what the score is made of")
     seconds: FiniteFloat | None = Field(default=None, ge=0, description="to erase")
     chosen: Literal["yes", "no"]
 

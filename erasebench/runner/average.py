@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasebench.api.value import Figure, Pairing
+from erasebench.api.value import MetricValue, Pairing
 from erasebench.console.scrubbing import scrubbed
 from erasebench.files.sealed import whole, write_sealed_json
 from erasebench.identity import digest
-from erasebench.metrics.columns import FigureTable
+from erasebench.metrics.columns import MetricTable
 from erasebench.results.record import AVERAGE, Manifest, Record, Stage
+from erasebench.runner.cache import read_judged, record_in
 from erasebench.runner.command import command_of
-from erasebench.runner.finished import read_judged, record_in
 from erasebench.runner.job import Job
 from erasebench.store.run_folder import run_name
 from erasebench.suite.choice import marked
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JUDGE = "clip-accuracy"
-"""The judge whose rows are averaged image by image; of any other's figures the mean over the runs is taken."""
+"""The judge whose rows are averaged image by image; of any other's metrics the mean over the runs is taken."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Average:
     """The runs of one method on a suite that erases one name at a time."""
 
     jobs: tuple[Job, ...]
-    table: FigureTable
+    table: MetricTable
 
     @property
     def label(self) -> str:
@@ -62,9 +62,9 @@ class Average:
         if kept is not None and (kept.identity, kept.label, kept.table) == (identity, records[0].label, self.table):
             return kept
         runs = self._judged()
-        figures = self._figures(records, runs)
-        made = self._record(records, identity, figures, self._pairing(runs))
-        if all(figure.value is not None for figure in figures.values()):
+        metrics = self._metrics(records, runs)
+        made = self._record(records, identity, metrics, self._pairing(runs))
+        if all(metric.value is not None for metric in metrics.values()):
             write_sealed_json(self.file, made.model_dump(mode="json"))
         return made
 
@@ -75,25 +75,25 @@ class Average:
         return judged if len(judged) == len(runs) else None
 
     def _pairing(self, runs: Mapping[str, pd.DataFrame] | None) -> Pairing | None:
-        from erasebench.judges.figures.pairing import average_pairing
+        from erasebench.judges.metrics.pairing import average_pairing
 
-        return None if runs is None else average_pairing(self.table.headline, runs)
+        return None if runs is None else average_pairing(self.table.primary_metric, runs)
 
-    def _figures(self, records: Sequence[Record], runs: Mapping[str, pd.DataFrame] | None) -> dict[str, Figure]:
-        from erasebench.judges.figures import average_figures, mean_figures
+    def _metrics(self, records: Sequence[Record], runs: Mapping[str, pd.DataFrame] | None) -> dict[str, MetricValue]:
+        from erasebench.judges.metrics import average_metrics, mean_metrics
 
-        found = {} if runs is None else average_figures(runs)
-        found |= mean_figures([record.figures for record in records], self.table.columns, found)
-        if self.table.headline in found:
+        found = {} if runs is None else average_metrics(runs)
+        found |= mean_metrics([record.metrics for record in records], self.table.columns, found)
+        if self.table.primary_metric in found:
             return found
-        reasons = (f.reason for record in records for f in record.figures.values() if f.value is None)
-        reason = next(reasons, f"no run has figures that make {self.table.headline}")
+        reasons = (f.reason for record in records for f in record.metrics.values() if f.value is None)
+        reason = next(reasons, f"no run has metrics that make {self.table.primary_metric}")
         expected = sum(len(job.table.rows) for job in self.jobs)
-        unscored = Figure(value=None, n_scored=0, n_expected=expected, unit="fraction", reason=reason)
-        return found | {self.table.headline: unscored}
+        unscored = MetricValue(value=None, n_scored=0, n_expected=expected, unit="fraction", reason=reason)
+        return found | {self.table.primary_metric: unscored}
 
     def _record(
-        self, records: Sequence[Record], identity: str, figures: Mapping[str, Figure], pairing: Pairing | None
+        self, records: Sequence[Record], identity: str, metrics: Mapping[str, MetricValue], pairing: Pairing | None
     ) -> Record:
         from erasebench.metrics.edit_size import mean_edit
 
@@ -105,7 +105,7 @@ class Average:
             "table": self.table,
             "scale": f"{AVERAGE} to {marked(anchors)}" if job.selection.own_anchors else AVERAGE,
             "concepts": names,
-            "figures": dict(figures),
+            "metrics": dict(metrics),
             "pairing": pairing,
             "edit": mean_edit([record.edit for record in records]),
             "command": scrubbed(command_of(job, names, anchors)),

@@ -12,7 +12,7 @@ from erasebench.board.groups import comparable, standing, title_of
 from erasebench.board.shipped import fitting, shipped_records
 from erasebench.identity import digest
 from erasebench.results.record import Record
-from erasebench.runner.finished import publish
+from erasebench.runner.cache import publish
 from erasebench.runner.request import Request, version_of
 
 log = logging.getLogger(__name__)

@@ -32,7 +32,7 @@ def check_judges(suite: Suite, world: World) -> None:
     """UserError for a judge that neither this world, nor erasebench's own, nor a package has; a warning where it may be
     absent.
 
-    One that another of these has, and this world lacks, leaves its figures unscored, and the record says so.
+    One that another of these has, and this world lacks, leaves its metrics unscored, and the record says so.
     """
     for group, judges in suite.groups.items():
         for name in (*judges.judges, *judges.where_available):
@@ -48,23 +48,23 @@ DISTANCES = ("fid", "kid", "kd")
 """How the metrics of `fid` begin; the number of images follows."""
 
 
-def check_headline(suite: Suite) -> None:
+def check_primary_metric(suite: Suite) -> None:
     """UserError for a package's judge that is not whole, and where no judge gives the metric that ranks the suite."""
-    from erasebench.judges.figures.absent import metrics_named
+    from erasebench.judges.metrics.missing_prompts import metrics_named
 
     judges = [name for group in suite.groups.values() for name in (*group.judges, *group.where_available)]
     for name in dict.fromkeys(judges):
         if name in package_judges():
             load_judge(name)
-    headline = suite.table.headline
-    if "fid" in judges and headline.partition("_")[0] in DISTANCES:
+    primary_metric = suite.table.primary_metric
+    if "fid" in judges and primary_metric.partition("_")[0] in DISTANCES:
         return
     named = [metrics_named(name) for name in judges]
     given = set().union(*(each for each in named if each))
-    if headline not in given and None not in named:
+    if primary_metric not in given and None not in named:
         raise UserError(
-            f"No judge of the suite {suite.name} gives '{headline}', the metric that ranks it.",
-            did_you_mean(headline, given),
+            f"No judge of the suite {suite.name} gives '{primary_metric}', the metric that ranks it.",
+            did_you_mean(primary_metric, given),
         )
 
 

@@ -7,18 +7,18 @@ import logging
 import pandas as pd
 
 from erasebench.api.erasure import Erasure
-from erasebench.api.value import Figure
+from erasebench.api.value import MetricValue
 from erasebench.errors import UserError
 from erasebench.judges.fid import FidJudge
-from erasebench.judges.figures import Unavailable, reference_of, suite_figures
-from erasebench.judges.figures.pairing import headline_pairing
+from erasebench.judges.metrics import Unavailable, reference_of, suite_metrics
+from erasebench.judges.metrics.pairing import primary_metric_pairing
 from erasebench.judges.unknown_names import warn_of_unknown
 from erasebench.results.record import UNEDITED, Record
-from erasebench.runner.finished import finish, keep_judged, listing_of, sheet_of
+from erasebench.runner.cache import finish, keep_judged, listing_of, sheet_of
 from erasebench.runner.job import Job
 from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
+from erasebench.runner.sample import write_listing
 from erasebench.runner.session import Session
-from erasebench.runner.share import write_listing
 from erasebench.runner.stages import Images, Judgement, claim, erase, judge, sample, sampling_ratio
 from erasebench.runner.work import Work
 
@@ -40,10 +40,10 @@ def execute(job: Job, session: Session) -> Record:
         judgements = judge(work, images)
         costs = {"erase": erase_cost, "sample": images.cost, "judge": judgement_cost(judgements)}
         judged = _by_judge(judgements)
-        figures = _figures(job, session, judgements, judged)
+        metrics = _metrics(job, session, judgements, judged)
         asked = job.suite.table
-        pairing = headline_pairing(asked.headline, job.table.frame(), judged, resampled=asked.resampled)
-        record = done_record(job, session, erasure, figures, pairing, judgements, costs, ratio)
+        pairing = primary_metric_pairing(asked.primary_metric, job.table.frame(), judged, resampled=asked.resampled)
+        record = done_record(job, session, erasure, metrics, pairing, judgements, costs, ratio)
         keep_judged(job, judged)
         write_listing(listing_of(job), job.table, images.by_row, images.store)
         write_sheet(sheet_of(job), job, images, _unedited(work))
@@ -61,9 +61,9 @@ def _by_judge(judgements: list[Judgement]) -> dict[str, pd.DataFrame]:
     return {name: pd.concat(rows) for name, rows in parts.items()}
 
 
-def _figures(
+def _metrics(
     job: Job, session: Session, judgements: list[Judgement], judged: dict[str, pd.DataFrame]
-) -> dict[str, Figure]:
+) -> dict[str, MetricValue]:
     table = job.table.frame()
     fid, reference = session.judge("fid") if "fid" in judged else None, None
     if isinstance(fid, FidJudge):
@@ -74,34 +74,40 @@ def _figures(
             groups = lacking[found.judge].groups if found.judge in lacking else ()
             lacking[found.judge] = Unavailable(found.unavailable.what, (*groups, found.group))
     most = job.request.limit
-    absent: dict[str, tuple[int, str]] = {
+    missing_prompts: dict[str, tuple[int, str]] = {
         group: (gone.expected if most is None else min(most, gone.expected), gone.error.what)
-        for group, gone in job.absent.items()
+        for group, gone in job.missing_prompts.items()
     }
     if job.without_synonyms is not None:
-        absent["synonyms"] = (0, job.without_synonyms)
+        missing_prompts["synonyms"] = (0, job.without_synonyms)
     opened = [(name, session.judge(name)) for name in judged]
     brought = ((name, getattr(judge, "metrics", None)) for name, judge in opened)
     metrics = {name: each for name, each in brought if each is not None}
-    return suite_figures(
-        table, judged, lacking, reference, resampled=job.suite.table.resampled, absent=absent, metrics=metrics
+    return suite_metrics(
+        table,
+        judged,
+        lacking,
+        reference,
+        resampled=job.suite.table.resampled,
+        missing_prompts=missing_prompts,
+        metrics=metrics,
     )
 
 
 def _announce_missing_judges(job: Job, session: Session) -> bool:
-    """Say at once which figures will be unscored, and why; whether there are any that a judge would mend.
+    """Say at once which metrics will be unscored, and why; whether there are any that a judge would mend.
 
     Said too is whom a judge of people does not know.
     """
     missing = False
-    for group, gone in job.absent.items():
-        log.warning("%s: no %s prompts, their figures stay unscored. %s", job.label, group, gone.error)
+    for group, gone in job.missing_prompts.items():
+        log.warning("%s: no %s prompts, their metrics stay unscored. %s", job.label, group, gone.error)
     if job.without_synonyms is not None:
         log.warning("%s: %s: how far the erasure reaches beyond its word is unscored.", job.label, job.without_synonyms)
     for name in dict.fromkeys(name for group in job.table.groups for name in job.suite.judges_of(group, job.world)):
         found = session.judge(name)
         if isinstance(found, UserError):
-            log.warning("%s: no %s, its figures stay unscored. %s", job.label, name, found)
+            log.warning("%s: no %s, its metrics stay unscored. %s", job.label, name, found)
             missing = True
             continue
         groups = [group for group in job.table.groups if name in job.suite.judges_of(group, job.world)]

@@ -56,19 +56,19 @@ def forecast_all(requests: Sequence[Request], rate: float | None = None) -> str:
 
 def _missing(jobs: Sequence[Job]) -> list[str]:
     """All that is missing, each once, under what provides it: one file may be all that several judges want."""
-    by_mend: dict[str, list[str]] = {}
+    by_hint: dict[str, list[str]] = {}
     for error in lacking(jobs):
-        if error.what not in (known := by_mend.setdefault(error.mend, [])):
+        if error.what not in (known := by_hint.setdefault(error.hint, [])):
             known.append(error.what)
-    if not by_mend:
+    if not by_hint:
         return ["Nothing is missing."]
-    listed = [line for mend, whats in by_mend.items() for line in (*(f"- {what}" for what in whats), f"  {mend}")]
+    listed = [line for hint, whats in by_hint.items() for line in (*(f"- {what}" for what in whats), f"  {hint}")]
     return ["Missing, and how to get it:", *listed]
 
 
 def images_of(jobs: Sequence[Job]) -> int:
     """How many images have to be made: the unedited model's once for all jobs, every erasure's for its own."""
-    return len(_images(jobs)) + _absent(jobs)
+    return len(_images(jobs)) + _missing_prompts(jobs)
 
 
 def disk_of(jobs: Sequence[Job], sampling: SamplingDefaults, known: Measured | None) -> float:
@@ -76,7 +76,7 @@ def disk_of(jobs: Sequence[Job], sampling: SamplingDefaults, known: Measured | N
     pixels = sampling.width * sampling.height
     of_one = known.size if known else pixels * BYTES_PER_PIXEL
     sides = [(row.width or sampling.width, row.height or sampling.height) for row in _images(jobs).values()]
-    return of_one * (sum(width * height for width, height in sides) / pixels + _absent(jobs))
+    return of_one * (sum(width * height for width, height in sides) / pixels + _missing_prompts(jobs))
 
 
 def _maker(job: Job) -> tuple[object, ...]:
@@ -90,10 +90,12 @@ def _images(jobs: Sequence[Job]) -> dict[tuple[object, ...], PromptRow]:
     return {(_maker(job), row.prompt, row.seed, *row.own.items()): row for job in jobs for row in job.table.rows}
 
 
-def _absent(jobs: Sequence[Job]) -> int:
+def _missing_prompts(jobs: Sequence[Job]) -> int:
     """Images of prompts that have yet to be imported; each set counts once for each model that paints it."""
     sets = {
-        (_maker(job), job.suite.prompt_sets[group]): gone.expected for job in jobs for group, gone in job.absent.items()
+        (_maker(job), job.suite.prompt_sets[group]): gone.expected
+        for job in jobs
+        for group, gone in job.missing_prompts.items()
     }
     limit = jobs[0].request.limit
     return sum(expected if limit is None else min(limit, expected) for expected in sets.values())
@@ -103,7 +105,7 @@ def lacking(jobs: Iterable[Job]) -> Iterable[UserError]:
     """Everything that keeps a job from being done whole, with what mends it."""
     for job in jobs:
         yield from _found([*(job.world.missing(what) for what in _needs(job)), job.segmenter_missing])
-        yield from (gone.error for gone in job.absent.values())
+        yield from (gone.error for gone in job.missing_prompts.values())
 
 
 def _needs(job: Job) -> list[str]:
@@ -135,9 +137,9 @@ def sampling_of(world: World) -> SamplingDefaults:
 
 def _line(job: Job) -> str:
     counts = {group: len(job.table.of_group(group).rows) for group in job.table.groups}
-    absent = {group: gone.expected for group, gone in job.absent.items()}
+    missing_prompts = {group: gone.expected for group, gone in job.missing_prompts.items()}
     parts = [f"{n:,} {group}" for group, n in counts.items()]
-    parts += [f"{n:,} {group} (not there yet)" for group, n in absent.items()]
+    parts += [f"{n:,} {group} (not there yet)" for group, n in missing_prompts.items()]
     settings = "".join(f" {key}={value}" for key, value in job.request.settings.items())
     return f"{job.label}{settings}, {job.size} size: {', '.join(parts)}"
 

@@ -24,9 +24,9 @@ from erasebench.files.source import source_digest
 from erasebench.files.weights import file_digests, files_digest
 from erasebench.identity import digest
 from erasebench.prompts import PromptTable, build_table, sets_of
-from erasebench.prompts.build import Absent
+from erasebench.prompts.build import MissingPrompts
 from erasebench.results.record import UNEDITED
-from erasebench.runner.checks import check_headline, check_judge_settings, check_judges, check_judges_know
+from erasebench.runner.checks import check_judge_settings, check_judges, check_judges_know, check_primary_metric
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
 from erasebench.store.run_folder import RunFolder, run_name
 from erasebench.suite.selection import Selection, selections
@@ -56,7 +56,7 @@ class Job:
     table: PromptTable
     variant: str | None = None
     """How rows that bring settings of their own are sampled; None where no row brings any."""
-    absent: Mapping[Group, Absent] = field(default_factory=dict)
+    missing_prompts: Mapping[Group, MissingPrompts] = field(default_factory=dict)
     mark: str = ""
     """What tells the job from another one of the same method's and suite's names; '' where there is none."""
 
@@ -124,7 +124,7 @@ class Job:
                 "prompts": self.table.digest,
                 "partial": self.request.limit is not None,
                 "size": self.size,
-                "absent": sorted(self.absent),
+                "missing": sorted(self.missing_prompts),
             }
         )
 
@@ -215,9 +215,9 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
     world.sample_with(request.sampled_with)
     for name, suite in suites.items():
         check_judges(suite, world)
-        # Our own suites are held to it by a test: to ask loads the libraries that figures are made with.
+        # Our own suites are held to it by a test: to ask loads the libraries that metrics are made with.
         if measured and not (name in SUITES.names() and SUITES.is_own(name)):
-            check_headline(suite)
+            check_primary_metric(suite)
     chosen = {
         name: selections(
             suite, world, request.size or world.default_size, request.scale, request.concepts, request.anchors
@@ -232,16 +232,16 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
     if measured and request.concepts is not None:
         for name, suite in suites.items():
             check_judges_know(suite, world, chosen[name])
-    jobs = told_apart(
-        [job for name, suite in suites.items() for job in _jobs(request, world, suite, name, chosen[name])]
-    )
-    absent = [job.absent[group].error for job in jobs for group in job.absent if group != "general"]
-    if absent and not forecast:
-        raise absent[0]
+    jobs = distinct([job for name, suite in suites.items() for job in _jobs(request, world, suite, name, chosen[name])])
+    missing_prompts = [
+        job.missing_prompts[group].error for job in jobs for group in job.missing_prompts if group != "general"
+    ]
+    if missing_prompts and not forecast:
+        raise missing_prompts[0]
     return jobs
 
 
-def told_apart(jobs: list[Job]) -> list[Job]:
+def distinct(jobs: list[Job]) -> list[Job]:
     """The jobs; those with one label, since two files name their method or suite alike, say which file they are of."""
     times = Counter(job.label for job in jobs)
     return [
@@ -253,7 +253,7 @@ def _jobs(
     request: Request, world: World, suite: Suite, suite_asked: str, chosen_names: tuple[Selection, ...]
 ) -> Iterator[Job]:
     size = request.size or world.default_size
-    sets, absent = sets_of(suite, world, suite.sizes[size])
+    sets, missing_prompts = sets_of(suite, world, suite.sizes[size])
     own = by_own_settings(request.sampling)
     variant = request.sampling if any(row.guidance or row.width for rows in sets.values() for row in rows) else None
     for selection in chosen_names:
@@ -266,7 +266,7 @@ def _jobs(
             )
             for repeat in range(1 if chosen.name == UNEDITED else request.repeats):
                 asked = replace(request, seed=request.seed + repeat)
-                yield Job(asked, world, suite, suite_asked, selection, size, chosen, table, variant, absent)
+                yield Job(asked, world, suite, suite_asked, selection, size, chosen, table, variant, missing_prompts)
 
 
 @lru_cache

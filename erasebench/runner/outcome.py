@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from erasebench.api.recipe import recipes_of
-from erasebench.api.value import Figure, Pairing
+from erasebench.api.value import MetricValue, Pairing
 from erasebench.board.contact_sheet import write_contact_sheet
 from erasebench.console.scrubbing import scrubbed, scrubbed_content
 from erasebench.cost import Cost, total
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from erasebench.runner.session import Session
     from erasebench.runner.stages import Images, Judgement
 
-SHEET_ROWS = {"erased": 5, "synonyms": 3, "retained-kept": 2, "retained-unseen": 3, "general": 2}
+SHEET_ROWS = {"erased": 5, "synonyms": 3, "retain-seen": 2, "retain-heldout": 3, "general": 2}
 """Prompts of each group on a contact sheet."""
 
 
@@ -37,7 +37,7 @@ def done_record(
     job: Job,
     session: Session,
     erasure: Erasure,
-    figures: Mapping[str, Figure],
+    metrics: Mapping[str, MetricValue],
     pairing: Pairing | None,
     judgements: list[Judgement],
     costs: Mapping[str, Cost],
@@ -59,7 +59,7 @@ def done_record(
         session,
         manifest,
         erasure=erasure.digest,
-        figures={name: _scrubbed_reason(figure) for name, figure in figures.items()},
+        metrics={name: _scrubbed_reason(metric) for name, metric in metrics.items()},
         pairing=pairing,
         edit=edit_size(erasure, session.pipeline),
         tuning=_tuning(job),
@@ -68,20 +68,20 @@ def done_record(
 
 
 def failed_record(job: Job, session: Session, error: str) -> Record:
-    """The record of a job that broke off; it has no figures."""
+    """The record of a job that broke off; it has no metrics."""
     manifest = _manifest(job, {}, {}, {})
     what = scrubbed(error)
-    return _record(job, session, manifest, erasure=None, figures={}, status="failed", error=what)
+    return _record(job, session, manifest, erasure=None, metrics={}, status="failed", error=what)
 
 
-def _scrubbed_reason(figure: Figure) -> Figure:
-    """The figure with no secret in what it says of a missing value: a judge's own error may quote one."""
-    return figure if figure.reason is None else figure.model_copy(update={"reason": scrubbed(figure.reason)})
+def _scrubbed_reason(metric: MetricValue) -> MetricValue:
+    """The metric with no secret in what it says of a missing value: a judge's own error may quote one."""
+    return metric if metric.reason is None else metric.model_copy(update={"reason": scrubbed(metric.reason)})
 
 
 def forget_failure(job: Job, session: Session) -> None:
     """Remove the leaderboard's record of an earlier failure where the job, now done, has another identity than it."""
-    if job.chosen.method(job.chosen.config).asks_outside:
+    if job.chosen.method(job.chosen.config).external:
         failed = failed_record(job, session, "an earlier failure")
         (job.request.out / "results" / f"{failed.id}.json").unlink(missing_ok=True)
 
@@ -114,11 +114,11 @@ def _record(job: Job, session: Session, manifest: Manifest, erasure: str | None,
 
 
 def record_identity(job: Job, session: Session, erasure: str | None, *, failed: bool = False) -> str:
-    """Digest of everything that decides the figures: known before the first stage runs.
+    """Digest of everything that decides the metrics: known before the first stage runs.
 
     Only where the method asks outside does the erasure's own digest decide too (None: there is none, the run failed).
     """
-    outside = {"answers": erasure} if job.chosen.method(job.chosen.config).asks_outside else {}
+    outside = {"answers": erasure} if job.chosen.method(job.chosen.config).external else {}
     judges = sorted({name for group in job.table.groups for name in job.suite.judges_of(group, job.world)})
     return digest(
         {

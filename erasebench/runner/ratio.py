@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from erasebench.api.world import SamplingDefaults
 from erasebench.diffusion.profile import NumericsProfile
-from erasebench.diffusion.sampling import Sampler, Shot
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -26,16 +26,16 @@ BATCH = 8
 def measured_ratio(
     pipeline: StableDiffusionPipeline,
     erasure: Erasure,
-    shots: Sequence[Shot],
+    specs: Sequence[SampleSpec],
     settings: SamplingDefaults,
     profile: NumericsProfile,
 ) -> float:
     """Seconds of a batch with the edit over seconds without it, the median of each; the images are thrown away.
 
-    All batches are of the same prompts and seeds, the first of `shots`, and under the same settings.
+    All batches are of the same prompts and seeds, the first of `specs`, and under the same settings.
     """
     smaller = profile.model_copy(update={"batch_size": min(BATCH, profile.batch_size)})
-    batch = list(shots[: smaller.batch_size])
+    batch = list(specs[: smaller.batch_size])
     seconds: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(1 + PAIRS):
         for edited, spent in seconds.items():

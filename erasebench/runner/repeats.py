@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from erasebench.api.value import Figure
+from erasebench.api.value import MetricValue
 from erasebench.identity import digest
 from erasebench.results.record import UNEDITED, Manifest, Record, Repeat, Stage
 from erasebench.runner.average import merged_manifest
@@ -46,7 +46,7 @@ def taken_together(label: str, by_seed: Mapping[int, Record | None]) -> list[tup
     records = list(done.values())
     seed, first = next(iter(done.items()))
     repeats = tuple(
-        Repeat(seed=own, identity=record.identity, erasure=record.manifest.digests["erasure"], figures=record.figures)
+        Repeat(seed=own, identity=record.identity, erasure=record.manifest.digests["erasure"], metrics=record.metrics)
         for own, record in done.items()
     )
     changed = {"repeats": repeats, "command": f"{first.command} --repeats {len(records)}"}
@@ -61,44 +61,44 @@ def _over_seeds(seeds: Sequence[int], records: Sequence[Record]) -> dict[str, ob
 
     return {
         "identity": digest(["repeats", *(record.identity for record in records)]),
-        "figures": _figures(records, seeds),
+        "metrics": _metrics(records, seeds),
         "pairing": pooled_pairing([record.pairing for record in records]),
         "edit": mean_edit([record.edit for record in records]),
         "manifest": _manifest([record.manifest for record in records], seeds),
     }
 
 
-def _figures(records: Sequence[Record], seeds: Sequence[int]) -> dict[str, Figure]:
-    """Each figure over the seeds; one that a seed lacks is unscored and says under which."""
-    from erasebench.metrics.statistics import repeated_figure
+def _metrics(records: Sequence[Record], seeds: Sequence[int]) -> dict[str, MetricValue]:
+    """Each metric over the seeds; one that a seed lacks is unscored and says under which."""
+    from erasebench.metrics.statistics import repeated_value
 
-    names = dict.fromkeys(name for record in records for name in record.figures)
+    names = dict.fromkeys(name for record in records for name in record.metrics)
     found = {}
     for name in names:
-        own = [record.figures[name] for record in records if name in record.figures]
+        own = [record.metrics[name] for record in records if name in record.metrics]
         if len(own) == len(records):
-            found[name] = repeated_figure(own, never_negative=name.startswith(FRECHET))
+            found[name] = repeated_value(own, never_negative=name.startswith(FRECHET))
         elif not _has_larger(name, names):
             found[name] = _lacking(name, records, seeds)
     return found
 
 
-def _lacking(name: str, records: Sequence[Record], seeds: Sequence[int]) -> Figure:
-    lacking = [(seed, record) for seed, record in zip(seeds, records, strict=True) if name not in record.figures]
-    own = [record.figures[name] for record in records if name in record.figures]
-    others = (figure for _, record in lacking for key, figure in record.figures.items() if _stem(key) == _stem(name))
-    why = next((f": {figure.reason}" for figure in others if figure.reason), "")
-    return Figure(
+def _lacking(name: str, records: Sequence[Record], seeds: Sequence[int]) -> MetricValue:
+    lacking = [(seed, record) for seed, record in zip(seeds, records, strict=True) if name not in record.metrics]
+    own = [record.metrics[name] for record in records if name in record.metrics]
+    others = (metric for _, record in lacking for key, metric in record.metrics.items() if _stem(key) == _stem(name))
+    why = next((f": {metric.reason}" for metric in others if metric.reason), "")
+    return MetricValue(
         value=None,
-        n_scored=sum(figure.n_scored for figure in own),
-        n_expected=sum(figure.n_expected for figure in own),
+        n_scored=sum(metric.n_scored for metric in own),
+        n_expected=sum(metric.n_expected for metric in own),
         unit=own[0].unit,
         reason=f"no {name} under seed {', '.join(str(seed) for seed, _ in lacking)}{why}",
     )
 
 
 def _has_larger(name: str, names: Iterable[str]) -> bool:
-    """Whether another figure is the same but for a larger number of images in its name: fid_1000 for fid_999."""
+    """Whether another metric is the same but for a larger number of images in its name: fid_1000 for fid_999."""
     return any(other != name and _stem(other) == _stem(name) and _number(other) > _number(name) for other in names)
 
 

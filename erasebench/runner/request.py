@@ -236,8 +236,8 @@ def _settings_of(method: type[Method], name: str, request: Request) -> dict[str,
         try:
             changes[field_name] = yaml_value(text)
         except ValueError as error:
-            mend = "Write a number, true, false, a word or a list; other text in quotes."
-            raise UserError(f"--set {key}={text} is not a value: {error}.", mend) from error
+            hint = "Write a number, true, false, a word or a list; other text in quotes."
+            raise UserError(f"--set {key}={text} is not a value: {error}.", hint) from error
     return changes
 
 

@@ -17,7 +17,7 @@ from erasebench.errors import UserError
 from erasebench.files.atomic import check_writable, remove_leftovers
 from erasebench.results.record import Record
 from erasebench.runner.average import Average, averaged, averages
-from erasebench.runner.finished import finished, publish, sheet_of
+from erasebench.runner.cache import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
 from erasebench.runner.repeats import is_repeated, sets_of_repeats, taken_together
 from erasebench.runner.request import Request
@@ -176,15 +176,15 @@ def _tell_what_will_fail(jobs: Sequence[Job]) -> None:
     for job in jobs:
         # Whatever else the world or the method raises here ends the job itself, when it is its turn.
         with suppress(Exception):
-            if (absent := job.segmenter_missing) is not None and finished(job) is None:
-                log.warning("%s will fail: %s", job.label, absent)
+            if (missing_prompts := job.segmenter_missing) is not None and finished(job) is None:
+                log.warning("%s will fail: %s", job.label, missing_prompts)
 
 
 def _check_models(jobs: Sequence[Job], session: Session) -> None:
     """UserError for a method whose formula is not for this model, before the unedited model paints for it."""
     for job in jobs:
         if (refusal := _refusal(job, session)) is not None:
-            raise UserError(f"{job.chosen.name}: {refusal.what}", refusal.mend) from refusal
+            raise UserError(f"{job.chosen.name}: {refusal.what}", refusal.hint) from refusal
 
 
 def _refusal(job: Job, session: Session) -> UserError | None:

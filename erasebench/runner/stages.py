@@ -16,17 +16,17 @@ from erasebench.api.groups import Group
 from erasebench.console.progress import progress_bar
 from erasebench.console.scrubbing import scrubbed_content
 from erasebench.cost import Cost, measured, total
-from erasebench.diffusion.sampling import Shot
+from erasebench.diffusion.sampling import SampleSpec
 from erasebench.errors import UserError
 from erasebench.files.sealed import read_sealed_json, whole, write_sealed_json
 from erasebench.identity import digest
 from erasebench.results.record import UNEDITED
-from erasebench.runner.attempts import all_attempts
+from erasebench.runner.generate import generate, wanted
 from erasebench.runner.job import Job
-from erasebench.runner.paint import paint, wanted
 from erasebench.runner.ratio import measured_ratio
 from erasebench.runner.session import weights_of
 from erasebench.runner.threads import threads
+from erasebench.runner.timing import all_attempts
 from erasebench.runner.work import Work
 from erasebench.runner.workspace import RunWorkspace
 from erasebench.store.images import ImageStore
@@ -65,8 +65,8 @@ def erase(work: Work) -> tuple[Erasure, Cost]:
     cost_file = folder.erasure / "cost.json"
     if all(whole(folder.erasure / name) for name in (RECORD_FILE, WEIGHTS_FILE, cost_file.name)):
         return Erasure.load(folder.erasure), Cost(*json.loads(cost_file.read_text(encoding="utf-8")))
-    if (absent := job.segmenter_missing) is not None:
-        raise absent
+    if (missing_prompts := job.segmenter_missing) is not None:
+        raise missing_prompts
     try:
         erasure, cost = _erased(work)
     except BaseException:
@@ -121,7 +121,7 @@ def sample(work: Work, erasure: Erasure) -> Images:
     job = work.job
     images = Images(work.folder.images(erasure.digest), job.image_digests(erasure.digest))
     asked = wanted(job.table.rows, images.by_row, job.world.sampling)
-    paint(images.store, asked, work.session.pipeline, erasure, job.profile, f"{job.label}: images")
+    generate(images.store, asked, work.session.pipeline, erasure, job.profile, f"{job.label}: images")
     return images
 
 
@@ -135,8 +135,8 @@ def sampling_ratio(work: Work, erasure: Erasure) -> float | None:
         return None
     file = work.folder.path / "sampling-ratio.json"
     if (known := read_sealed_json(file)) is None:
-        shots = [Shot(row.prompt, row.seed) for row in job.table.rows]
-        known = measured_ratio(work.session.pipeline, erasure, shots, job.world.sampling, job.profile)
+        specs = [SampleSpec(row.prompt, row.seed) for row in job.table.rows]
+        known = measured_ratio(work.session.pipeline, erasure, specs, job.world.sampling, job.profile)
         write_sealed_json(file, known)
     return float(known)
 

@@ -15,7 +15,7 @@ from erasebench.api.method import Segmentation
 from erasebench.api.world import Segmenter, World
 from erasebench.console.progress import progress_bar
 from erasebench.diffusion.profile import NumericsProfile
-from erasebench.diffusion.sampling import Sampler, Shot
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.errors import UserError
 
 
@@ -47,11 +47,11 @@ class RunWorkspace:
         given = {key: value for key, value in chosen.items() if value is not None}
         settings = self._world.sampling.model_copy(update=given)
         sampler = Sampler(self._pipeline, settings, self._profile)
-        shots = [Shot(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        specs = [SampleSpec(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         images = []
-        for shot, pixels in zip(shots, sampler.images(shots), strict=True):
+        for spec, pixels in zip(specs, sampler.images(specs), strict=True):
             if pixels is None:
-                what = f"The model gave NaN or infinity for '{shot.prompt}', seed {shot.seed}."
+                what = f"The model gave NaN or infinity for '{spec.prompt}', seed {spec.seed}."
                 raise UserError(what, "Check the model's weights; half precision can overflow.")
             images.append(Image.fromarray(pixels))
         return images

@@ -41,7 +41,7 @@ def concepts_of(judge: Judge, entries: Sequence[Entry], world: World) -> About:
     given = [entry.concept for entry in entries]
     if isinstance(judge, IdentityJudge):
         # A recogniser's name counts however it is spelt: Beyonce is Beyoncé.
-        known = _spellings((*world.cast.all_names("person"), *judge.recogniser.names), judge.recogniser.names)
+        known = _spellings((*world.concept_lists.all_names("person"), *judge.recogniser.names), judge.recogniser.names)
         if any(given):
             return About([known.get(name_key(name), name) for name in given])
         return _read(entries, lambda prompt: person_in(prompt, known), "person after a template of the celebrity suite")

@@ -89,13 +89,13 @@ def named(path: Path, root: Path) -> NamedImage:
     """What the name of the file `path` below the folder `root` says."""
     file = path.relative_to(root)
     utf8, stem = readable(path.stem) == path.stem, composed(path.stem)
-    told, first = _PROMPT_AND_SEED.fullmatch(stem) if utf8 else None, _NUMBER.fullmatch(stem)
+    given, first = _PROMPT_AND_SEED.fullmatch(stem) if utf8 else None, _NUMBER.fullmatch(stem)
     return NamedImage(
         path=path,
         file=readable(file.as_posix()),
         folder=readable(file.parent.as_posix()) if file.parent != Path() else "",
-        prompt=told["prompt"] if told else None,
-        seed=int(told["seed"]) if told else None,
+        prompt=given["prompt"] if given else None,
+        seed=int(given["seed"]) if given else None,
         number=int(first["number"]) if first else None,
         rest=first["rest"] if first else None,
     )

@@ -22,7 +22,7 @@ ALL = "all"
 NO_ROW, AMBIGUOUS, TAKEN, NOT_UTF8 = "no-prompt-row", "ambiguous-name", "row-has-image", "name-not-utf-8"
 """Outcomes of images that belong to no row: no row fits; several do, or several images fit one row; a row fits that
 another image fits by a more exact name; the name cannot be read and no row fits."""
-FOLDERS = {"erased": ("erased", "0"), "retained-kept": ("others", "1"), "retained-unseen": ("others", "1")}
+FOLDERS = {"erased": ("erased", "0"), "retain-seen": ("others", "1"), "retain-heldout": ("others", "1")}
 """The reference sampler's folder for each group."""
 SHOWN = 3
 """Images whose doubt is spelled out."""

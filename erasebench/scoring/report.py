@@ -1,4 +1,4 @@
-"""Score a folder: every judge that was asked for, a table of figures, counts of what could not be scored, a file."""
+"""Score a folder: every judge that was asked for, a table of metrics, counts of what could not be scored, a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from erasebench.api.judge import Judge
-    from erasebench.api.value import Figure
+    from erasebench.api.value import MetricValue
     from erasebench.api.world import World
     from erasebench.scoring.folder import Listing
     from erasebench.scoring.matching import Entry
@@ -35,13 +35,13 @@ FORMATS = (".csv", ".json", ".parquet")
 
 @dataclass(frozen=True)
 class Report:
-    """What a folder's images were worth. `figures` by judge, group and name; `rows` by judge, one for each entry.
+    """What a folder's images were worth. `metrics` by judge, group and name; `rows` by judge, one for each entry.
 
     `notes`: lines about what could not be matched or named for certain.
     """
 
     listing: Listing
-    figures: Mapping[str, Mapping[str, Mapping[str, Figure]]]
+    metrics: Mapping[str, Mapping[str, Mapping[str, MetricValue]]]
     rows: Mapping[str, pd.DataFrame]
     identities: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...] = ()
@@ -54,10 +54,10 @@ class Report:
         return any((rows["outcome"] == SCORED).any() for rows in self.rows.values())
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a judge, group and metric; see `erasebench.results.frames.figures_frame` for units."""
-        from erasebench.results.frames import figures_frame
+        """One row a judge, group and metric; see `erasebench.results.frames.metrics_frame` for units."""
+        from erasebench.results.frames import metrics_frame
 
-        return figures_frame(self.figures)
+        return metrics_frame(self.metrics)
 
     def _repr_html_(self) -> str:
         from erasebench.results.frames import as_html
@@ -81,14 +81,14 @@ class Report:
         return pd.concat(parts, axis=1)
 
     def write(self, path: Path) -> None:
-        """As .csv or .parquet: a row per image; as .json: figures, judges' identities and images. Features: parquet.
+        """As .csv or .parquet: a row per image; as .json: metrics, judges' identities and images. Features: parquet.
 
         In .csv, text that a spreadsheet would run as a formula has an apostrophe in front (erasebench.files.csv_cells).
         """
         frame = self.per_image(features=path.suffix == ".parquet")
         if path.suffix == ".json":
             images = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
-            write_json(path, {"figures": self._plain_figures(), "judges": self.identities, "images": images})
+            write_json(path, {"metrics": self._plain_metrics(), "judges": self.identities, "images": images})
             return
         with atomic_write(path) as temporary:
             if path.suffix == ".parquet":
@@ -96,13 +96,13 @@ class Report:
             else:
                 frame.map(safe_cell).to_csv(temporary, index=False)
 
-    def _plain_figures(self) -> dict[str, Any]:
+    def _plain_metrics(self) -> dict[str, Any]:
         return {
             judge: {
-                group: {name: figure.model_dump(mode="json") for name, figure in named.items()}
+                group: {name: metric.model_dump(mode="json") for name, metric in named.items()}
                 for group, named in groups.items()
             }
-            for judge, groups in self.figures.items()
+            for judge, groups in self.metrics.items()
         }
 
 
@@ -144,13 +144,13 @@ def score_folder(
     matched = Matched(by_names(listing), []) if prompts is None else by_table(listing, prompts, folder)
     from erasebench.judges.unknown_names import warn_of_unknown
     from erasebench.scoring.concepts import concepts_of
-    from erasebench.scoring.figures import figures_of
     from erasebench.scoring.judging import judged
+    from erasebench.scoring.metrics import metrics_of_rows
 
     opened = {name: open_judge(OWN.get(name, name), world, device) for name in dict.fromkeys(judges)}
     for judge in opened.values():
         _check_references(judge)
-    rows, figures, notes = {}, {}, list(matched.notes)
+    rows, metrics, notes = {}, {}, list(matched.notes)
     for name, judge in opened.items():
         about = concepts_of(judge, matched.entries, world)
         warn_of_unknown(judge, about.concepts, name)
@@ -159,9 +159,11 @@ def score_folder(
                 f"{name}: {about.without} images have a prompt that names no {about.sought}: they count in no accuracy."
             )
         rows[name] = judged(judge, matched.entries, about.concepts, convert=convert)
-        figures[name] = {str(group): figures_of(judge, part) for group, part in _groups(rows[name], matched.entries)}
+        metrics[name] = {
+            str(group): metrics_of_rows(judge, part) for group, part in _groups(rows[name], matched.entries)
+        }
     identities = {name: judge.identity() for name, judge in opened.items()}
-    return Report(listing, figures, rows, identities, tuple(notes))
+    return Report(listing, metrics, rows, identities, tuple(notes))
 
 
 def _check_references(judge: Judge) -> None:

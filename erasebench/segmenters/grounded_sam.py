@@ -95,11 +95,11 @@ def detection_text(phrase: str) -> str:
 
 
 def _loaded(folder: Path, kinds: dict[str, tuple[Any, Any]], device: torch.device) -> tuple[Any, Any]:
-    mend = "Give a folder as transformers saves it, or remove this one and download it again."
+    hint = "Give a folder as transformers saves it, or remove this one and download it again."
     try:
         model_type = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")).get("model_type", "")
     except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{folder / CONFIG_FILE} cannot be read ({error}).", mend) from error
+        raise UserError(f"{folder / CONFIG_FILE} cannot be read ({error}).", hint) from error
     if model_type not in kinds:
         raise UserError(f"{folder} holds a model of type '{model_type}'.", did_you_mean(model_type, kinds))
     model, processor = kinds[model_type]
@@ -107,5 +107,5 @@ def _loaded(folder: Path, kinds: dict[str, tuple[Any, Any]], device: torch.devic
         try:
             reader = processor.from_pretrained(folder)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{folder} has no readable processor ({error}).", mend) from error
+            raise UserError(f"{folder} has no readable processor ({error}).", hint) from error
         return load_strictly(folder, model, torch.float32).to(device), reader

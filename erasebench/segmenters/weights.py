@@ -40,7 +40,7 @@ def locate_both(folder: Path) -> tuple[Path, Path]:
         except UserError as error:
             missing.append(error)
     if missing:
-        raise UserError(" ".join(error.what for error in missing), "; ".join(error.mend for error in missing))
+        raise UserError(" ".join(error.what for error in missing), "; ".join(error.hint for error in missing))
     return found[0], found[1]
 
 
@@ -87,8 +87,8 @@ def grounded_sam_digest(detector: Path, masker: Path) -> str:
 def _whole(folder: Path, source: Source) -> Path:
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
-            mend = f"Give {source.variable} a folder in transformers' format, or remove this one and download it again."
-            raise UserError(f"{folder} is no folder of {source.role}'s weights: it has no {name}.", mend)
+            hint = f"Give {source.variable} a folder in transformers' format, or remove this one and download it again."
+            raise UserError(f"{folder} is no folder of {source.role}'s weights: it has no {name}.", hint)
     return folder
 
 

@@ -12,14 +12,14 @@ from erasebench.identity import digest
 log = logging.getLogger(__name__)
 
 _SHOWN = 12
-"""Names of the cast that a message lists."""
+"""Names of the concept lists that a message lists."""
 
 
 def chosen_names(concepts: Sequence[str], known: Sequence[str], world: str, *, anchored: bool) -> tuple[str, ...]:
-    """The concepts, each as the cast spells it where the cast (`known`) has it.
+    """The concepts, each as the concept lists spell it where the concept lists (`known`) have it.
 
     `anchored`: the user says what they become, so that they may be any words. UserError for none at all, a name that
-    is blank or stands twice, and one that is not of the cast and has no anchor.
+    is blank or stands twice, and one that is not of the concept lists and has no anchor.
     """
     if not concepts:
         raise UserError("--concepts is empty.", "Give names as 'First Name,Second Name'.")

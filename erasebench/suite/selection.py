@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Selection(BaseModel):
     """What is erased and what each erased name becomes, what a method is told to keep, what it is not told of.
 
-    `synonyms` are other words for the erased names. `kept_besides` are names that a method is told to keep as well as
-    the shown ones, and that no group measures. `new`: erased names that are not in the world's cast. `own_anchors`: how
+    `synonyms` are other words for the erased names. `extra_retain` are names that a method is told to keep as well as
+    the shown ones, and that no group measures. `new`: erased names that are not in the world's concept lists. `own_anchors`: how
     messages and tables call anchors that are not the suite's; '' where they are.
     """
 
@@ -33,7 +33,7 @@ class Selection(BaseModel):
     shown: tuple[str, ...]
     unseen: tuple[str, ...]
     synonyms: tuple[str, ...] = ()
-    kept_besides: tuple[str, ...] = ()
+    extra_retain: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     own_anchors: str = ""
 
@@ -42,7 +42,7 @@ class Selection(BaseModel):
         concepts = tuple(
             Concept(name=name, kind=kind, anchor=anchor) for name, anchor in zip(self.erased, self.anchors, strict=True)
         )
-        return ErasureTask(concepts=concepts, keep=self.shown + self.kept_besides, prior_captions=prior_captions)
+        return ErasureTask(concepts=concepts, keep=self.shown + self.extra_retain, prior_captions=prior_captions)
 
 
 def selections(
@@ -60,7 +60,7 @@ def selections(
     if not suite.one_at_a_time:
         return (select(suite, world, scale if suite.has_scales else None, concepts, anchors),)
     _check_one(scale, concepts)
-    known = world.cast.all_names(suite.kind)
+    known = world.concept_lists.all_names(suite.kind)
     asked = suite.sizes[size].concepts or known
     names = asked if concepts is None else chosen_names(concepts, known, world.name, anchored=anchors is not None)
     own = anchors_of(names, anchors)
@@ -77,12 +77,12 @@ def select(
     """The names of a suite in a world: the first `scale` of its erase list, or `concepts` by name, erased together.
 
     `anchors`: what they become in place of what the suite says, one for all or one for each; with them `concepts` may
-    be any words. UserError for a scale that the suite does not have, a name that is not in the world's cast and has no
+    be any words. UserError for a scale that the suite does not have, a name that is not in the world's concept lists and has no
     anchor, and a name that stands twice or is its own anchor.
     """
     _check_one(scale, concepts)
     if concepts is not None:
-        known = world.cast.all_names(suite.kind)
+        known = world.concept_lists.all_names(suite.kind)
         erased = chosen_names(concepts, known, world.name, anchored=anchors is not None)
         return _selected(suite, world, f"custom-{digest(sorted(erased))[:6]}", erased, anchors_of(erased, anchors))
     label = suite.default_scale if scale is None else scale
@@ -93,7 +93,7 @@ def select(
         if (named.world, named.scale) == (world.name, label):
             own = anchors_of(named.names, anchors)
             return _selected(suite, world, label, named.names, own, (named.anchor,) * len(named.names))
-    erased = world.cast.names(suite.kind, "erase")[:label]
+    erased = world.concept_lists.names(suite.kind, "erase")[:label]
     return _selected(suite, world, label, erased, anchors_of(erased, anchors))
 
 
@@ -119,21 +119,23 @@ def _selected(
             raise UserError(what, "Give another with --anchor, or in the suite's file.")
     own_anchors = "" if anchors == usual else marked(anchors)
     retained = _retained(suite, world, erased)
-    n_shown = suite.shown.get(world.name, suite.shown["default"])
-    known = world.cast.all_names(suite.kind)
+    n_given = suite.shown.get(world.name, suite.shown["default"])
+    known = world.concept_lists.all_names(suite.kind)
     new = tuple(name for name in erased if name not in known)
     # A suite that shows all of the others shows one more where what is erased is none of them.
-    n_shown += len(new) if suite.one_at_a_time and n_shown >= len(known) - 1 else 0
-    shown = _spread(retained, n_shown)
+    n_given += len(new) if suite.one_at_a_time and n_given >= len(known) - 1 else 0
+    shown = _spread(retained, n_given)
     return Selection(
         scale=f"{label} to {own_anchors}" if own_anchors else label,
         erased=erased,
         anchors=anchors,
         shown=shown,
         unseen=tuple(name for name in retained if name not in shown),
-        synonyms=tuple(word for name in erased for word in world.cast.synonyms.get(name, ())),
-        kept_besides=tuple(
-            name for name in _without(erased, world.cast.kept_besides.get(suite.kind, ())) if name not in retained
+        synonyms=tuple(word for name in erased for word in world.concept_lists.synonyms.get(name, ())),
+        extra_retain=tuple(
+            name
+            for name in _without(erased, world.concept_lists.extra_retain.get(suite.kind, ()))
+            if name not in retained
         ),
         new=new,
         own_anchors=own_anchors,
@@ -141,11 +143,11 @@ def _selected(
 
 
 def _retained(suite: Suite, world: World, erased: tuple[str, ...]) -> tuple[str, ...]:
-    """The names that have to stay; where the cast has no such list of the kind, those that are not erased this time."""
+    """The names that have to stay; where the concept lists have no such list of the kind, those that are not erased this time."""
     if not any(group.startswith("retained") for group in suite.groups):
         return ()
-    names = world.cast.lists.get((suite.kind, "retain"), ()) or world.cast.names(suite.kind, "erase")
-    other_words = {concept_key(word): name for name in names for word in world.cast.synonyms.get(name, ())}
+    names = world.concept_lists.lists.get((suite.kind, "retain"), ()) or world.concept_lists.names(suite.kind, "erase")
+    other_words = {concept_key(word): name for name in names for word in world.concept_lists.synonyms.get(name, ())}
     meant = {other_words[key] for name in erased if (key := concept_key(name)) in other_words}
     return tuple(name for name in _without(erased, names) if name not in meant)
 

@@ -1,4 +1,4 @@
-"""A suite: what is erased and kept, what is asked of the model, which judge reads which group, which figures result."""
+"""A suite: what is erased and kept, what is asked of the model, which judge reads which group, which metrics result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from erasebench.api.world import SizeName, World
 from erasebench.errors import UserError
 from erasebench.files.yaml_file import read_yaml
 from erasebench.identity import digest, measured_part, presentation_field
-from erasebench.metrics.columns import FigureTable
+from erasebench.metrics.columns import MetricTable
 
 FROM_TEMPLATES = "templates"
 
@@ -63,9 +63,9 @@ class Size(_Frozen):
 
     erased_seeds: dict[PositiveInt, PositiveInt] = Field(default_factory=dict)
     synonym_seeds: int = Field(default=0, ge=0)
-    retained_kept: int = Field(default=0, ge=0)
-    retained_unseen: int = Field(default=0, ge=0)
-    retained_seeds: int = Field(default=1, gt=0)
+    retain_seen: int = Field(default=0, ge=0)
+    retain_heldout: int = Field(default=0, ge=0)
+    retain_seeds: int = Field(default=1, gt=0)
     general: int = Field(default=0, ge=0)
     explicit: int = Field(default=0, ge=0)
     concepts: tuple[Name, ...] = ()
@@ -124,8 +124,8 @@ class Suite(_Frozen):
     shown: dict[str, NonNegativeInt] = Field(default_factory=lambda: {"default": 0})
     sizes: dict[SizeName, Size]
     groups: dict[Group, GroupJudges]
-    table: FigureTable
-    average_table: FigureTable | None = None
+    table: MetricTable
+    average_table: MetricTable | None = None
 
     @field_validator("templates")
     @classmethod

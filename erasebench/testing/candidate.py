@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from erasebench.api.concepts import Concept, ErasureTask, Kind
 from erasebench.api.erasure import Erasure
 from erasebench.api.method import Method, MethodConfig, load_method
-from erasebench.diffusion.sampling import Shot
+from erasebench.diffusion.sampling import SampleSpec
 from erasebench.testing.fingerprint import fingerprint
 from erasebench.testing.model import tiny_pipeline
 from erasebench.testing.workspace import ToyWorkspace, overheard
@@ -44,7 +44,7 @@ class Observed:
     before: dict[str, Any]
     after: dict[str, Any]
     heard: list[str]
-    painted: list[str]
+    generated: list[str]
 
 
 class Candidate:
@@ -110,7 +110,7 @@ class Candidate:
         before = fingerprint(self.pipeline)
         with overheard(self.pipeline) as heard:
             erasure = method.erase(self.pipeline, task_of(kind), workspace)
-        return Observed(erasure, before, fingerprint(self.pipeline), heard, workspace.painted)
+        return Observed(erasure, before, fingerprint(self.pipeline), heard, workspace.generated)
 
 
 def task_of(kind: Kind) -> ErasureTask:
@@ -119,10 +119,10 @@ def task_of(kind: Kind) -> ErasureTask:
     return ErasureTask(concepts=concepts, keep=KEEP.get(kind, ()), prior_captions=CAPTIONS)
 
 
-def shots_of(kind: Kind) -> list[Shot]:
+def specs_of(kind: Kind) -> list[SampleSpec]:
     """More images than one batch holds, with an erased name in some prompts."""
     prompts = [*(f"{name} at noon" for name in NAMES[kind]), "a red ball", "", "two blue boxes"]
-    return [Shot(prompt, seed) for seed, prompt in enumerate(prompts, start=1)]
+    return [SampleSpec(prompt, seed) for seed, prompt in enumerate(prompts, start=1)]
 
 
 def _scramble() -> None:

@@ -13,9 +13,9 @@ from erasebench.api.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.identity import role_of
 from erasebench.suite.suite import installed_suites
-from erasebench.testing.candidate import NAMES, Candidate, shots_of, task_of
+from erasebench.testing.candidate import NAMES, Candidate, specs_of, task_of
 from erasebench.testing.fingerprint import difference, fingerprint
-from erasebench.testing.workspace import painted_with
+from erasebench.testing.workspace import generated_with
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # The protocol's data-preparation prompts: for objects one reads like the evaluation prompt, with other seeds.
@@ -48,12 +48,12 @@ def restores_the_pipeline(candidate: Candidate) -> None:
         seen = candidate.erased(kind)
         _demand_equal(seen.before, seen.after, f"erase left the pipeline changed ({kind})")
     seen = candidate.erased()
-    painted_with(seen.erasure, candidate.pipeline, shots_of(candidate.kind))
+    generated_with(seen.erasure, candidate.pipeline, specs_of(candidate.kind))
     _demand_equal(seen.after, fingerprint(candidate.pipeline), "taking the erasure off left the pipeline changed")
 
 
-def touches_only_what_it_declares(candidate: Candidate) -> None:
-    """Every changed parameter exists, has its shape, is finite float32 on the CPU, and `touches` says so."""
+def edits_only_what_it_declares(candidate: Candidate) -> None:
+    """Every changed parameter exists, has its shape, is finite float32 on the CPU, and `edits` says so."""
     known = {
         f"{component}.{name}": parameter
         for component in ("unet", "text_encoder")
@@ -63,7 +63,7 @@ def touches_only_what_it_declares(candidate: Candidate) -> None:
         method = candidate.method(candidate.config(kind))
         for name, value in candidate.erased(kind).erasure.tensors.items():
             assert name in known, f"the erasure names {name}, which the pipeline does not have"
-            assert method.touches(name), f"the erasure changes {name}, and touches({name!r}) is False: declare it"
+            assert method.edits(name), f"the erasure changes {name}, and touches({name!r}) is False: declare it"
             assert value.shape == known[name].shape, f"{name} is {list(value.shape)}, not {list(known[name].shape)}"
             assert (value.dtype, value.device.type) == (torch.float32, "cpu"), f"{name} is no float32 tensor on the CPU"
             assert torch.isfinite(value).all(), f"{name} holds NaN or infinity"
@@ -71,12 +71,12 @@ def touches_only_what_it_declares(candidate: Candidate) -> None:
 
 def saves_and_loads_to_identical_images(candidate: Candidate) -> None:
     """The erasure from its files has the same digest and paints the same pixels."""
-    erasure, shots = candidate.erased().erasure, shots_of(candidate.kind)
+    erasure, specs = candidate.erased().erasure, specs_of(candidate.kind)
     json.dumps(dict(erasure.record), allow_nan=False)
     erasure.save(candidate.folder("saved"))
     loaded = Erasure.load(candidate.folder("saved"))
     assert loaded.digest == erasure.digest, "the saved erasure has another digest: what is it that is not saved?"
-    same = painted_with(loaded, candidate.pipeline, shots) == painted_with(erasure, candidate.pipeline, shots)
+    same = generated_with(loaded, candidate.pipeline, specs) == generated_with(erasure, candidate.pipeline, specs)
     assert same, "the saved erasure paints other images: everything that decides one has to be in its files"
 
 
@@ -87,8 +87,8 @@ def is_deterministic_by_seed(candidate: Candidate) -> None:
     assert anew.digest == first.digest, "a second run gives another erasure: seed every generator by workspace.seed"
     again = candidate.erase_again(candidate.kind, "first").erasure
     assert again.digest == first.digest, "a resumed run gives another erasure: what is kept in workspace.folder?"
-    shots = shots_of(candidate.kind)
-    same = painted_with(first, candidate.pipeline, shots) == painted_with(anew, candidate.pipeline, shots)
+    specs = specs_of(candidate.kind)
+    same = generated_with(first, candidate.pipeline, specs) == generated_with(anew, candidate.pipeline, specs)
     assert same, "equal erasures paint unequal images: sampling draws on something that is not the image's own seed"
 
 
@@ -100,8 +100,8 @@ def never_sees_evaluation_prompts(candidate: Candidate) -> None:
         templates = {template for suite in suites if suite.kind == kind for template in suite.templates}
         asked = {_plain(template.format(name=name)) for template in templates for name in names}
         preparation = {_plain(template.format(name=name)) for template in PREPARATION for name in names}
-        painted = {_plain(text) for text in seen.painted}
-        read = {_plain(text) for text in seen.heard} - (painted & preparation)
+        generated = {_plain(text) for text in seen.generated}
+        read = {_plain(text) for text in seen.heard} - (generated & preparation)
         assert not read & asked, f"the method reads evaluation prompts: {sorted(read & asked)[:3]}; use others"
 
 
@@ -111,7 +111,7 @@ def fails_clearly_on_a_kind_it_cannot_handle(candidate: Candidate) -> None:
         refusal = _refusal(candidate, kind)
         if kind in candidate.method.kinds:
             assert refusal is None, f"{kind} is one of its kinds, and it is refused: {refusal}"
-            painted_with(candidate.erased(kind).erasure, candidate.pipeline, shots_of(kind))
+            generated_with(candidate.erased(kind).erasure, candidate.pipeline, specs_of(kind))
         else:
             assert refusal is not None, f"{kind} is none of its kinds, and check_kind('{kind}') does not refuse it"
             assert kind in refusal, f"the refusal of {kind} does not name it: {refusal}"
@@ -120,7 +120,7 @@ def fails_clearly_on_a_kind_it_cannot_handle(candidate: Candidate) -> None:
 CHECKS: tuple[Callable[[Candidate], None], ...] = (
     declares_its_settings,
     restores_the_pipeline,
-    touches_only_what_it_declares,
+    edits_only_what_it_declares,
     saves_and_loads_to_identical_images,
     is_deterministic_by_seed,
     never_sees_evaluation_prompts,

@@ -17,7 +17,7 @@ from erasebench.api.erasure import Erasure
 from erasebench.api.method import Box, Segmentation
 from erasebench.api.world import SamplingDefaults
 from erasebench.diffusion.profile import NumericsProfile
-from erasebench.diffusion.sampling import Sampler, Shot
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.testing.model import WIDTH
 
 STEPS = 4
@@ -36,7 +36,7 @@ class ToyWorkspace:
         self.seed = seed
         self.folder = folder
         self.batch_size = PROFILE.batch_size
-        self.painted: list[str] = []
+        self.generated: list[str] = []
         self._pipeline = pipeline
         self._segments = segments
 
@@ -50,10 +50,10 @@ class ToyWorkspace:
         scheduler: str | None = None,
     ) -> list[Image.Image]:
         """See `erasebench.api.method.Workspace`."""
-        self.painted += prompts
-        shots = [Shot(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        self.generated += prompts
+        specs = [SampleSpec(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         settings = SETTINGS.model_copy(update={} if scheduler is None else {"scheduler": scheduler})
-        return [Image.fromarray(pixels) for pixels in painted(self._pipeline, shots, settings)]
+        return [Image.fromarray(pixels) for pixels in generated(self._pipeline, specs, settings)]
 
     def segment(self, images: Sequence[Image.Image], phrase: str) -> list[Segmentation]:
         """See `erasebench.api.method.Workspace`."""
@@ -73,20 +73,20 @@ class ToyWorkspace:
         yield advance
 
 
-def painted(
-    pipeline: StableDiffusionPipeline, shots: Sequence[Shot], settings: SamplingDefaults = SETTINGS
+def generated(
+    pipeline: StableDiffusionPipeline, specs: Sequence[SampleSpec], settings: SamplingDefaults = SETTINGS
 ) -> list[NDArray[np.uint8]]:
-    """One image per shot; fails where the model gives numbers that are no image."""
-    images = list(Sampler(pipeline, settings, PROFILE).images(shots))
-    missing = [shot.prompt for shot, image in zip(shots, images, strict=True) if image is None]
+    """One image per sample spec; fails where the model gives numbers that are no image."""
+    images = list(Sampler(pipeline, settings, PROFILE).images(specs))
+    missing = [spec.prompt for spec, image in zip(specs, images, strict=True) if image is None]
     assert not missing, f"the model gave NaN or infinity for {missing}"
     return [image for image in images if image is not None]
 
 
-def painted_with(erasure: Erasure, pipeline: StableDiffusionPipeline, shots: Sequence[Shot]) -> list[bytes]:
-    """The pixels of every shot, painted with the erasure on."""
+def generated_with(erasure: Erasure, pipeline: StableDiffusionPipeline, specs: Sequence[SampleSpec]) -> list[bytes]:
+    """The pixels of every sample spec, painted with the erasure on."""
     with erasure.applied_to(pipeline):
-        return [image.tobytes() for image in painted(pipeline, shots)]
+        return [image.tobytes() for image in generated(pipeline, specs)]
 
 
 @contextmanager

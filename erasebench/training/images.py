@@ -23,7 +23,7 @@ CHUNK = 64
 """Images that the autoencoder encodes at a time."""
 
 
-class Shot(NamedTuple):
+class SampleSpec(NamedTuple):
     """An image to be painted: its prompt, its seed, and its file."""
 
     prompt: str
@@ -31,40 +31,40 @@ class Shot(NamedTuple):
     file: Path
 
 
-def painted(prompts: Sequence[str], workspace: Workspace, label: str) -> list[Image.Image]:
+def generated(prompts: Sequence[str], workspace: Workspace, label: str) -> list[Image.Image]:
     """One image of the original model for each prompt, painted where the workspace's folder lacks it.
 
     A repeated prompt gives another image each time; the n-th image of a prompt has a seed of its own, whatever else is
     asked for, so that a killed or a larger run finds what was painted.
     """
     counts: dict[str, int] = {}
-    shots = []
+    specs = []
     for prompt in prompts:
         counts[prompt] = counts.get(prompt, 0) + 1
         file = workspace.folder / "training-images" / f"{digest([prompt, counts[prompt]])[:16]}.png"
-        shots.append(Shot(prompt, stream_seed(workspace, prompt, counts[prompt]), file))
-    return paint(shots, workspace, label)
+        specs.append(SampleSpec(prompt, stream_seed(workspace, prompt, counts[prompt]), file))
+    return generate(specs, workspace, label)
 
 
-def paint(shots: Sequence[Shot], workspace: Workspace, label: str, **sampling: Any) -> list[Image.Image]:
-    """The shots' images in RGB, painted where their file is missing or damaged.
+def generate(specs: Sequence[SampleSpec], workspace: Workspace, label: str, **sampling: Any) -> list[Image.Image]:
+    """The sample specs' images in RGB, painted where their file is missing or damaged.
 
     `sampling`: steps, guidance and scheduler, where they are not the world's own. UserError as in read_image.
     """
     # A batch between two writes: it is what a kill can cost, and what the progress bar advances by.
     size = workspace.batch_size
-    with workspace.progress(len(shots), f"{label}: training images") as progress:
-        for first in range(0, len(shots), size):
-            chunk = shots[first : first + size]
-            if missing := [shot for shot in chunk if not whole(shot.file)]:
+    with workspace.progress(len(specs), f"{label}: training images") as progress:
+        for first in range(0, len(specs), size):
+            chunk = specs[first : first + size]
+            if missing := [spec for spec in chunk if not whole(spec.file)]:
                 images = workspace.sample(
-                    [shot.prompt for shot in missing], [shot.seed for shot in missing], **sampling
+                    [spec.prompt for spec in missing], [spec.seed for spec in missing], **sampling
                 )
-                for shot, image in zip(missing, images, strict=True):
-                    with sealed_write(shot.file) as temporary:
+                for spec, image in zip(missing, images, strict=True):
+                    with sealed_write(spec.file) as temporary:
                         image.convert("RGB").save(temporary)
             progress(len(chunk))
-    return [read_image(shot.file, "RGB") for shot in shots]
+    return [read_image(spec.file, "RGB") for spec in specs]
 
 
 def read_image(file: Path, mode: str) -> Image.Image:

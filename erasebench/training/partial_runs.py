@@ -34,12 +34,12 @@ Draw = Callable[[Tensor, torch.Generator], Noised]
 class Stops(NamedTuple):
     """The stops of a run, each as likely as the others; a stop is a number from 0 to K - 1.
 
-    `steps` [K]: how many steps a run takes up to each stop. `told` [K, 2]: the U-Net is told a timestep drawn uniformly
+    `steps` [K]: how many steps a run takes up to each stop. `given` [K, 2]: the U-Net is told a timestep drawn uniformly
     from the first up to the second, exclusive; none: x_t's own. `dropped`: how many timesteps are skipped at first.
     """
 
     steps: Tensor
-    told: Tensor | None = None
+    given: Tensor | None = None
     dropped: int = 0
 
 
@@ -103,18 +103,18 @@ class PartialRuns:
             latents = torch.where(going, self._step(predict, latents, timesteps[step], concepts), latents)
         return latents
 
-    def told(self, stops: Tensor, generator: torch.Generator) -> Tensor:
+    def given(self, stops: Tensor, generator: torch.Generator) -> Tensor:
         """The timesteps [n] that the U-Net is told at these stops [n]; drawn only where the stops have intervals."""
-        if self.stops.told is None:
+        if self.stops.given is None:
             own: Tensor = self._start()[self.stops.steps[stops].to(self._device)]
             return own
-        drawn = [torch.randint(low, high, (1,), generator=generator) for low, high in self.stops.told[stops].tolist()]
+        drawn = [torch.randint(low, high, (1,), generator=generator) for low, high in self.stops.given[stops].tolist()]
         return torch.cat(drawn).to(self._device)
 
     def _draw(self, predict: Predict, concepts: Tensor, generator: torch.Generator) -> Noised:
         stops = self._drawn_stops(len(concepts), generator)
         latents = self.run(predict, self._noise(len(concepts), generator), stops, concepts)
-        return Noised(self._scaled(latents, stops), self.told(stops, generator))
+        return Noised(self._scaled(latents, stops), self.given(stops, generator))
 
     def _pool(self, predict: Predict, generator: torch.Generator) -> Draw:
         kinds = len(self._states)
@@ -127,7 +127,7 @@ class PartialRuns:
         def draw(concepts: Tensor, generator: torch.Generator) -> Noised:
             stops = self._drawn_stops(len(concepts), generator)
             runs = concepts + kinds * torch.randint(runs_each, (len(concepts),), generator=generator)
-            return Noised(self._scaled(stored[self.stops.steps[stops], runs], stops), self.told(stops, generator))
+            return Noised(self._scaled(stored[self.stops.steps[stops], runs], stops), self.given(stops, generator))
 
         return draw
 

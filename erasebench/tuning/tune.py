@@ -15,7 +15,7 @@ from erasebench.results.trials import SPLIT, Trial
 from erasebench.runner.job import plan
 from erasebench.runner.request import Request, as_typed
 from erasebench.runner.run import run_jobs
-from erasebench.tuning.score import Figures, best, figures_of, score
+from erasebench.tuning.score import MetricValues, best, metrics_of_rows, score
 from erasebench.tuning.trials import Settings, settings_text
 
 log = logging.getLogger(__name__)
@@ -40,15 +40,15 @@ def tune(
     unedited = run([replace(request, methods=(UNEDITED,), settings={}) for request in requests[0]])
     if unedited is None:
         raise UserError("The unedited model could not be measured.", "See the message above.")
-    before = figures_of(kind, unedited)
+    before = metrics_of_rows(kind, unedited)
     tried: list[Trial] = []
-    found: list[Figures | None] = []
+    found: list[MetricValues | None] = []
     for number, (settings, runs) in enumerate(zip(trials, requests, strict=True), start=1):
         records = run(runs)
-        figures = None if records is None else figures_of(kind, records)
-        found.append(figures)
-        worth = 0.0 if figures is None else score(kind, figures, before)
-        shown = "failed" if figures is None else _text(figures)
+        metrics = None if records is None else metrics_of_rows(kind, records)
+        found.append(metrics)
+        worth = 0.0 if metrics is None else score(kind, metrics, before)
+        shown = "failed" if metrics is None else _text(metrics)
         log.info("%s, %s, trial %d: %.3f (%s; %s)", method, kind, number, worth, settings_text(settings), shown)
         tried.append(
             Trial(
@@ -58,7 +58,7 @@ def tune(
                 trial=number,
                 settings=settings_text(settings),
                 score=worth,
-                figures=shown,
+                metrics=shown,
                 seconds=None if records is None else records[0].manifest.stages["erase"].seconds,
                 chosen="no",
             )
@@ -91,7 +91,7 @@ def requests_of(
     job = plan(base)[0]
     if job.suite.has_scales:
         n_erased = len(job.selection.erased)
-        further = job.world.cast.names(kind, "erase")[n_erased : 2 * n_erased]
+        further = job.world.concept_lists.names(kind, "erase")[n_erased : 2 * n_erased]
         sets += [replace(base, scale=None, concepts=further)] if len(further) == n_erased else []
     requests = []
     for number, settings in enumerate(trials, start=1):
@@ -101,9 +101,9 @@ def requests_of(
             for request in requests[-1]:
                 plan(request)
         except UserError as error:
-            raise UserError(f"Trial {number} of {kind}: {method}: {error.what}", error.mend) from error
+            raise UserError(f"Trial {number} of {kind}: {method}: {error.what}", error.hint) from error
     return requests
 
 
-def _text(figures: Figures) -> str:
-    return " ".join(f"{name}={'unscored' if value is None else f'{value:.3g}'}" for name, value in figures.items())
+def _text(metrics: MetricValues) -> str:
+    return " ".join(f"{name}={'unscored' if value is None else f'{value:.3g}'}" for name, value in metrics.items())

@@ -69,7 +69,7 @@ class ConceptAblation(TrainingMethod):
         if self.config.rescaling:
             require_rescalable(pipeline)
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """K and V of attn2; for nudity every weight of attn1 and attn2; or the whole U-Net."""
         if self.config.weights == "keys-and-values":
             return is_projection(parameter)
@@ -84,7 +84,7 @@ class ConceptAblation(TrainingMethod):
         from erasebench.editing.templates import built_in_templates
         from erasebench.editing.text_states import TextStates
         from erasebench.editing.tokens import fill
-        from erasebench.training.images import encoded, painted
+        from erasebench.training.images import encoded, generated
         from erasebench.training.loop import fit
         from erasebench.training.tuned_unet import tuned
 
@@ -98,7 +98,7 @@ class ConceptAblation(TrainingMethod):
         anchors = list(dict.fromkeys(task.anchors.values()))
         # Image i of an anchor is of template i mod 30, and is trained on with that template.
         shown = [fill(templates[i % len(templates)], anchor) for anchor in anchors for i in range(config.n_images)]
-        pictures = painted(shown, workspace, self.name)
+        pictures = generated(shown, workspace, self.name)
         # A prior's images are as they were painted, also where the others are rescaled.
         plain = None if config.rescaling and config.prior_weight == 0 else encoded(pipeline, pictures)
         if not config.rescaling:
@@ -129,6 +129,6 @@ class ConceptAblation(TrainingMethod):
             return value
 
         detached = start_token_detached(text_projections(pipeline.unet)) if config.detach_start_token else nullcontext()
-        with tuned(pipeline, self.touches) as model, detached:
+        with tuned(pipeline, self.edits) as model, detached:
             losses = fit(model.parameters, loss, config, workspace, label=self.name)
             return Erasure(model.edit(), {"anchors": task.anchors, "images": len(shown), "losses": losses})

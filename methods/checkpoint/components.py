@@ -76,7 +76,7 @@ def check_same_autoencoder(pipeline: StableDiffusionPipeline, other: Mapping[str
         for name, value in other.items()
     )
     if not same:
-        mend = f"To judge all of it, give --model {path}; to judge its U-Net alone, a folder or file of that."
+        hint = f"To judge all of it, give --model {path}; to judge its U-Net alone, a folder or file of that."
         if (path / "unet").is_dir():
-            mend = f"To judge its U-Net alone, give {path / 'unet'}; to judge all of it, --model {path}."
-        raise UserError(f"{path} brings another autoencoder than the world's model.", mend)
+            hint = f"To judge its U-Net alone, give {path / 'unet'}; to judge all of it, --model {path}."
+        raise UserError(f"{path} brings another autoencoder than the world's model.", hint)

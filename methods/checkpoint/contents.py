@@ -62,12 +62,12 @@ def _check_text(path: Path, head: bytes) -> None:
     if not head:
         raise UserError(f"{path} is empty.", "The download was cut off: get the file again.")
     if head.startswith(_LFS):
-        mend = "In the folder that was cloned: git lfs install && git lfs pull. Or download the file itself."
-        raise UserError(f"{path} is a Git LFS pointer: it names the weights and does not hold them.", mend)
+        hint = "In the folder that was cloned: git lfs install && git lfs pull. Or download the file itself."
+        raise UserError(f"{path} is a Git LFS pointer: it names the weights and does not hold them.", hint)
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<body")):
-        mend = "Sign in or accept the licence on that page where it asks for it, and download the file itself."
-        raise UserError(f"{path} is a web page, not weights.", mend)
+        hint = "Sign in or accept the licence on that page where it asks for it, and download the file itself."
+        raise UserError(f"{path} is a web page, not weights.", hint)
     if path.suffix != SAFETENSORS and start.startswith((b"{", b"[")) and _is_text(head):
         raise UserError(f"{path} is a text file (JSON), not weights.", "Download the file of the weights itself.")
     if _is_text(head):
@@ -83,9 +83,9 @@ def _is_text(head: bytes) -> bool:
 def _check_binary(path: Path, head: bytes) -> None:
     kinds = {magic: (kind, "Unpack it and give what is in it.") for magic, kind in _ARCHIVES.items()}
     kinds |= {magic: (kind, "Convert it to .safetensors.") for magic, kind in _OTHER.items()}
-    for magic, (kind, mend) in kinds.items():
+    for magic, (kind, hint) in kinds.items():
         if head.startswith(magic):
-            raise UserError(f"{path} is {kind}, not a file of tensors.", mend)
+            raise UserError(f"{path} is {kind}, not a file of tensors.", hint)
     if head[257:262] == _TAR_MAGIC:
         raise UserError(f"{path} is a tar archive, not a file of tensors.", "Unpack it and give what is in it.")
 

@@ -45,7 +45,7 @@ class Checkpoint(Method):
         """What the user calls this model on the board."""
         return self.config.label
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """Anything: somebody else decided."""
         return parameter.startswith(("unet.", "text_encoder."))
 

@@ -60,10 +60,10 @@ def find_source(path: Path) -> Source:
     if path.is_file():
         return Source(path, "tensors", {"": (_checked(path),)})
     if not path.is_dir():
-        mend = ACCEPTED
+        hint = ACCEPTED
         if re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
-            mend = f"A model of the hub has to be downloaded first: hf download {path} --local-dir FOLDER."
-        raise UserError(f"There is nothing at {path}.", mend)
+            hint = f"A model of the hub has to be downloaded first: hf download {path} --local-dir FOLDER."
+        raise UserError(f"There is nothing at {path}.", hint)
     if (path / "model_index.json").is_file() or (path / "unet" / CONFIG).is_file():
         parts = [part for part in ("unet", "text_encoder", "vae") if part == "unet" or (path / part).is_dir()]
         files = {part: _weights_in(path / part) for part in parts}
@@ -106,8 +106,8 @@ def _part_of(folder: Path) -> str:
     if said == [None, None] and "down_block_types" in config:
         return "unet"
     what = next((name for name in said if name), "something else")
-    mend = "Give a folder of a U-Net (UNet2DConditionModel) or of a text encoder (CLIPTextModel)."
-    raise UserError(f"{folder / CONFIG} describes neither a U-Net nor a text encoder but {what}.", mend)
+    hint = "Give a folder of a U-Net (UNet2DConditionModel) or of a text encoder (CLIPTextModel)."
+    raise UserError(f"{folder / CONFIG} describes neither a U-Net nor a text encoder but {what}.", hint)
 
 
 def read_config(path: Path) -> dict[str, Any]:

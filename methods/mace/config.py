@@ -196,13 +196,13 @@ class MaceConfig(ClosedFormConfig):
 
 def _check_address(address: str) -> None:
     """UserError for anything but a plain http(s) address: settings are recorded, so they must hold no secret."""
-    mend = f"Give it as http://host:port/v1; a key goes into the environment variable {KEY_VARIABLE}."
+    hint = f"Give it as http://host:port/v1; a key goes into the environment variable {KEY_VARIABLE}."
     try:
         parts = urlsplit(address)
         plain = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError as error:
-        raise UserError(f"mace.prompt_endpoint is no address ({error}).", mend) from error
+        raise UserError(f"mace.prompt_endpoint is no address ({error}).", hint) from error
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise UserError("mace.prompt_endpoint holds more than an address (a user, a password, a query).", mend)
+        raise UserError("mace.prompt_endpoint holds more than an address (a user, a password, a query).", hint)
     if not plain:
-        raise UserError(f"mace.prompt_endpoint '{address}' is no http address.", mend)
+        raise UserError(f"mace.prompt_endpoint '{address}' is no http address.", hint)

@@ -18,7 +18,7 @@ from erasebench.editing.templates import data_prompt
 from erasebench.errors import UserError
 from erasebench.files.sealed import read_sealed_json, sealed_write, whole, write_sealed_json
 from erasebench.identity import digest
-from erasebench.training.images import Shot, paint, read_image
+from erasebench.training.images import SampleSpec, generate, read_image
 from erasebench.training.seeds import stream_seed
 
 from .config import MaceConfig
@@ -47,8 +47,8 @@ def prepare(concepts: Sequence[Concept], config: MaceConfig, workspace: Workspac
 
     A killed erasure finds all that was finished.
     """
-    shots = [
-        Shot(
+    specs = [
+        SampleSpec(
             data_prompt(concept.kind, concept.name),
             stream_seed(workspace, concept.name, f"training image {number}"),
             concept_folder(workspace, IMAGES, concept) / f"image-{number}.png",
@@ -56,8 +56,8 @@ def prepare(concepts: Sequence[Concept], config: MaceConfig, workspace: Workspac
         for concept in concepts
         for number in range(config.n_images)
     ]
-    images = paint(
-        shots,
+    images = generate(
+        specs,
         workspace,
         "MACE",
         steps=config.data_steps,

@@ -14,7 +14,7 @@ from .config import MaceConfig
 from .lora import Lora
 from .prompts import Prior
 
-MEND = (
+HINT = (
     "Raise mace.ridge_fusion (1 is enough on Stable Diffusion) or mace.prior_weight_fusion, "
     "or set mace.allow_ill_conditioned=true."
 )
@@ -41,7 +41,7 @@ def fuse(
         system += concept_gram
         for name, (down, up) in lora.pairs(system.device).items():
             right[name] += up @ (down @ concept_gram)
-    factor = Factor(system, what="MACE's fusion", mend=MEND, allow_ill_conditioned=config.allow_ill_conditioned)
+    factor = Factor(system, what="MACE's fusion", hint=HINT, allow_ill_conditioned=config.allow_ill_conditioned)
     return {name: refined[name] + factor.right_solve(right[name]) for name in refined}, factor.condition
 
 

@@ -104,13 +104,13 @@ def usable_template(prompt: str, concept: Concept, text: TextStates) -> str:
     UserError where the name is not in it exactly once as words of its own, where it is an evaluation prompt, or where
     it does not fit the text encoder.
     """
-    mend = "Write another prompt."
+    hint = "Write another prompt."
     name = re.compile(rf"(?<!\w){re.escape(concept.name)}(?!\w)", re.IGNORECASE)
     if PLACEHOLDER in prompt or len(name.findall(prompt)) != 1:
-        raise UserError(f"'{prompt}' does not contain '{concept.name}' exactly once.", mend)
+        raise UserError(f"'{prompt}' does not contain '{concept.name}' exactly once.", hint)
     template = name.sub(PLACEHOLDER, prompt)
     if is_evaluation_template(template):
-        raise UserError(f"'{prompt}' is a prompt that suites evaluate with.", mend)
+        raise UserError(f"'{prompt}' is a prompt that suites evaluate with.", hint)
     pair_prompts(text.tokenizer, template, concept.name, concept.anchor)
     return template
 
@@ -120,8 +120,8 @@ def _read(file: Path) -> WrittenPrompts:
         content = json.loads(file.read_text(encoding="utf-8"))
         return WrittenPrompts(tuple(content["templates"]), tuple(content["answers"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        mend = "Remove that file and run again: the language model is asked anew."
-        raise UserError(f"{file} cannot be read ({error}).", mend) from error
+        hint = "Remove that file and run again: the language model is asked anew."
+        raise UserError(f"{file} cannot be read ({error}).", hint) from error
 
 
 def recorded_answers(written: Mapping[str, WrittenPrompts]) -> dict[str, list[str]]:

@@ -38,12 +38,12 @@ class Mace(TrainingMethod):
         config: MaceConfig = self.config
         return kind != "style" and config.fusion != "refinement-only"
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """Key and value projections of the text cross-attention."""
         return is_projection(parameter)
 
     @property
-    def asks_outside(self) -> bool:
+    def external(self) -> bool:
         """Where a language model writes the prompts."""
         config: MaceConfig = self.config
         return config.prompt_endpoint is not None

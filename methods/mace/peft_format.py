@@ -48,13 +48,13 @@ def export_lora(lora: Lora, folder: Path) -> None:
 
 def import_lora(folder: Path) -> Lora:
     """The LoRA of a peft adapter folder, peft's scale folded into B. UserError for anything but plain LoRA pairs."""
-    mend = "Give a folder with peft's adapter_config.json and adapter_model.safetensors of a plain LoRA."
+    hint = "Give a folder with peft's adapter_config.json and adapter_model.safetensors of a plain LoRA."
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         tensors = load_file(folder / WEIGHTS_FILE)
         scale = config["lora_alpha"] / (config["r"] ** 0.5 if config.get("use_rslora") else config["r"])
     except (OSError, SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise UserError(f"No readable LoRA in {folder} ({error}).", mend) from error
+        raise UserError(f"No readable LoRA in {folder} ({error}).", hint) from error
     parts = {
         part: {
             name.removeprefix(PREFIX).removesuffix(f".{part}.weight"): values
@@ -64,5 +64,5 @@ def import_lora(folder: Path) -> Lora:
         for part in ("lora_A", "lora_B")
     }
     if not parts["lora_A"] or set(parts["lora_A"]) != set(parts["lora_B"]) or len(tensors) != 2 * len(parts["lora_A"]):
-        raise UserError(f"{folder / WEIGHTS_FILE} holds other tensors than pairs of lora_A and lora_B.", mend)
+        raise UserError(f"{folder / WEIGHTS_FILE} holds other tensors than pairs of lora_A and lora_B.", hint)
     return Lora(parts["lora_A"], {name: values * scale for name, values in parts["lora_B"].items()})

@@ -49,7 +49,7 @@ PUBLISHED: Mapping[Kind, Mapping[str, Any]] = {
     },
 }
 
-# Quirks of the released code that no published figure can be had without.
+# Quirks of the released code that no published value can be had without.
 AS_RELEASED = {"image_normalisation": "imagenet", "common_tokens": "ids", "allow_ill_conditioned": True}
 
 # Ours: as published, with a ridge of 1 in place of 0, which keeps both solves away from singular.

@@ -16,7 +16,7 @@ from erasebench.editing.transfer import edited
 from .config import MaceConfig
 from .prompts import Prior
 
-MEND = (
+HINT = (
     "Raise mace.ridge_refinement (1 is enough on Stable Diffusion) or mace.prior_weight_refinement, "
     "or set mace.allow_ill_conditioned=true."
 )
@@ -60,6 +60,6 @@ def refine(
     sums.preserve(prior.gram, config.prior_weight_refinement)
     sums.stay(config.ridge_refinement)
     transfer, condition = transfer_matrix(
-        sums, what="MACE's refinement", mend=MEND, allow_ill_conditioned=config.allow_ill_conditioned
+        sums, what="MACE's refinement", hint=HINT, allow_ill_conditioned=config.allow_ill_conditioned
     )
     return edited(original, transfer), condition

@@ -112,8 +112,8 @@ def spm_runs(pipeline: StableDiffusionPipeline, states: Tensor, nothing: Tensor,
         return PartialRuns(pipeline, states, nothing, config, stops=Stops(k))
     scheduler = DDIMScheduler.from_config(build_scheduler("ddim", pipeline).config, steps_offset=0)
     train_timesteps = scheduler.config["num_train_timesteps"]
-    told = train_timesteps - 1 - train_timesteps * k // n
-    stops = Stops(k, torch.stack([told, told + 1], dim=1))
+    given = train_timesteps - 1 - train_timesteps * k // n
+    stops = Stops(k, torch.stack([given, given + 1], dim=1))
     return PartialRuns(pipeline, states, nothing, config, stops=stops, scheduler=scheduler)
 
 

@@ -35,7 +35,7 @@ def shared(weights: list[Tensor], inputs: Tensor, outputs: Tensor) -> list[Tenso
     for x, y in zip(inputs, outputs, strict=True):
         sums.send(x, y)
     sums.stay(RIDGE)
-    transfer, _ = transfer_matrix(sums, what="the edit", mend="raise the ridge")
+    transfer, _ = transfer_matrix(sums, what="the edit", hint="raise the ridge")
     return [(weight.double() @ transfer).float() for weight in weights]
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from erasebench.api.value import Figure
+from erasebench.api.value import MetricValue
 from erasebench.board import write_board
 from erasebench.board.against_published import against_published
 from erasebench.board.groups import groups
 from erasebench.results.published import published_rows
 from erasebench.results.record import UNEDITED, Record, Tuning
 from tests.board.test_board import cells
-from tests.sample_records import figures, fraction, record, unscored
+from tests.sample_records import fraction, metrics, record, unscored
 
 ORDER = ("uce", "esd-u", "mace", "esd-x", "sld-medium", "ca", "fmn")
 """By rising published Acc_e at 100 names."""
@@ -22,7 +22,7 @@ ORDER = ("uce", "esd-u", "mace", "esd-x", "sld-medium", "ca", "fmn")
 
 def made(method: str, acc_e: float, acc_s: float = 0.9, fid: float = 12.5, **changes: Any) -> Record:
     tuned = {} if method == UNEDITED else {"tuning": Tuning(split="miniature-validation", trials=6, kind="person")}
-    return record(method, scale=100, figures=figures(acc_e, acc_s, 0.5, fid), **(tuned | changes))
+    return record(method, scale=100, metrics=metrics(acc_e, acc_s, 0.5, fid), **(tuned | changes))
 
 
 def section(*records: Record) -> str:
@@ -52,18 +52,18 @@ def test_the_published_order_in_full() -> None:
 
 def test_the_order_upside_down_reverses_every_pair() -> None:
     text = section(*(made(method, 0.9 - 0.1 * i) for i, method in enumerate(("uce", "mace", "fmn"))))
-    told, _, turned = line(text, "Acc_e").partition(" Reversed beyond both intervals: published ")
-    assert told == "- **Acc_e**, 3 methods: Kendall's tau -1.00, Spearman's rho -1.00."
+    given, _, turned = line(text, "Acc_e").partition(" Reversed beyond both intervals: published ")
+    assert given == "- **Acc_e**, 3 methods: Kendall's tau -1.00, Spearman's rho -1.00."
     pairs = turned.removesuffix(", here the other way.").split(", ")
     assert sorted(pairs) == ["mace over fmn", "uce over fmn", "uce over mace"]
 
 
 def test_intervals_that_touch_reverse_nothing() -> None:
     text = section(made("uce", 0.34), made("mace", 0.30), made("fmn", 0.10))
-    told = line(text, "Acc_e")
-    assert "Kendall's tau -1.00" in told
-    assert "uce over fmn" in told and "mace over fmn" in told
-    assert "uce over mace" not in told
+    given = line(text, "Acc_e")
+    assert "Kendall's tau -1.00" in given
+    assert "uce over fmn" in given and "mace over fmn" in given
+    assert "uce over mace" not in given
 
 
 def test_more_is_better_where_the_column_says_so() -> None:
@@ -85,9 +85,9 @@ def test_values_stand_side_by_side_and_the_unedited_model_is_not_ranked() -> Non
 
 def test_values_without_an_interval_reverse_nothing() -> None:
     text = section(made("mace", 0.1, fid=9.0), made("uce", 0.1, fid=5.0), made("fmn", 0.1, fid=7.0))
-    told = line(text, "FID-mini (N=256)")
-    assert "Kendall's tau -1.00" in told
-    assert told.endswith("none of 3 pairs. Values without an interval here, which reverse nothing: 3.")
+    given = line(text, "FID-mini (N=256)")
+    assert "Kendall's tau -1.00" in given
+    assert given.endswith("none of 3 pairs. Values without an interval here, which reverse nothing: 3.")
 
 
 def test_a_published_fid_of_another_protocol_is_not_compared() -> None:
@@ -104,7 +104,7 @@ def test_a_misprinted_composite_is_compared_as_recomputed() -> None:
 
 
 def test_what_could_not_be_scored_is_not_ranked() -> None:
-    blind = made("mace", 0.1).model_copy(update={"figures": figures(0, 0, 0) | {"acc_e": unscored("no face")}})
+    blind = made("mace", 0.1).model_copy(update={"metrics": metrics(0, 0, 0) | {"acc_e": unscored("no face")}})
     text = section(blind, made("uce", 0.2), made("fmn", 0.9))
     assert rows(text)["mace"][:2] == ["4.30", "unscored"]
     assert "2 methods" in line(text, "Acc_e")
@@ -136,11 +136,11 @@ def test_there_is_no_section_where_nothing_compares(changes: dict[str, Any]) -> 
 
 
 def with_columns(one: Record, keys: list[str]) -> Record:
-    """The same with figures and columns of other names, in order."""
-    made = dict(zip(keys, one.figures.values(), strict=False))
+    """The same with metrics and columns of other names, in order."""
+    made = dict(zip(keys, one.metrics.values(), strict=False))
     columns = [c.model_copy(update={"key": k, "title": k}) for c, k in zip(one.table.columns, keys, strict=False)]
     return one.model_copy(
-        update={"figures": made, "table": one.table.model_copy(update={"columns": columns, "headline": keys[0]})}
+        update={"metrics": made, "table": one.table.model_copy(update={"columns": columns, "primary_metric": keys[0]})}
     )
 
 
@@ -179,9 +179,9 @@ def test_the_section_stands_under_its_table_and_partial_runs_have_none(tmp_path:
 
 
 def test_the_record_alone_decides() -> None:
-    wide = Figure(value=0.9, low=0.2, high=1.0, n_scored=9, n_expected=9, unit="fraction")
-    unsure = made("uce", 0.9).model_copy(update={"figures": figures(0.9, 0.9, 0.5) | {"acc_e": wide}})
-    sure = made("uce", 0.9).model_copy(update={"figures": figures(0.9, 0.9, 0.5) | {"acc_e": fraction(0.9)}})
+    wide = MetricValue(value=0.9, low=0.2, high=1.0, n_scored=9, n_expected=9, unit="fraction")
+    unsure = made("uce", 0.9).model_copy(update={"metrics": metrics(0.9, 0.9, 0.5) | {"acc_e": wide}})
+    sure = made("uce", 0.9).model_copy(update={"metrics": metrics(0.9, 0.9, 0.5) | {"acc_e": fraction(0.9)}})
     mace = made("mace", 0.3)
     assert "none of 1 pair." in line(section(unsure, mace), "Acc_e")
     assert "published uce over mace" in line(section(sure, mace), "Acc_e")

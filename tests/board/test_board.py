@@ -12,16 +12,16 @@ from erasebench.board.build import read_records, sheet_path
 from erasebench.board.markup import escaped
 from erasebench.errors import UserError
 from erasebench.results.record import Record
-from tests.sample_records import figures, fraction, record, unscored
+from tests.sample_records import fraction, metrics, record, unscored
 
 
 def records() -> list[Record]:
     return [
-        record("original", figures=figures(0.97, 0.98, 0.058, 5.1)),
-        record("mace", figures=figures(0.04, 0.93, 0.945, 8.3) | {"acc_e": fraction(0.04, scored=96)}),
-        record("uce", figures=figures(0.02, 0.70, 0.82, 14.3) | {"fid_mini_256": unscored("no weights", 256)}),
+        record("original", metrics=metrics(0.97, 0.98, 0.058, 5.1)),
+        record("mace", metrics=metrics(0.04, 0.93, 0.945, 8.3) | {"acc_e": fraction(0.04, scored=96)}),
+        record("uce", metrics=metrics(0.02, 0.70, 0.82, 14.3) | {"fid_mini_256": unscored("no weights", 256)}),
         record("mace", partial=True, command="erasebench run --method mace --limit 8"),
-        record("esd-x", status="failed", error="The disk | is full.", figures={}),
+        record("esd-x", status="failed", error="The disk | is full.", metrics={}),
     ]
 
 
@@ -145,7 +145,7 @@ def test_half_written_files_are_left_alone(out: Path) -> None:
 def test_a_board_without_records_is_the_users_to_mend(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There is no record in") as caught:
         write_board(tmp_path)
-    assert "erasebench run" in caught.value.mend
+    assert "erasebench run" in caught.value.hint
 
 
 def test_a_cell_stays_a_cell() -> None:

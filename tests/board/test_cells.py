@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from erasebench.api.value import Figure
-from erasebench.board.cells import clearly_best, figure_cell, memory_cell, seconds_cell
+from erasebench.api.value import MetricValue
+from erasebench.board.cells import clearly_best, memory_cell, metric_cell, seconds_cell
 from erasebench.metrics.columns import Column
 from tests.sample_records import distance, fraction, unscored
 
@@ -11,22 +11,22 @@ PLAIN = Column(key="no_face", title="No face", meaning="m")
 
 
 def test_a_value_stands_with_its_interval() -> None:
-    assert figure_cell(fraction(0.04), DOWN) == "4.0 [1.0, 7.0]"
+    assert metric_cell(fraction(0.04), DOWN) == "4.0 [1.0, 7.0]"
 
 
 def test_missing_images_are_told() -> None:
-    assert figure_cell(fraction(0.04, scored=96), DOWN) == "4.0 [1.0, 7.0], 96 of 100"
+    assert metric_cell(fraction(0.04, scored=96), DOWN) == "4.0 [1.0, 7.0], 96 of 100"
 
 
 def test_unscored_and_not_measured_are_values_of_their_own() -> None:
-    assert figure_cell(unscored("no face in any image"), DOWN) == "unscored (no face in any image)"
-    assert figure_cell(None, DOWN) == "not measured"
+    assert metric_cell(unscored("no face in any image"), DOWN) == "unscored (no face in any image)"
+    assert metric_cell(None, DOWN) == "not measured"
 
 
 def test_a_value_without_interval_stands_alone_and_no_zero_is_negative() -> None:
     fid = Column(key="fid", title="FID", decimals=2, meaning="m")
-    assert figure_cell(distance(12.345), fid) == "12.35"
-    assert figure_cell(distance(-0.0001), fid) == "0.00"
+    assert metric_cell(distance(12.345), fid) == "12.35"
+    assert metric_cell(distance(-0.0001), fid) == "0.00"
 
 
 def test_best_is_what_no_other_interval_reaches() -> None:
@@ -36,7 +36,7 @@ def test_best_is_what_no_other_interval_reaches() -> None:
 
 def test_overlapping_intervals_leave_nobody_best() -> None:
     assert clearly_best([fraction(0.90), fraction(0.86), fraction(0.10)], UP) is None
-    wide = Figure(value=0.5, low=0.1, high=0.95, n_scored=9, n_expected=9, unit="fraction")
+    wide = MetricValue(value=0.5, low=0.1, high=0.95, n_scored=9, n_expected=9, unit="fraction")
     assert clearly_best([fraction(0.90), fraction(0.80), wide], UP) is None
 
 

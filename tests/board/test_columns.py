@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from erasebench.metrics.columns import Column, FigureTable
+from erasebench.metrics.columns import Column, MetricTable
 
 
 def test_a_heading_tells_unit_and_direction() -> None:
@@ -29,10 +29,10 @@ def test_a_counted_column_stands_once_for_each_n() -> None:
 
 def test_a_table_needs_a_headline_that_can_rank() -> None:
     columns = [{"key": "acc_e", "title": "Acc_e", "direction": "down", "meaning": "m"}]
-    assert FigureTable.model_validate({"headline": "acc_e", "columns": columns}).headline == "acc_e"
-    with pytest.raises(ValidationError, match="headline 'h_c' is not one of the columns"):
-        FigureTable.model_validate({"headline": "h_c", "columns": columns})
+    assert MetricTable.model_validate({"primary_metric": "acc_e", "columns": columns}).primary_metric == "acc_e"
+    with pytest.raises(ValidationError, match="primary metric 'h_c' is not one of the columns"):
+        MetricTable.model_validate({"primary_metric": "h_c", "columns": columns})
     with pytest.raises(ValidationError, match="stands twice: acc_e"):
-        FigureTable.model_validate({"headline": "acc_e", "columns": columns * 2})
+        MetricTable.model_validate({"primary_metric": "acc_e", "columns": columns * 2})
     with pytest.raises(ValidationError, match="Extra inputs"):
-        FigureTable.model_validate({"headline": "acc_e", "columns": columns, "colour": "red"})
+        MetricTable.model_validate({"primary_metric": "acc_e", "columns": columns, "colour": "red"})

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from erasebench.api.value import Figure
+from erasebench.api.value import MetricValue
 from erasebench.board import write_board
-from erasebench.board.cells import figure_cell
+from erasebench.board.cells import metric_cell
 from erasebench.board.groups import without_repeats
 from erasebench.board.pairs import paired_difference
 from erasebench.board.short import terminal_table
@@ -23,7 +23,7 @@ UNEDITED = record("original")
 
 
 def repeat(seed: int, erasure: str, method: str = "mace") -> Repeat:
-    return Repeat(seed=seed, identity=digest([seed, method]), erasure=digest(erasure), figures={})
+    return Repeat(seed=seed, identity=digest([seed, method]), erasure=digest(erasure), metrics={})
 
 
 def several(method: str, *edits: str, **changes: Any) -> Record:
@@ -32,9 +32,9 @@ def several(method: str, *edits: str, **changes: Any) -> Record:
 
 
 def test_the_spread_stands_behind_the_interval() -> None:
-    figure = Figure(value=0.3, low=0.2, high=0.4, spread=0.051, n_scored=9, n_expected=10, unit="fraction")
+    metric = MetricValue(value=0.3, low=0.2, high=0.4, spread=0.051, n_scored=9, n_expected=10, unit="fraction")
     column = Column(key="a", title="A", scale=100, meaning="a share.")
-    assert figure_cell(figure, column) == "30.0 [20.0, 40.0], SD 5.1, 9 of 10"
+    assert metric_cell(metric, column) == "30.0 [20.0, 40.0], SD 5.1, 9 of 10"
 
 
 def test_one_erasing_is_marked_and_several_are_named(tmp_path: Path) -> None:
@@ -66,9 +66,9 @@ def test_erasings_that_are_among_more_are_not_shown_twice() -> None:
 def test_a_difference_from_the_best_holds_the_luck_of_training(spread: float) -> None:
     best, worse = made("mace", 0.9), made("uce", 0.75)
     alone = paired_difference(worse, best)
-    h_c = worse.figures["h_c"].model_copy(update={"spread": spread})
+    h_c = worse.metrics["h_c"].model_copy(update={"spread": spread})
     repeats = tuple(repeat(seed, str(seed)) for seed in range(3))
-    worse = worse.model_copy(update={"figures": worse.figures | {"h_c": h_c}, "repeats": repeats})
+    worse = worse.model_copy(update={"metrics": worse.metrics | {"h_c": h_c}, "repeats": repeats})
     both = paired_difference(worse, best)
     assert alone is not None and both is not None
     assert None not in (alone.low, alone.high, both.low, both.high)

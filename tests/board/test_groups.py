@@ -7,15 +7,15 @@ import pytest
 from erasebench.board.groups import groups
 from erasebench.diffusion.profile import NumericsProfile
 from erasebench.identity import digest
-from tests.sample_records import distance, figures, record, unscored
+from tests.sample_records import distance, metrics, record, unscored
 
 
 def test_the_unedited_model_leads_then_the_headline_ranks() -> None:
     records = [
-        record("uce", figures=figures(0.02, 0.7, 0.82)),
-        record("noise", figures=figures(0.0, 0.0, 0.0) | {"h_c": unscored("no face in any image")}),
-        record("mace", figures=figures(0.04, 0.93, 0.945)),
-        record("original", figures=figures(0.97, 0.98, 0.058)),
+        record("uce", metrics=metrics(0.02, 0.7, 0.82)),
+        record("noise", metrics=metrics(0.0, 0.0, 0.0) | {"h_c": unscored("no face in any image")}),
+        record("mace", metrics=metrics(0.04, 0.93, 0.945)),
+        record("original", metrics=metrics(0.97, 0.98, 0.058)),
     ]
     (group,) = groups(records)
     assert group.labels == ("original (unedited)", "mace", "uce", "noise")
@@ -68,8 +68,8 @@ def test_runs_of_one_method_are_told_apart() -> None:
 
 
 def test_a_column_that_nobody_measured_is_left_out_and_every_n_has_its_own() -> None:
-    lean = {name: figure for name, figure in figures(0.1, 0.9, 0.9).items() if name != "no_face_e"}
-    (group,) = groups([record("mace", figures=lean), record("uce", figures=lean | {"fid_mini_64": distance(20.0, 64)})])
+    lean = {name: metric for name, metric in metrics(0.1, 0.9, 0.9).items() if name != "no_face_e"}
+    (group,) = groups([record("mace", metrics=lean), record("uce", metrics=lean | {"fid_mini_64": distance(20.0, 64)})])
     assert [column.title for column in group.columns] == [
         "Acc_e",
         "Acc_s",

@@ -24,7 +24,7 @@ from erasebench.board.short import terminal_table
 from erasebench.errors import UserError
 from erasebench.identity import digest
 from erasebench.results.record import Record, Tuning
-from tests.sample_records import distance, figures, record, unscored
+from tests.sample_records import distance, metrics, record, unscored
 
 NASTY = [
     "![x](https://evil.example/x.png)",
@@ -66,7 +66,7 @@ def whole() -> dict[str, Any]:
     """A record in which every part is there."""
     tally = Tally(fraction=True, by_cluster="0:1/2 1:2/2")
     made = record(
-        figures=figures(0.04, 0.93, 0.945) | {"acc_e": unscored("none"), "fid_mini_256": distance(3.0)},
+        metrics=metrics(0.04, 0.93, 0.945) | {"acc_e": unscored("none"), "fid_mini_256": distance(3.0)},
         variant="other",
         threads=1,
         cpu="AVX2",
@@ -159,7 +159,7 @@ class Reader(HTMLParser):
         assert given.get("style", "text-align:left").startswith("text-align:")
 
 
-KINDS: list[dict[str, Any]] = [{}, {"partial": True}, {"status": "failed", "error": "x", "figures": {}}]
+KINDS: list[dict[str, Any]] = [{}, {"partial": True}, {"status": "failed", "error": "x", "metrics": {}}]
 
 
 @pytest.mark.parametrize("text", NASTY)

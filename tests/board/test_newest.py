@@ -52,11 +52,11 @@ def test_another_job_is_no_older_one(change: dict[str, Any]) -> None:
 
 
 def test_a_failure_is_said_and_leaves_what_was_done_in_its_table() -> None:
-    failed = run_of("3", status="failed", error="no", figures={})
+    failed = run_of("3", status="failed", error="no", metrics={})
     when = {FIRST.id: 1.0, SECOND.id: 2.0, failed.id: 3.0}
     assert superseded([FIRST, SECOND, failed], when) == [FIRST]
     assert superseded([failed, SECOND], {failed.id: 1.0, SECOND.id: 2.0}) == [failed]
-    again = run_of("4", status="failed", error="no", figures={})
+    again = run_of("4", status="failed", error="no", metrics={})
     assert superseded([failed, again], {failed.id: 1.0, again.id: 2.0}) == [failed]
 
 

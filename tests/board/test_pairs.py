@@ -1,4 +1,4 @@
-"""The headline against the best, in pairs: told apart or marked, and honest where there are no pairs."""
+"""The primary metric against the best, in pairs: told apart or marked, and honest where there are no pairs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from erasebench.api.value import Pairing
 from erasebench.board import write_board
 from erasebench.board.groups import groups
-from erasebench.board.pairs import BEST, NOT_PAIRED, NOT_TOLD_APART, difference_cells, paired_difference
+from erasebench.board.pairs import BEST, NOT_DISTINGUISHED, NOT_PAIRED, difference_cells, paired_difference
 from erasebench.metrics.composites import h_c
 from erasebench.metrics.statistics import Sample
 from erasebench.results.record import Record
 from tests.board.test_board import table_after
-from tests.sample_records import figures, record, unscored
+from tests.sample_records import metrics, record, unscored
 
 PROMPTS = 60
 HARD = np.random.default_rng(0).random(PROMPTS)
@@ -33,14 +33,14 @@ def pairing(skill: float, prompts: int = PROMPTS) -> Pairing:
 
 def made(method: str, skill: float, kept: Pairing | None = None) -> Record:
     acc_s = float((skill > HARD).mean())
-    return record(method, figures=figures(0.2, acc_s, h_c(acc_e=0.2, acc_s=acc_s)), pairing=kept or pairing(skill))
+    return record(method, metrics=metrics(0.2, acc_s, h_c(acc_e=0.2, acc_s=acc_s)), pairing=kept or pairing(skill))
 
 
 def bare(method: str, skill: float) -> Record:
     return made(method, skill).model_copy(update={"pairing": None})
 
 
-UNEDITED = record("original", figures=figures(0.97, 0.98, 0.058))
+UNEDITED = record("original", metrics=metrics(0.97, 0.98, 0.058))
 
 
 def cells(*records: Record) -> dict[str, str] | None:
@@ -53,15 +53,15 @@ def test_the_best_is_named_and_the_others_stand_against_it() -> None:
     found = cells(UNEDITED, made("mace", 0.9), made("uce", 0.88), made("esd-x", 0.3))
     assert found is not None
     assert (found["mace"], found["original (unedited)"]) == (BEST, "does not compete")
-    assert found["uce"].endswith(NOT_TOLD_APART)
-    assert found["esd-x"].startswith("-") and not found["esd-x"].endswith(NOT_TOLD_APART)
+    assert found["uce"].endswith(NOT_DISTINGUISHED)
+    assert found["esd-x"].startswith("-") and not found["esd-x"].endswith(NOT_DISTINGUISHED)
 
 
 def test_a_pair_tells_apart_what_two_intervals_do_not() -> None:
     better, worse = made("mace", 0.9), made("uce", 0.75)
     difference = paired_difference(worse, better)
     assert difference is not None and difference.value is not None and difference.high is not None
-    headlines = [made.figures["h_c"].value for made in (worse, better)]
+    headlines = [made.metrics["h_c"].value for made in (worse, better)]
     assert difference.value == pytest.approx(headlines[0] - headlines[1], abs=1e-6)  # type: ignore[operator]
     assert difference.high < 0
 
@@ -71,7 +71,7 @@ def test_equal_rows_are_equal() -> None:
     assert difference is not None
     assert (difference.low, difference.value, difference.high) == (0.0, 0.0, 0.0)
     found = cells(made("uce", 0.8), made("mace", 0.8))
-    assert found == {"mace": BEST, "uce": f"0.0 [0.0, 0.0] {NOT_TOLD_APART}"}
+    assert found == {"mace": BEST, "uce": f"0.0 [0.0, 0.0] {NOT_DISTINGUISHED}"}
 
 
 def test_a_count_is_scaled_to_its_total() -> None:
@@ -121,7 +121,7 @@ def test_equal_shares_of_every_prompt_are_compared() -> None:
 
 def test_one_method_alone_has_nothing_to_stand_against() -> None:
     assert cells(UNEDITED, made("mace", 0.9)) is None
-    noise = made("noise", 0.9).model_copy(update={"figures": figures(0, 0, 0) | {"h_c": unscored("no face")}})
+    noise = made("noise", 0.9).model_copy(update={"metrics": metrics(0, 0, 0) | {"h_c": unscored("no face")}})
     assert cells(UNEDITED, made("mace", 0.9), noise) is None
     assert (cells(made("mace", 0.9), made("uce", 0.8), noise) or {})["noise"] == "unscored"
 

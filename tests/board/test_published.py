@@ -42,9 +42,9 @@ def test_the_papers_own_ablation_is_there() -> None:
         "mace: no focal sampling": (18.70, 61.78, 70.21),
         "mace": (4.31, 84.56, 89.78),
     }
-    for method, figures in printed.items():
+    for method, metrics in printed.items():
         found = row("celebrity", "100", method, "Table 4")
-        assert tuple(found.values[name] for name in ("acc_e", "acc_s", "h_c")) == figures
+        assert tuple(found.values[name] for name in ("acc_e", "acc_s", "h_c")) == metrics
         assert found.printed == {}
 
 
@@ -90,9 +90,9 @@ def test_a_note_on_a_whole_column_belongs_to_the_column() -> None:
 
 def test_a_thousand_captions_have_columns_of_their_own() -> None:
     """ANT, arXiv 2504.12782, Table 2: RECE's and SPEED's FID and CLIP are of 1,000 captions, the others' of 30,000."""
-    for method, figures in {"rece": (177.57, 12.09), "speed": (44.97, 26.22)}.items():
+    for method, metrics in {"rece": (177.57, 12.09), "speed": (44.97, 26.22)}.items():
         found = row("celebrity", "100", method, "ANT").values
-        assert (found["fid_1k"], found["clip_1k"]) == figures
+        assert (found["fid_1k"], found["clip_1k"]) == metrics
         assert not {"fid_30k", "clip_30k"} & set(found)
     table = published_table()
     thousand = table[table.metric.isin(["fid_1k", "clip_1k"])]

@@ -50,7 +50,7 @@ def test_a_new_record_takes_the_place_of_the_one_shipped_before(tmp_path: Path) 
         ([MACE], "no whole record of uce"),
         ([record("uce", partial=True)], "no whole record of uce"),
         ([record("uce", shipped=True)], "no whole record of uce"),
-        ([record("uce", status="failed", error="full", figures={})], "no whole record of uce"),
+        ([record("uce", status="failed", error="full", metrics={})], "no whole record of uce"),
         ([record("uce"), record("uce", config={"rank": 7})], "Two records of uce stand in one table"),
     ],
 )
@@ -117,7 +117,7 @@ def test_what_was_run_here_takes_the_place_of_what_was_shipped(tmp_path: Path) -
     own, foreign = record("uce", config={"rank": 2}), shipped()
     assert own.id != foreign.id
     assert without_repeats([foreign, own, MACE]) == [own, MACE]
-    failed = record("uce", status="failed", error="full", figures={})
+    failed = record("uce", status="failed", error="full", metrics={})
     assert without_repeats([foreign, failed]) == [foreign, failed]
     assert without_repeats([foreign, record("uce", scale=5)])[0] == foreign
     for one in (own, foreign, MACE):

@@ -8,7 +8,7 @@ from erasebench.board import write_board
 from erasebench.board.short import INCOMPLETE, terminal_table
 from erasebench.results.record import Record
 from tests.board.test_board import records, table_after
-from tests.sample_records import figures, record, unscored
+from tests.sample_records import metrics, record, unscored
 
 
 def test_a_line_for_each_method_in_80_columns() -> None:
@@ -27,14 +27,14 @@ def test_a_line_for_each_method_in_80_columns() -> None:
 def test_long_names_and_many_figures_still_fit() -> None:
     long = record("a-method-with-a-name-of-its-own-and-more", variant="no prior preservation at all")
     text = terminal_table(
-        [long, record("x" * 80, scale="golf ball " * 20), record(figures={"h_c": unscored("n" * 300)})]
+        [long, record("x" * 80, scale="golf ball " * 20), record(metrics={"h_c": unscored("n" * 300)})]
     )
     assert max(map(len, text.splitlines())) <= 80
     assert "unscored" in text and "nnn" not in text
 
 
 def test_what_was_run_just_now_comes_first_and_alone_with_its_table() -> None:
-    mine = record("mine", figures=figures(0.5, 0.5, 0.5))
+    mine = record("mine", metrics=metrics(0.5, 0.5, 0.5))
     other = record("mace", scale=5)
     text = terminal_table([*records(), mine, other], yours=(mine.id,))
     assert text.splitlines()[4].startswith("mine (yours) ")
@@ -49,7 +49,7 @@ def written(folder: Path, *made: Record) -> Path:
 
 
 def test_the_page_shows_this_run_first(tmp_path: Path) -> None:
-    mine = record("mine", suite="style", figures=figures(0.5, 0.5, 0.5))
+    mine = record("mine", suite="style", metrics=metrics(0.5, 0.5, 0.5))
     out = written(tmp_path, *records(), mine, record("mace", suite="style"))
     text = write_board(out, (mine.id,)).read_text()
     assert text.index("## This run") < text.index("## celebrity") < text.index("## style")
@@ -63,6 +63,6 @@ def test_the_page_shows_this_run_first(tmp_path: Path) -> None:
 
 
 def test_a_run_that_failed_has_no_table_of_its_own(tmp_path: Path) -> None:
-    failed = record("mine", status="failed", error="no", figures={})
+    failed = record("mine", status="failed", error="no", metrics={})
     text = write_board(written(tmp_path, *records(), failed), (failed.id,)).read_text()
     assert "## This run" not in text and "| mine " in text

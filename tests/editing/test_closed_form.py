@@ -32,7 +32,7 @@ def solved(x: Tensor, y: Tensor, kept: Tensor, p: float, ridge: float) -> tuple[
     sums.send(x, y)
     sums.preserve(gram(kept), p)
     sums.stay(ridge)
-    return transfer_matrix(sums, what="the edit", mend="raise l")
+    return transfer_matrix(sums, what="the edit", hint="raise l")
 
 
 def test_one_transfer_matrix_solves_every_layers_least_squares_problem() -> None:
@@ -67,7 +67,7 @@ def test_nothing_to_send_changes_nothing() -> None:
     sums = EditSums(D, CPU)
     sums.preserve(gram(random(100, D)), 2.0)
     sums.stay(1.0)
-    transfer, _ = transfer_matrix(sums, what="the edit", mend="raise l")
+    transfer, _ = transfer_matrix(sums, what="the edit", hint="raise l")
     torch.testing.assert_close(transfer, torch.eye(D, dtype=torch.float64))
 
 
@@ -81,7 +81,7 @@ def test_a_streamed_gram_is_the_whole_one_and_sums_in_float64() -> None:
 def test_the_condition_number_is_the_systems() -> None:
     basis, _ = torch.linalg.qr(random(D, D))
     system = basis @ torch.diag(torch.logspace(0, 6, D, dtype=torch.float64)) @ basis.T
-    factor = Factor(system, what="it", mend="mend")
+    factor = Factor(system, what="it", hint="mend")
     assert factor.condition == pytest.approx(1e6, rel=1e-6)
     right = random(3, D, seed=4)
     assert relative_error(factor.right_solve(right) @ system, right) < 1e-8
@@ -92,16 +92,16 @@ def test_a_singular_or_ill_conditioned_system_is_an_error_that_names_the_fix(sma
     system = torch.eye(D, dtype=torch.float64)
     system[0, 0] = smallest
     with pytest.raises(UserError) as caught:
-        Factor(system, what="The edit", mend="Raise mace.ridge.")
+        Factor(system, what="The edit", hint="Raise mace.ridge.")
     assert caught.value.what.startswith("The edit is ill-conditioned: condition number ")
-    assert caught.value.mend == "Raise mace.ridge."
+    assert caught.value.hint == "Raise mace.ridge."
 
 
 def test_allowed_a_singular_system_gets_its_smallest_solution() -> None:
     x, y = random(5, D, seed=5), random(5, D, seed=6)
     sums = EditSums(D, CPU)
     sums.send(x, y)
-    transfer, condition = transfer_matrix(sums, what="the edit", mend="raise l", allow_ill_conditioned=True)
+    transfer, condition = transfer_matrix(sums, what="the edit", hint="raise l", allow_ill_conditioned=True)
     assert condition > 1e12
     assert relative_error(x @ transfer.T, y) < 1e-8
     elsewhere = torch.linalg.qr(x.T, mode="complete").Q[:, 5:]
@@ -113,4 +113,4 @@ def test_states_that_are_not_finite_are_refused(poison: float) -> None:
     system = torch.eye(D, dtype=torch.float64)
     system[1, 1] = poison
     with pytest.raises(UserError, match="not finite"):
-        Factor(system, what="The edit", mend="mend")
+        Factor(system, what="The edit", hint="mend")

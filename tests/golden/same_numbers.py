@@ -65,16 +65,16 @@ OBJECT_RECIPES: Mapping[str, tuple[str, ...]] = {
 }
 
 TRAINED: Mapping[str, object] = {"steps": 2, "batch_size": 2}
-PAINTED = {**TRAINED, "n_images": 2}
+GENERATED = {**TRAINED, "n_images": 2}
 POOLED = {**TRAINED, "ddim_steps": 4, "pooled_runs": 2}
 SETTINGS: Mapping[str, Mapping[str, object]] = {
-    "ca": PAINTED,
+    "ca": GENERATED,
     "esd-u": POOLED,
     "esd-x": POOLED,
     "esd-x-strict": POOLED,
-    "fmn": PAINTED,
+    "fmn": GENERATED,
     "mace": {"steps": 2, "n_images": 2, "prompts_per_concept": 2, "domain_prompts": 2, "prior_captions": 20},
-    "salun": PAINTED,
+    "salun": GENERATED,
     "spm": POOLED,
 }
 """Settings that make a job small; all others are the recipe's."""
@@ -151,11 +151,11 @@ def write_checkpoint(file: Path) -> None:
 
 def run(job: Job, folder: Path, checkpoint: Path) -> None:
     """Run the job in this process, as `python -m erasebench` would. RuntimeError with all it said where it failed."""
-    told = [f"--set={job.method}.{field}={value}" for field, value in settings_of(job, checkpoint).items()]
+    given = [f"--set={job.method}.{field}={value}" for field, value in settings_of(job, checkpoint).items()]
     where = ["--runs-folder", str(folder / "runs"), "--out", str(folder / "out")]
     wanted = ["--method", job.method, *KINDS[job.kind], "--recipe", job.recipe]
     said, arguments = io.StringIO(), sys.argv
-    sys.argv = ["erasebench", "run", *wanted, *SAMPLING, *told, *where, "-q"]
+    sys.argv = ["erasebench", "run", *wanted, *SAMPLING, *given, *where, "-q"]
     try:
         with redirect_stdout(said), redirect_stderr(said):
             runpy.run_module("erasebench", run_name="__main__", alter_sys=True)
@@ -229,12 +229,12 @@ def judgement_digests(folder: Path) -> dict[str, str]:
 
 def column_digests(frame: Any) -> dict[str, str]:
     """The digest of each judged column of a pandas frame; the order of rows does not count, nor what has no value."""
-    shots = frame[["prompt", "seed"]].astype(str).agg(" ".join, axis=1) if "prompt" in frame else [""] * len(frame)
+    specs = frame[["prompt", "seed"]].astype(str).agg(" ".join, axis=1) if "prompt" in frame else [""] * len(frame)
     found = {}
     for name in frame.columns:
         if name not in NOT_JUDGED:
             values = map(canonical, frame[name])
-            found[name] = digest(sorted(f"{shot} {value}" for shot, value in zip(shots, values, strict=True) if value))
+            found[name] = digest(sorted(f"{spec} {value}" for spec, value in zip(specs, values, strict=True) if value))
     return found
 
 
@@ -381,16 +381,16 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="run the jobs that this file lacks")
     parser.add_argument("--only", metavar="METHOD,...", help="these methods alone")
     parser.add_argument("--compare", type=Path, nargs=2, metavar=("A.json", "B.json"))
-    told = parser.parse_args()
-    if (told.out is None) == (told.compare is None):
+    given = parser.parse_args()
+    if (given.out is None) == (given.compare is None):
         parser.error("give either --out or --compare")
-    methods = None if told.only is None else set(told.only.split(","))
-    if told.compare:
-        before, after = (read(file, methods) for file in told.compare)
+    methods = None if given.only is None else set(given.only.split(","))
+    if given.compare:
+        before, after = (read(file, methods) for file in given.compare)
         return int(report(before, after) > 0)
     # Before torch is imported: sums over several threads have other last digits.
     os.environ["OMP_NUM_THREADS"] = "1"
-    return int(fill(told.out, methods) > 0)
+    return int(fill(given.out, methods) > 0)
 
 
 if __name__ == "__main__":

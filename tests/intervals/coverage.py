@@ -95,7 +95,7 @@ class Setting(NamedTuple):
         return [rng.binomial(self.images, np.clip(chance, 0.0, 1.0)).astype(np.float64) for chance in chances]
 
     def limits(self, formula: Callable[..., Any], parts: Mapping[str, Array]) -> Limits:
-        """Of a figure of these parts; those whose names end alike ('ours e' and 'theirs e') share their prompts."""
+        """Of a metric of these parts; those whose names end alike ('ours e' and 'theirs e') share their prompts."""
         counts = self.counts
         limits = {name: mean_limits(hits, counts, fraction=True) for name, hits in parts.items()}
 
@@ -164,9 +164,9 @@ def failing(found: list[Cell], trials: int) -> list[Cell]:
 
 
 def summary(found: list[Cell]) -> str:
-    """The cells by figure and design as a markdown table: lowest and highest coverage, mean width by correlation."""
+    """The cells by metric and design as a markdown table: lowest and highest coverage, mean width by correlation."""
     rhos = " | ".join(f"width, rho {rho:g}" for rho in CORRELATIONS)
-    lines = [f"| figure | prompts x images | coverage, % | {rhos} |", "|---" * (3 + len(CORRELATIONS)) + "|"]
+    lines = [f"| metric | prompts x images | coverage, % | {rhos} |", "|---" * (3 + len(CORRELATIONS)) + "|"]
     designs = dict.fromkeys((cell.what, cell.prompts, cell.images) for cell in found)
     for what, prompts, images in sorted(designs, key=lambda design: list(CEILINGS).index(design[0])):
         own = [cell for cell in found if (cell.what, cell.prompts, cell.images) == (what, prompts, images)]
@@ -180,7 +180,7 @@ def summary(found: list[Cell]) -> str:
 def main(trials: int) -> None:
     """Print every cell as a row of a markdown table, those that fail, and the summary."""
     everything = list(cells(trials))
-    print("| figure | prompts x images | rho | rates | coverage, % | mean width, points |\n|---|---|---|---|---|---|")
+    print("| metric | prompts x images | rho | rates | coverage, % | mean width, points |\n|---|---|---|---|---|---|")
     print("\n".join(map(str, everything)))
     for each in failing(everything, trials):
         print("fails:", each)

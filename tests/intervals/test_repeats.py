@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from erasebench.api.value import Figure, Pairing
-from erasebench.metrics.statistics import Sample, mean_figure, pooled_pairing, repeated_difference, repeated_figure
+from erasebench.api.value import MetricValue, Pairing
+from erasebench.metrics.statistics import Sample, mean_value, pooled_pairing, repeated_difference, repeated_value
 from tests.intervals.test_figures import bounds, labels, width
 
 
-def figure(value: float, margin: float = 1.0) -> Figure:
-    return Figure(value=value, low=value - margin, high=value + margin, n_scored=9, n_expected=9, unit="points")
+def metric(value: float, margin: float = 1.0) -> MetricValue:
+    return MetricValue(value=value, low=value - margin, high=value + margin, n_scored=9, n_expected=9, unit="points")
 
 
 @pytest.mark.parametrize("repeats", [2, 3, 5])
@@ -24,8 +24,8 @@ def test_the_interval_holds_both_kinds_of_luck(repeats: int, luck: float) -> Non
     for _ in range(trials):
         hard = rng.normal(0.0, 5.0, (40, 1))
         drawn = [30.0 + luck * rng.standard_normal() + hard + rng.normal(0.0, 2.0, (40, 5)) for _ in range(repeats)]
-        each = [mean_figure(Sample(d.ravel(), labels(40, 5), fraction=False), unit="points") for d in drawn]
-        low, high = bounds(repeated_figure(each))
+        each = [mean_value(Sample(d.ravel(), labels(40, 5), fraction=False), unit="points") for d in drawn]
+        low, high = bounds(repeated_value(each))
         covered += low <= 30.0 <= high
         low, high = bounds(each[0])
         alone += low <= 30.0 <= high
@@ -36,11 +36,11 @@ def test_the_interval_holds_both_kinds_of_luck(repeats: int, luck: float) -> Non
 
 
 def test_more_erasings_do_not_shrink_the_prompts_part() -> None:
-    assert bounds(repeated_figure([figure(30.0)] * 50)) == pytest.approx((29.0, 31.0))
+    assert bounds(repeated_value([metric(30.0)] * 50)) == pytest.approx((29.0, 31.0))
 
 
 def test_mean_and_spread_are_those_of_the_values() -> None:
-    found = repeated_figure([figure(30.0), figure(31.0), figure(35.0)])
+    found = repeated_value([metric(30.0), metric(31.0), metric(35.0)])
     assert found.value == pytest.approx(32.0)
     assert found.spread == pytest.approx(np.std([30.0, 31.0, 35.0], ddof=1))
     # By hand: variance 7 / 3 over seeds (2 degrees of freedom) and (1 / 1.96)^2 of the prompts; t of 2.48 degrees.
@@ -49,15 +49,15 @@ def test_mean_and_spread_are_those_of_the_values() -> None:
 
 
 def test_a_share_stays_a_share_and_an_unscored_repeat_leaves_all_unscored() -> None:
-    shares = [Figure(value=v, low=v, high=v, n_scored=9, n_expected=9, unit="fraction") for v in (0.9, 1.0)]
-    assert bounds(repeated_figure(shares))[1] == 1.0
-    none = Figure(value=None, n_scored=0, n_expected=9, unit="fraction", reason="no face in any image")
-    found = repeated_figure([shares[0], none])
+    shares = [MetricValue(value=v, low=v, high=v, n_scored=9, n_expected=9, unit="fraction") for v in (0.9, 1.0)]
+    assert bounds(repeated_value(shares))[1] == 1.0
+    none = MetricValue(value=None, n_scored=0, n_expected=9, unit="fraction", reason="no face in any image")
+    found = repeated_value([shares[0], none])
     assert (found.value, found.reason, found.n_scored) == (None, "no face in any image", 9)
 
 
 def test_a_difference_is_widened_by_the_luck_of_each_side() -> None:
-    paired = figure(2.0)
+    paired = metric(2.0)
     assert repeated_difference(paired, 2.0, []) == paired
     one = repeated_difference(paired, 2.5, [(1.0, 3)])
     two = repeated_difference(paired, 2.5, [(1.0, 3), (1.0, 3)])
@@ -78,25 +78,25 @@ def test_tallies_of_repeats_are_added_prompt_by_prompt() -> None:
 
 
 def test_what_cannot_be_negative_has_no_interval_below_zero() -> None:
-    counts = [each.model_copy(update={"unit": "count"}) for each in (figure(2.0), figure(6.0), figure(10.0))]
-    assert bounds(repeated_figure(counts))[0] == 0.0
-    distances = [each.model_copy(update={"unit": "distance"}) for each in (figure(2.0), figure(6.0), figure(10.0))]
-    assert bounds(repeated_figure(distances, never_negative=True))[0] == 0.0
-    assert bounds(repeated_figure(distances))[0] < 0.0
+    counts = [each.model_copy(update={"unit": "count"}) for each in (metric(2.0), metric(6.0), metric(10.0))]
+    assert bounds(repeated_value(counts))[0] == 0.0
+    distances = [each.model_copy(update={"unit": "distance"}) for each in (metric(2.0), metric(6.0), metric(10.0))]
+    assert bounds(repeated_value(distances, never_negative=True))[0] == 0.0
+    assert bounds(repeated_value(distances))[0] < 0.0
 
 
 def test_the_reason_is_true_of_all_seeds_or_says_of_how_many_it_is() -> None:
-    def counted(value: float, **rest: object) -> Figure:
-        return Figure.model_validate({"value": value, "n_scored": 9, "n_expected": 9, "unit": "count"} | rest)
+    def counted(value: float, **rest: object) -> MetricValue:
+        return MetricValue.model_validate({"value": value, "n_scored": 9, "n_expected": 9, "unit": "count"} | rest)
 
     none = counted(0.0, reason="nothing was found")
-    found = repeated_figure([none, counted(4.0, low=2.0, high=6.0), counted(2.0, low=1.0, high=3.0)])
+    found = repeated_value([none, counted(4.0, low=2.0, high=6.0), counted(2.0, low=1.0, high=3.0)])
     assert (found.value, found.low, found.spread) == (2.0, None, 2.0)
     assert found.reason == "no interval for 1 of 3 seeds: nothing was found"
-    assert repeated_figure([none, none]).reason == "nothing was found"
+    assert repeated_value([none, none]).reason == "nothing was found"
 
 
 def test_what_one_seed_says_beside_its_interval_is_kept() -> None:
-    noted = figure(30.0).model_copy(update={"reason": "the model gave NaN or infinity for 1 of 9 images"})
-    found = repeated_figure([figure(31.0), noted])
+    noted = metric(30.0).model_copy(update={"reason": "the model gave NaN or infinity for 1 of 9 images"})
+    found = repeated_value([metric(31.0), noted])
     assert found.has_interval and found.reason == noted.reason

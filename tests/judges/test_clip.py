@@ -185,7 +185,7 @@ def test_a_file_without_the_weights_is_named(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=name) as error:
         ClipScoreJudge.from_openai(tmp_path / name, CPU)
-    assert "open_clip_model.safetensors" in error.value.mend
+    assert "open_clip_model.safetensors" in error.value.hint
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +202,7 @@ def test_without_the_hub_the_error_says_which_file_to_get(monkeypatch: pytest.Mo
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/nonexistent")
     with pytest.raises(UserError, match="could not be loaded from the hub") as error:
         ClipScoreJudge.from_openai(None, CPU)
-    assert "timm/vit_base_patch32_clip_224.openai" in error.value.mend
+    assert "timm/vit_base_patch32_clip_224.openai" in error.value.hint
 
 
 def test_an_unreachable_hub_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

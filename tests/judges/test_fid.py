@@ -132,7 +132,7 @@ def test_a_reference_is_looked_at_once_and_again_by_another_extractor(weights: P
 def test_the_frechet_distance_of_the_features_is_clean_fids(weights: Path, cache: FeatureCache) -> None:
     from cleanfid.fid import frechet_distance as theirs
 
-    from erasebench.judges.figures import Reference, distance_figures
+    from erasebench.judges.metrics import Reference, distance_metrics
 
     judge = FidJudge(InceptionExtractor(weights, CPU), _references(20), cache)
     rows = _rows("abcdefghijklmnopqrst")
@@ -141,11 +141,11 @@ def test_the_frechet_distance_of_the_features_is_clean_fids(weights: Path, cache
     judged["features"] = [value[:8] for value in judged["features"]]
     reference = judge.reference_for(rows).features[:, :8]
     made = np.stack(list(judged["features"])).astype(np.float64)
-    figures = distance_figures(rows.join(judged), Reference(reference, ""))
-    assert set(figures) == {"fid_20", "kid_20"}, "below 2,048 images the unbiased distance stands beside the biased one"
+    metrics = distance_metrics(rows.join(judged), Reference(reference, ""))
+    assert set(metrics) == {"fid_20", "kid_20"}, "below 2,048 images the unbiased distance stands beside the biased one"
     sides = [(side.mean(axis=0), np.cov(side, rowvar=False)) for side in (made, reference.astype(np.float64))]
     expected = theirs(*sides[0], *sides[1])
-    assert figures["fid_20"].value == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert metrics["fid_20"].value == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize("content", [None, b"no network"])
@@ -155,7 +155,7 @@ def test_weights_that_are_none_are_named(tmp_path: Path, content: bytes | None) 
         path.write_bytes(content)
     with pytest.raises(UserError, match=INCEPTION_FILE) as error:
         InceptionExtractor(path, CPU)
-    assert "inception-2015-12-05.pt" in error.value.mend and "https://" in error.value.mend
+    assert "inception-2015-12-05.pt" in error.value.hint and "https://" in error.value.hint
 
 
 def test_weights_are_fetched_once_and_a_failed_download_leaves_nothing(

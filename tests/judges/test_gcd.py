@@ -162,7 +162,7 @@ def test_a_missing_file_is_named_with_source_licence_and_command(resources: Path
             target.symlink_to(path)
     with pytest.raises(UserError, match=f"MPL-2.0.*{file} is missing") as error:
         GcdRecogniser(tmp_path, CPU)
-    assert "resources.tar.gz" in error.value.mend and str(tmp_path) in error.value.mend
+    assert "resources.tar.gz" in error.value.hint and str(tmp_path) in error.value.hint
 
 
 def test_an_unknown_rule_is_named(resources: Path) -> None:

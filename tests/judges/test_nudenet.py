@@ -31,9 +31,9 @@ def judge() -> NudenetJudge:
 
 def _pictures() -> list[np.ndarray]:
     rng = np.random.default_rng(3)
-    painted = [painter.paint_person(None, 0, rng).image, painter.paint_object("ship", rng).image]
+    generated = [painter.paint_person(None, 0, rng).image, painter.paint_object("ship", rng).image]
     noise = rng.integers(0, 255, (90, 120, 3), dtype=np.uint8)
-    return [*painted, noise, np.zeros((320, 320, 3), np.uint8), np.full((1, 1, 3), 200, np.uint8)]
+    return [*generated, noise, np.zeros((320, 320, 3), np.uint8), np.full((1, 1, 3), 200, np.uint8)]
 
 
 def _rows(n: int) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from erasebench.metrics.of_columns import ColumnMeans
 
 
 def rows() -> pd.DataFrame:
-    groups = ["erased", "erased", "erased", "retained-kept", "retained-unseen", "general"]
+    groups = ["erased", "erased", "erased", "retain-seen", "retain-heldout", "general"]
     return pd.DataFrame(
         {
             "group": groups,
@@ -25,7 +25,7 @@ def rows() -> pd.DataFrame:
 
 def test_a_mean_for_each_column_and_part() -> None:
     found = ColumnMeans(sharpness="points", dark="fraction").of_suite(rows())
-    values = {name: figure.value for name, figure in found.items()}
+    values = {name: metric.value for name, metric in found.items()}
     assert values == {
         "sharpness_e": 2.0,
         "sharpness_s": 6.0,
@@ -44,7 +44,7 @@ def test_a_mean_for_each_column_and_part() -> None:
 
 def test_of_a_folder_a_mean_for_each_column() -> None:
     found = ColumnMeans(sharpness="points").of_images(rows())
-    assert {name: figure.value for name, figure in found.items()} == {"sharpness": pytest.approx(27 / 5)}
+    assert {name: metric.value for name, metric in found.items()} == {"sharpness": pytest.approx(27 / 5)}
 
 
 def test_what_is_expected_of_a_judge_that_is_not_there() -> None:

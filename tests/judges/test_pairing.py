@@ -1,4 +1,4 @@
-"""What a record keeps for pairs gives its headline again, whatever the suite."""
+"""What a record keeps for pairs gives its primary metric again, whatever the suite."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from erasebench.api.value import Pairing
-from erasebench.judges.figures import average_figures, suite_figures
-from erasebench.judges.figures.pairing import average_pairing, headline_pairing
+from erasebench.judges.metrics import average_metrics, suite_metrics
+from erasebench.judges.metrics.pairing import average_pairing, primary_metric_pairing
 from erasebench.judges.nudenet_classes import APART, REGIONS
 from erasebench.metrics.composites import FORMULAS
 from erasebench.metrics.statistics import Sample
@@ -25,7 +25,7 @@ JUDGES = {
 }
 
 
-def rows(seed: int = 0, groups: tuple[str, ...] = ("erased", "retained-kept", "synonyms")) -> pd.DataFrame:
+def rows(seed: int = 0, groups: tuple[str, ...] = ("erased", "retain-seen", "synonyms")) -> pd.DataFrame:
     """A prompt table of 4 prompts a group x 3 seeds, with everything that any judge may say; a seventh is unscored."""
     rng = np.random.default_rng(seed)
     table = pd.DataFrame(
@@ -60,28 +60,28 @@ def recomputed(pairing: Pairing | None) -> float:
 
 
 @pytest.mark.parametrize("resampled", ["prompt", "seed"])
-@pytest.mark.parametrize("headline", JUDGES)
-def test_a_headline_comes_out_of_its_tallies(headline: str, resampled: Literal["prompt", "seed"]) -> None:
+@pytest.mark.parametrize("primary_metric", JUDGES)
+def test_a_headline_comes_out_of_its_tallies(primary_metric: str, resampled: Literal["prompt", "seed"]) -> None:
     table, said = split(rows())
-    judged = {JUDGES[headline]: said}
-    value = suite_figures(table, judged, {}, resampled=resampled)[headline].value
-    pairing = headline_pairing(headline, table, judged, resampled=resampled)
+    judged = {JUDGES[primary_metric]: said}
+    value = suite_metrics(table, judged, {}, resampled=resampled)[primary_metric].value
+    pairing = primary_metric_pairing(primary_metric, table, judged, resampled=resampled)
     assert recomputed(pairing) == pytest.approx(value, abs=1e-5)
     assert pairing is not None
     clusters = {len(part.by_cluster.split()) for part in pairing.parts.values()}
     assert clusters == {3 if resampled == "seed" else 4}
 
 
-@pytest.mark.parametrize("headline", ["h_o_mean", "h_o_mean_top1"])
-def test_an_average_comes_out_of_its_tallies(headline: str) -> None:
+@pytest.mark.parametrize("primary_metric", ["h_o_mean", "h_o_mean_top1"])
+def test_an_average_comes_out_of_its_tallies(primary_metric: str) -> None:
     runs = {name: rows(seed) for seed, name in enumerate(("apple", "cup of tea"))}
-    value = average_figures(runs)[headline].value
-    assert recomputed(average_pairing(headline, runs)) == pytest.approx(value, abs=1e-5)
+    value = average_metrics(runs)[primary_metric].value
+    assert recomputed(average_pairing(primary_metric, runs)) == pytest.approx(value, abs=1e-5)
 
 
 def test_prompts_are_numbered_in_the_order_of_the_table() -> None:
     table, said = split(rows())
-    pairing = headline_pairing("h_a", table, {"clip-score": said})
+    pairing = primary_metric_pairing("h_a", table, {"clip-score": said})
     assert pairing is not None
     numbers = {name: [cell.split(":")[0] for cell in part.by_cluster.split()] for name, part in pairing.parts.items()}
     assert numbers == {"clip_e": ["0", "1", "2", "3"], "clip_s": ["4", "5", "6", "7"]}
@@ -91,8 +91,8 @@ def test_prompts_are_numbered_in_the_order_of_the_table() -> None:
 
 def test_what_cannot_be_paired_keeps_nothing() -> None:
     table, said = split(rows())
-    assert headline_pairing("fid_256", table, {"identity": said}) is None
-    assert headline_pairing("h_c", table, {"clip-score": said}) is None
+    assert primary_metric_pairing("fid_256", table, {"identity": said}) is None
+    assert primary_metric_pairing("h_c", table, {"clip-score": said}) is None
     lonely, alone = split(rows(groups=("erased",)))
-    assert headline_pairing("h_c", lonely, {"identity": alone}) is None
+    assert primary_metric_pairing("h_c", lonely, {"identity": alone}) is None
     assert average_pairing("h_o_mean", {"apple": rows(groups=("erased",))}) is None

@@ -34,8 +34,8 @@ def test_what_is_missing_is_told(find: Callable[[Path | None], object], file: st
         find(None)
     assert file in error.value.what and licence in error.value.what
     start, _, end = command.partition(".*")
-    assert start in error.value.mend and end in error.value.mend
-    assert str(weights_folder()) in error.value.mend
+    assert start in error.value.hint and end in error.value.hint
+    assert str(weights_folder()) in error.value.hint
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_file_that_was_named_and_is_not_there_is_told(
         find(own)
     assert error.value.what.endswith(f"is missing: there is no file {own}.")
     assert origin in error.value.what and licence in error.value.what
-    assert re.search(command.format(tmp_path), error.value.mend)
+    assert re.search(command.format(tmp_path), error.value.hint)
     own.touch()
     if find is sources.nudenet_weights:
         assert find(own) == own
@@ -69,7 +69,7 @@ def test_a_download_that_takes_another_name_is_told() -> None:
         sources.clip_weights(Path("a/ViT-B-32.pt"))
     with pytest.raises(UserError) as error:
         sources.clip_weights(Path("a") / sources.CLIP_FILE)
-    assert error.value.mend.endswith("--local-dir a")
+    assert error.value.hint.endswith("--local-dir a")
 
 
 def test_files_in_the_weights_folder_are_found() -> None:
@@ -80,7 +80,7 @@ def test_files_in_the_weights_folder_are_found() -> None:
     assert sources.clip_weights(None) == weights_folder() / sources.CLIP_FILE
     with pytest.raises(UserError, match="is not the published file") as error:
         sources.inception_weights(None)
-    assert "--judge-set trust_torchscript=true" in error.value.mend and "can write files" in error.value.mend
+    assert "--judge-set trust_torchscript=true" in error.value.hint and "can write files" in error.value.hint
     assert sources.inception_weights(None, trusted=True) == weights_folder() / sources.INCEPTION_FILE
     with pytest.raises(UserError, match=r"labels\.csv is missing"):
         sources.gcd_resources(None)
@@ -102,7 +102,7 @@ def test_inception_is_not_read_from_safetensors_and_the_message_says_so(tmp_path
     (tmp_path / "own.safetensors").touch()
     with pytest.raises(UserError, match=r"is not read from \.safetensors") as error:
         sources.inception_weights(tmp_path / "own.safetensors", trusted=True)
-    assert sources.INCEPTION_FILE in error.value.mend
+    assert sources.INCEPTION_FILE in error.value.hint
 
 
 def test_openais_digest_is_the_one_in_its_address() -> None:

@@ -141,7 +141,7 @@ def test_the_weights_that_it_may_touch() -> None:
     whole = ConceptAblation(SMALL.model_copy(update={"weights": "unet"}))
     assert touched(whole, unet) == unet_names(unet)
     for method in (whole, ConceptAblation(SMALL)):
-        assert not method.touches("text_encoder.encoder.layers.0.self_attn.k_proj.weight")
+        assert not method.edits("text_encoder.encoder.layers.0.self_attn.k_proj.weight")
 
 
 @pytest.mark.parametrize(

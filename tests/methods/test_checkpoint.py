@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from erasebench.api.erasure import WEIGHTS_FILE, Erasure
 from erasebench.cli import main
-from erasebench.diffusion.sampling import Sampler, Shot
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.errors import UserError
 from erasebench.identity import identity_of
 from erasebench.methods.checkpoint import CheckpointConfig
@@ -54,8 +54,8 @@ def assert_same(found: Erasure, expected: Erasure) -> None:
 
 def images(erasure: Erasure, pipeline: StableDiffusionPipeline) -> list[bytes]:
     with erasure.applied_to(pipeline):
-        shots = [Shot("Ada Thorne at noon", 1), Shot("a red ball", 2)]
-        return [np.asarray(image).tobytes() for image in Sampler(pipeline, SETTINGS, PROFILE).images(shots)]
+        specs = [SampleSpec("Ada Thorne at noon", 1), SampleSpec("a red ball", 2)]
+        return [np.asarray(image).tobytes() for image in Sampler(pipeline, SETTINGS, PROFILE).images(specs)]
 
 
 @pytest.mark.parametrize("method", ["uce", "esd-x", "esd-u"])

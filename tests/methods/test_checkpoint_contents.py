@@ -75,7 +75,7 @@ def numpy_scalar_of_code(path: Path) -> None:
         ("object.bin", numpy_scalar_of_code, "pickles an object (pathlib.", "state_dict()"),
     ],
 )
-def test_what_a_file_is_instead_is_said(tmp_path: Path, name: str, content: Any, what: str, mend: str) -> None:
+def test_what_a_file_is_instead_is_said(tmp_path: Path, name: str, content: Any, what: str, hint: str) -> None:
     path = tmp_path / name
     if callable(content):
         content(path)
@@ -84,7 +84,7 @@ def test_what_a_file_is_instead_is_said(tmp_path: Path, name: str, content: Any,
     with pytest.raises(UserError) as caught:
         CheckpointConfig(path=path)
     assert str(path) in caught.value.what and what in caught.value.what
-    assert mend in caught.value.mend
+    assert hint in caught.value.hint
     assert "weights_only" not in str(caught.value) and "\x1b" not in str(caught.value)
 
 
@@ -92,7 +92,7 @@ def test_a_pickle_under_the_other_name_is_named(tmp_path: Path) -> None:
     torch.save({VALUE: torch.zeros(16, 32)}, tmp_path / "pickle.safetensors")
     with pytest.raises(UserError, match="is a pickle of torch's") as caught:
         CheckpointConfig(path=tmp_path / "pickle.safetensors")
-    assert "Rename it to .pt" in caught.value.mend
+    assert "Rename it to .pt" in caught.value.hint
 
 
 @pytest.mark.parametrize("old", [True, False])
@@ -108,13 +108,13 @@ def test_a_folder_with_one_file_and_no_config_is_pointed_at_it(tmp_path: Path) -
     save_file({VALUE: torch.zeros(16, 32)}, tmp_path / "esd.safetensors")
     with pytest.raises(UserError, match="no model of a known format") as caught:
         CheckpointConfig(path=tmp_path)
-    assert str(tmp_path / "esd.safetensors") in caught.value.mend
+    assert str(tmp_path / "esd.safetensors") in caught.value.hint
 
 
 def test_a_name_of_the_hub_is_told_from_a_path() -> None:
     with pytest.raises(UserError, match="There is nothing at") as caught:
         CheckpointConfig(path="somebody/erased-model")
-    assert "hf download somebody/erased-model" in caught.value.mend
+    assert "hf download somebody/erased-model" in caught.value.hint
 
 
 @pytest.mark.parametrize("places", ['["x", "y"]', '{"a": 1, "b": 2}', "[0, 4.5]"])

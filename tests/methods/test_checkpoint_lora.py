@@ -135,4 +135,4 @@ def test_a_peft_file_without_its_config_is_refused(tmp_path: Path, pipeline: Sta
     folder = peft_lora(tmp_path / "lora", lora_factors(pipeline, (VALUE,)))
     with pytest.raises(UserError, match=r"without its config") as caught:
         read(folder / "adapter_model.safetensors", pipeline)
-    assert "adapter_config.json" in caught.value.mend
+    assert "adapter_config.json" in caught.value.hint

@@ -41,7 +41,7 @@ def test_a_pickle_that_runs_code_is_refused_unopened(
     for name in ("evil.pt", "evil2.pt"):
         with pytest.raises(UserError, match="pickles an object") as caught:
             read(tmp_path / name, pipeline)
-        assert ".safetensors" in caught.value.mend
+        assert ".safetensors" in caught.value.hint
         # What the first look would let through, the reader itself does not open.
         with pytest.raises(UserError, match="more than tensors") as caught:
             read_tensors(tmp_path / name)
@@ -85,7 +85,7 @@ def test_a_pipeline_with_another_autoencoder_is_refused(tmp_path: Path, pipeline
     Erasure().export(tiny_pipeline(seed=1), tmp_path / "other")
     with pytest.raises(UserError, match="another autoencoder") as caught:
         read(tmp_path / "other", pipeline)
-    assert str(tmp_path / "other" / "unet") in caught.value.mend
+    assert str(tmp_path / "other" / "unet") in caught.value.hint
     assert len(read(tmp_path / "other" / "unet", pipeline).tensors) > 100
 
 

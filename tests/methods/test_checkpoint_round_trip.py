@@ -1,4 +1,4 @@
-"""Out through every format that we write and in again through `checkpoint`: the figures are the direct run's, exactly.
+"""Out through every format that we write and in again through `checkpoint`: the metrics are the direct run's, exactly.
 
 On the miniature, with its own weights and judges.
 """
@@ -11,7 +11,7 @@ import pytest
 
 import erasebench
 from erasebench.api.erasure import WEIGHTS_FILE
-from erasebench.api.value import Figure
+from erasebench.api.value import MetricValue
 from erasebench.cli import main
 from erasebench.results.record import Record
 
@@ -47,7 +47,7 @@ def test_the_figures_of_what_was_exported_are_those_of_the_direct_run(
         printed |= dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
     direct = measured(tmp_path, method, settings)
     assert direct.manifest.digests["erasure"]
-    assert sum(figure.value is not None for figure in direct.figures.values()) > 5
+    assert sum(metric.value is not None for metric in direct.metrics.values()) > 5
     forms = {
         "pipeline": Path(printed["Pipeline"]),
         "unet": Path(printed["Pipeline"]) / "unet",
@@ -57,12 +57,12 @@ def test_the_figures_of_what_was_exported_are_those_of_the_direct_run(
     for form, path in forms.items():
         # A folder of runs for each: nothing is read from what another form made.
         found = measured(tmp_path / form, "checkpoint", {"checkpoint.path": path})
-        assert figures(found) == figures(direct), form
+        assert metrics(found) == metrics(direct), form
         assert found.manifest.digests["erasure"] == direct.manifest.digests["erasure"], form
     unedited = measured(tmp_path / "unedited", "original", {})
-    assert figures(unedited) != figures(direct), "the edit shows"
+    assert metrics(unedited) != metrics(direct), "the edit shows"
 
 
-def figures(record: Record) -> dict[str, Figure]:
-    """Every figure whole: value, interval, number of images."""
-    return record.figures
+def metrics(record: Record) -> dict[str, MetricValue]:
+    """Every metric whole: value, interval, number of images."""
+    return record.metrics

@@ -93,7 +93,7 @@ def test_an_spm_without_its_concept_is_never_folded_open_by_itself(
     file, _ = spm(tmp_path / "spm.safetensors", pipeline.unet, None)
     with pytest.raises(UserError, match="no header that names their concept") as caught:
         read(file, pipeline)
-    assert "checkpoint.gates" in caught.value.mend
+    assert "checkpoint.gates" in caught.value.hint
     gated = read(file, pipeline, gates=CONCEPT)
     assert isinstance(gated.sampling, GatedAdapters) and gated.sampling.concepts == (CONCEPT,)
     opened = read(file, pipeline, gates="open")

@@ -81,24 +81,24 @@ def test_what_each_number_means_in_a_published_run_of_50_steps() -> None:
     timesteps = torch.arange(981, -20, -20)
     levels = {k: int(timesteps[1 + steps]) for k, steps in enumerate(stops_of("first-release", 50, 1000).steps)}
     assert levels == {0: -19, 1: -19} | {k: 20 * k - 39 for k in range(2, 50)}
-    told = stops_of("first-release", 50, 1000).told
-    assert told is not None and told.tolist() == [[20 * k, 20 * k + 20] for k in range(50)]
+    given = stops_of("first-release", 50, 1000).given
+    assert given is not None and given.tolist() == [[20 * k, 20 * k + 20] for k in range(50)]
 
     script = stops_of("diffusers-2024", 50, 1000)
     assert script.steps.tolist() == list(range(1, 48)) and script.dropped == 0
-    assert script.told is not None and script.told.tolist() == [[1000 - 20 * k, 1001 - 20 * k] for k in range(1, 48)]
+    assert script.given is not None and script.given.tolist() == [[1000 - 20 * k, 1001 - 20 * k] for k in range(1, 48)]
     for release in ("paper", "newer"):
         plain = stops_of(release, 50, 1000)  # type: ignore[arg-type]
-        assert (plain.steps.tolist(), plain.told, plain.dropped) == (list(range(50)), None, 0)
+        assert (plain.steps.tolist(), plain.given, plain.dropped) == (list(range(50)), None, 0)
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 12, 30])
 @pytest.mark.parametrize("release", ["first-release", "diffusers-2024"])
 def test_runs_of_another_length_stay_within_their_schedule(release: str, n: int) -> None:
     stops = stops_of(release, n, 1000)  # type: ignore[arg-type]
-    assert stops.told is not None and len(stops.told) == len(stops.steps) > 0
+    assert stops.given is not None and len(stops.given) == len(stops.steps) > 0
     assert (stops.steps >= 1).all() and (stops.steps + stops.dropped <= n).all()
-    assert (stops.told[:, 0] < stops.told[:, 1]).all() and (stops.told >= 0).all() and (stops.told <= 1000).all()
+    assert (stops.given[:, 0] < stops.given[:, 1]).all() and (stops.given >= 0).all() and (stops.given <= 1000).all()
 
 
 def test_the_newer_runs_use_the_scheduler_that_the_model_was_saved_with() -> None:
@@ -108,7 +108,7 @@ def test_the_newer_runs_use_the_scheduler_that_the_model_was_saved_with() -> Non
     runs = esd_runs(pipeline, states, states, None, config)
     assert isinstance(own_scheduler(pipeline), PNDMScheduler) and own_scheduler(pipeline) is not pipeline.scheduler
     # PNDM takes its second timestep twice.
-    assert runs.told(torch.arange(5), torch.Generator()).tolist() == [801, 601, 601, 401, 201]
+    assert runs.given(torch.arange(5), torch.Generator()).tolist() == [801, 601, 601, 401, 201]
     pipeline.scheduler = EulerAncestralDiscreteScheduler.from_config(pipeline.scheduler.config)
     # Asked before anything is painted.
     for refused in (
@@ -145,7 +145,7 @@ def test_a_blank_text_to_erase_from_is_refused(text: str) -> None:
 )
 def test_what_reads_the_text_is_tuned_and_nothing_else(method: Esd, names: set[str]) -> None:
     assert touched(method, sd_unet()) == names
-    assert not method.touches("text_encoder.encoder.layers.0.self_attn.k_proj.weight")
+    assert not method.edits("text_encoder.encoder.layers.0.self_attn.k_proj.weight")
 
 
 def test_esd_u_of_the_first_release_is_the_rest_but_time_and_output() -> None:
@@ -169,8 +169,8 @@ def test_esd_u_of_the_newer_release_is_every_linear_and_conv_outside_attn2() -> 
     method = EsdU(EsdU.recipe(world=PUBLISHED, kind="person", n_concepts=1, variant="newer"))
     assert touched(method, unet) == layers
     assert "unet.conv_out.weight" in layers
-    assert not method.touches("text_encoder.final_layer_norm.weight")
-    assert not method.touches("text_encoder.encoder.layers.0.mlp.fc1.weight")
+    assert not method.edits("text_encoder.final_layer_norm.weight")
+    assert not method.edits("text_encoder.encoder.layers.0.mlp.fc1.weight")
 
 
 @pytest.mark.parametrize("variant", [EsdX, EsdXStrict, EsdU])

@@ -88,7 +88,7 @@ def test_the_weights_that_it_may_touch() -> None:
     assert touched(ForgetMeNot(SMALL), unet) == unet_names(unet)
     attn2 = ForgetMeNot(SMALL.model_copy(update={"weights": "attn2"}))
     assert touched(attn2, unet) == {name for name in unet_names(unet) if "attn2" in name}
-    assert not ForgetMeNot(SMALL).touches("text_encoder.final_layer_norm.weight")
+    assert not ForgetMeNot(SMALL).edits("text_encoder.final_layer_norm.weight")
 
 
 def test_inversion_comes_first_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_it_edits_every_projection_for_any_number_of_concepts(tmp_path: Path, na
 
 def test_it_touches_the_32_projections_of_stable_diffusion_and_nothing_else() -> None:
     method = Rece(ReceConfig())
-    assert {name for name, _ in sd_unet().named_parameters() if method.touches(f"unet.{name}")} == {
+    assert {name for name, _ in sd_unet().named_parameters() if method.edits(f"unet.{name}")} == {
         name.removeprefix("unet.") for name in SD_PROJECTIONS
     }
 
@@ -189,4 +189,4 @@ def test_a_kept_name_longer_than_the_context_is_refused_in_the_epochs_too(tmp_pa
 def test_a_singular_edit_names_the_setting_that_mends_it(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         erase(tmp_path, task_of(), ridge=0.0, preserve_scale=0.0, regularisation=1e-9)
-    assert "rece." in caught.value.mend
+    assert "rece." in caught.value.hint

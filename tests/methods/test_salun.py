@@ -141,7 +141,7 @@ def test_without_anything_to_keep_the_anchor_remains(tmp_path: Path) -> None:
 def test_the_weights_that_it_may_touch() -> None:
     unet = sd_unet()
     assert touched(SalUn(SMALL), unet) == unet_names(unet)
-    assert not SalUn(SMALL).touches("text_encoder.final_layer_norm.weight")
+    assert not SalUn(SMALL).edits("text_encoder.final_layer_norm.weight")
 
 
 @pytest.mark.parametrize(("kind", "steps", "remain"), [("object", 500, 0.5), ("explicit", 100, 0.1)])

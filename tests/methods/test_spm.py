@@ -74,11 +74,11 @@ def test_the_rate_warms_up_then_falls_three_times() -> None:
     ("runs_as", "told"),
     [("paper", [958 - 33 * k for k in range(1, 30)]), ("as-released", [999 - 1000 * k // 30 for k in range(1, 30)])],
 )
-def test_the_network_is_told_the_level_of_the_latents_or_the_releases(runs_as: str, told: list[int]) -> None:
+def test_the_network_is_told_the_level_of_the_latents_or_the_releases(runs_as: str, given: list[int]) -> None:
     pipeline = tiny_pipeline()
     states = TextStates(pipeline).encode([CONCEPT])
     runs = spm_runs(pipeline, states, states, SpmConfig(partial_runs=runs_as))  # type: ignore[arg-type]
-    assert runs.told(torch.arange(29), torch.Generator()).tolist() == told
+    assert runs.given(torch.arange(29), torch.Generator()).tolist() == given
     # Never the pure noise: a network that answers with the latents changes them in every run.
     noise = torch.ones(1, 4, 8, 8)
     stopped = runs.run(lambda latents, timesteps, states: latents, noise, torch.tensor([0]), torch.tensor([0]))

@@ -121,9 +121,9 @@ def test_any_number_of_concepts_goes_to_the_anchor_in_one_solve(tmp_path: Path, 
 def test_it_touches_the_32_projections_of_stable_diffusion_and_nothing_else() -> None:
     names = {f"unet.{name}" for name, _ in sd_unet().named_parameters()}
     method = Uce(UceConfig())
-    assert {name for name in names if method.touches(name)} == SD_PROJECTIONS
+    assert {name for name in names if method.edits(name)} == SD_PROJECTIONS
     assert names > SD_PROJECTIONS and len(SD_PROJECTIONS) == 32
-    assert not method.touches("text_encoder.encoder.layers.0.self_attn.k_proj.weight")
+    assert not method.edits("text_encoder.encoder.layers.0.self_attn.k_proj.weight")
 
 
 def test_it_edits_every_projection_of_the_model_at_hand(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_it_edits_every_projection_of_the_model_at_hand(tmp_path: Path) -> None:
 def test_without_ridge_the_error_names_the_setting_that_mends_it(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         erase(tmp_path, task_of(), ridge=0.0)
-    assert "uce.ridge" in caught.value.mend and "allow_ill_conditioned" in caught.value.mend
+    assert "uce.ridge" in caught.value.hint and "allow_ill_conditioned" in caught.value.hint
     erasure, _ = erase(tmp_path, task_of(), ridge=0.0, allow_ill_conditioned=True)
     assert erasure.record["condition_numbers"]["uce"] is None or erasure.record["condition_numbers"]["uce"] > 1e12
     assert all(torch.isfinite(value).all() for value in erasure.tensors.values())

@@ -29,7 +29,7 @@ def unet_names(unet: UNet2DConditionModel) -> set[str]:
 
 def touched(method: Method, unet: UNet2DConditionModel) -> set[str]:
     """The U-Net's parameters that the method declares."""
-    return {name for name in unet_names(unet) if method.touches(name)}
+    return {name for name in unet_names(unet) if method.edits(name)}
 
 
 def linear(weight: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:

@@ -49,6 +49,6 @@ def _widths(names: Sequence[str], sizes: Mapping[str, int], levels: int) -> Iter
         if level == levels - 1:
             blocks.append("mid_block")
         rises = f"down_blocks.{level}.resnets.0.conv_shortcut.weight" in names
-        told = (sizes[layer] for block in blocks if (layer := f"{block}.attentions.0.proj_in") in sizes)
-        width = next(told, 2 * width if rises else width)
+        given = (sizes[layer] for block in blocks if (layer := f"{block}.attentions.0.proj_in") in sizes)
+        width = next(given, 2 * width if rises else width)
         yield width

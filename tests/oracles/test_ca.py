@@ -79,5 +79,5 @@ def test_the_parameters_that_are_tuned(case: Case) -> None:
     unet = small_unet(case["full-weight"])
     for group, weights in WEIGHTS.items():
         method = ConceptAblation(ConceptAblationConfig(weights=weights))
-        tuned = [name for name, _ in unet.named_parameters() if method.touches(f"unet.{name}")]
+        tuned = [name for name, _ in unet.named_parameters() if method.edits(f"unet.{name}")]
         assert sorted(tuned) == sorted(case[group]), group

@@ -108,8 +108,8 @@ def test_the_recipe_has_what_the_published_run_has(case: Case) -> None:
     names = [f"name {i}" for i in uce_kept if n_tokens[i] > 2]
     assert config.uce_keeps_names or not names
     concepts = [Concept(name=f"concept {i}", kind=kind, anchor="") for i in range(n_concepts)]
-    told = kept_in_epochs(ErasureTask(concepts=tuple(concepts), keep=tuple(names)), config)
-    assert [text.strip() for text in told] == [f"name {i}" if n_tokens[i] > 2 else "" for i in kept]
+    given = kept_in_epochs(ErasureTask(concepts=tuple(concepts), keep=tuple(names)), config)
+    assert [text.strip() for text in given] == [f"name {i}" if n_tokens[i] > 2 else "" for i in kept]
 
 
 @each(CASES["standard"])

@@ -24,11 +24,11 @@ COCO = """case_number,source,prompt,evaluation_seed,coco_id
 1,coco,a red bus,17,43
 """
 I2P = """,prompt,categories,nudity_percentage,evaluation_seed,evaluation_guidance,sd_image_width,sd_image_height
-0,a wooden figure,"sexual, shocking",12.5,3841095289,7.0,512,768
-1,two wooden figures,sexual,0.0,7.0,,512,512
+0,a wooden metric,"sexual, shocking",12.5,3841095289,7.0,512,768
+1,two wooden metrics,sexual,0.0,7.0,,512,512
 """
 I2P_RELEASE = """prompt,categories,hard,sd_seed,sd_guidance_scale,sd_image_width,sd_image_height,sd_model
-a wooden figure,violence,0,12,12.5,640,512,1.4
+a wooden metric,violence,0,12,12.5,640,512,1.4
 """
 
 
@@ -41,7 +41,7 @@ def test_people_are_named_by_the_template(tmp_path: Path) -> None:
     assert table(tmp_path, PEOPLE).rows == (
         PromptRow(0, "erased", "Ann Ash", "A portrait of Ann Ash", 1),
         PromptRow(1, "erased", "Ann Ash", "Ann Ash in an official photo", 3),
-        PromptRow(2, "retained-kept", "Bob Bell", "An image capturing Bob Bell at a public event", 5),
+        PromptRow(2, "retain-seen", "Bob Bell", "An image capturing Bob Bell at a public event", 5),
     )
 
 
@@ -55,7 +55,7 @@ def test_people_under_other_templates_are_named_by_a_column(tmp_path: Path) -> N
 def test_artists_are_erased_at_0_and_retained_at_1(tmp_path: Path) -> None:
     assert table(tmp_path, ARTISTS).rows == (
         PromptRow(0, "erased", "Ilka Vor", "Art inspired by Ilka Vor", 1),
-        PromptRow(1, "retained-kept", "Bruno Kal", "Image in the style of Bruno Kal", 2),
+        PromptRow(1, "retain-seen", "Bruno Kal", "Image in the style of Bruno Kal", 2),
     )
 
 
@@ -68,8 +68,8 @@ def test_captions_are_general(tmp_path: Path) -> None:
 
 def test_i2p_brings_seed_guidance_and_size(tmp_path: Path) -> None:
     assert table(tmp_path, I2P).rows == (
-        PromptRow(0, "erased", "sexual, shocking", "a wooden figure", 3841095289, 7.0, 512, 768),
-        PromptRow(1, "erased", "sexual", "two wooden figures", 7, None, 512, 512),
+        PromptRow(0, "erased", "sexual, shocking", "a wooden metric", 3841095289, 7.0, 512, 768),
+        PromptRow(1, "erased", "sexual", "two wooden metrics", 7, None, 512, 512),
     )
     assert table(tmp_path, I2P_RELEASE).rows[0].own == {"guidance": 12.5, "width": 640, "height": 512}
 
@@ -123,7 +123,7 @@ RELEASED = {
     ",case_number,prompt,evaluation_seed,class\n0,7,Image of a church,4068,church\n": ("general", "church"),
     "case_number,prompt,evaluation_seed,artist\n7,Image of a church,4068,Ilka Vor\n": ("general", "Ilka Vor"),
     "prompt,artist,type,evaluation_seed,case_number\nImage of a church,Ilka Vor,preserved,4068,7\n": (
-        *("retained-kept", "Ilka Vor"),
+        *("retain-seen", "Ilka Vor"),
     ),
     "prompt,artist,type,evaluation_seed,case_number\nImage of a church,Ilka Vor,erased,4068,7\n": (
         "erased",
@@ -173,13 +173,13 @@ def test_an_id_that_is_no_number_numbers_no_images(tmp_path: Path) -> None:
 
 def test_the_row_of_i2p_that_lost_its_prompt_is_read_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """MACE, ESD, UCE, RECE and SalUn ship I2P as pandas left it: the prompt Null became nothing."""
-    lost = table(tmp_path, I2P.replace("two wooden figures", ""))
-    assert [row.prompt for row in lost.rows] == ["a wooden figure", ""]
+    lost = table(tmp_path, I2P.replace("two wooden metrics", ""))
+    assert [row.prompt for row in lost.rows] == ["a wooden metric", ""]
     assert lost.rows[1].seed == 7
     (said,) = caplog.messages
     assert "1 row has no prompt (line 3)" in said and "Null" in said
     caplog.clear()
-    whole = table(tmp_path, I2P.replace("two wooden figures", "Null").replace("a wooden figure", "nan"))
+    whole = table(tmp_path, I2P.replace("two wooden metrics", "Null").replace("a wooden metric", "nan"))
     assert [row.prompt for row in whole.rows] == ["nan", "Null"] and not caplog.messages
 
 

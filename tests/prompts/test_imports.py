@@ -83,7 +83,7 @@ def test_stable_diffusions_world_draws_on_the_imports(
     for prompts in (world.general_prompts, world.explicit_prompts):
         with pytest.raises(UserError, match="have not been imported") as caught:
             prompts()
-        assert caught.value.mend.startswith("erasebench prompts import ")
+        assert caught.value.hint.startswith("erasebench prompts import ")
     assert world.prior_captions() == ()
     import_coco(annotations, n=4)
     (tmp_path / "i2p.csv").write_text(I2P)
@@ -144,7 +144,7 @@ def test_a_table_of_ones_own_gives_each_group_its_rows(tmp_path: Path) -> None:
     path.write_text("group,concept,prompt,seed\nerased,x,an x,1\ngeneral,,a y,2\n")
     kept = import_csv(path, "mine")
     assert [row.prompt for row in kept.of("erased")] == ["an x"]
-    assert kept.of("retained-kept") == []
+    assert kept.of("retain-seen") == []
     path.write_text("prompt,seed\na y,2\n")
     assert [row.prompt for row in import_csv(path, "mine").of("erased")] == ["a y"]
 
@@ -171,11 +171,11 @@ def test_the_command_line_says_what_it_kept(
 
 
 def test_i2p_is_kept_whole_where_a_row_has_lost_its_prompt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "i2p.csv").write_text(I2P.replace("two wooden figures", ""))
+    (tmp_path / "i2p.csv").write_text(I2P.replace("two wooden metrics", ""))
     assert main(["prompts", "import", "i2p", "--csv", str(tmp_path / "i2p.csv")]) == 0
     out = capsys.readouterr().out
     assert "1 row has no prompt (line 3)" in out and "Imported i2p: 2 erased" in out
-    assert [row.prompt for row in load_import("i2p").table.rows] == ["a wooden figure", ""]
+    assert [row.prompt for row in load_import("i2p").table.rows] == ["a wooden metric", ""]
 
 
 def test_a_table_of_prompts_alone_is_kept_with_seeds_from_the_command_line(tmp_path: Path) -> None:

@@ -44,11 +44,11 @@ def test_names_are_the_protocols(full: dict[str, Path], suite: str, scale: int) 
     table = read_csv(full[f"{suite}-{scale}"])
     assert Counter(row.group for row in table.rows) == {
         "erased": 2500 if scale == 100 else 250,
-        "retained-kept": 2500,
+        "retain-seen": 2500,
     }
     assert seeds(table, "erased") == {tuple(range(1, SEEDS[scale] + 1))}
-    assert seeds(table, "retained-kept") == {(1, 2, 3, 4, 5)}
-    for group, names in (("erased", scale), ("retained-kept", 100)):
+    assert seeds(table, "retain-seen") == {(1, 2, 3, 4, 5)}
+    for group, names in (("erased", scale), ("retain-seen", 100)):
         rows = [row for row in table.rows if row.group == group]
         assert len({row.concept for row in rows}) == names
         assert len({row.prompt for row in rows}) == 5 * names
@@ -57,7 +57,7 @@ def test_names_are_the_protocols(full: dict[str, Path], suite: str, scale: int) 
 
 def test_objects_are_the_protocols(full: dict[str, Path]) -> None:
     table = read_csv(full["object-cat"])
-    assert Counter(row.group for row in table.rows) == {"erased": 200, "synonyms": 600, "retained-kept": 1800}
+    assert Counter(row.group for row in table.rows) == {"erased": 200, "synonyms": 600, "retain-seen": 1800}
     assert {row.prompt for row in table.of_group("erased").rows} == {"a photo of the cat"}
     assert {row.prompt for row in table.of_group("synonyms").rows} == {
         f"a photo of the {word}" for word in ("feline", "kitty", "housecat")
@@ -93,4 +93,4 @@ def test_ready_made_prompts_are_said_to_be_left_out(tmp_path: Path, capsys: pyte
 def test_the_small_size_has_the_miniatures_names(tmp_path: Path) -> None:
     assert main(["prompts", "build", "--size", "small", "--suite", "celebrity", "--out", str(tmp_path)]) == 0
     table = read_csv(tmp_path / "miniature-celebrity-10-small.csv")
-    assert Counter(row.group for row in table.rows) == {"erased": 100, "retained-kept": 150, "retained-unseen": 150}
+    assert Counter(row.group for row in table.rows) == {"erased": 100, "retain-seen": 150, "retain-heldout": 150}

@@ -22,9 +22,9 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     asked: list[int] = []
     images = Sampler.images
 
-    def counted(self: Sampler, shots: Any) -> Any:
-        asked.append(len(shots))
-        return images(self, shots)
+    def counted(self: Sampler, specs: Any) -> Any:
+        asked.append(len(specs))
+        return images(self, specs)
 
     monkeypatch.setattr(Sampler, "images", counted)
     return asked

@@ -64,10 +64,10 @@ class Sightless(ToyWorld):
 def test_a_segmenter_that_is_missing_is_told_before_anything_is_painted(
     words: dict[str, Any], sampled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[int, str]] = []
-    monkeypatch.setattr(run.log, "warning", lambda text, *about: told.append((sum(sampled), text % about)))
+    given: list[tuple[int, str]] = []
+    monkeypatch.setattr(run.log, "warning", lambda text, *about: given.append((sum(sampled), text % about)))
     summary = erasebench.run(**words | {"world": f"{__file__}:Sightless"})
-    assert told == [(0, "shift on toy-2 will fail: The segmenter's weights are not here.\nFetch them.")]
+    assert given == [(0, "shift on toy-2 will fail: The segmenter's weights are not here.\nFetch them.")]
     assert summary.failures == {"shift on toy-2": "The segmenter's weights are not here.\nFetch them."}
     assert [record.method for record in summary.records] == ["original"]
     assert not list(words["runs_folder"].glob("*/*/shift-*/scratch/begun-*")), "the method was never begun"
@@ -75,7 +75,7 @@ def test_a_segmenter_that_is_missing_is_told_before_anything_is_painted(
 
 def test_names_that_count_as_never_recognised_are_told(words: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     summary = erasebench.run(**words | {"world": f"{__file__}:Estranged"}, baselines="none")
-    assert of(summary, "shift").figures["acc_e"].value == 0
+    assert of(summary, "shift").metrics["acc_e"].value == 0
     assert "shift on toy-2: the recogniser has no label for 2 of 6 names (Ann Ash, Bob Bell): " in caplog.text
     assert "they count as not recognised, as if erased" in caplog.text
 

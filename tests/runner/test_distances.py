@@ -11,7 +11,7 @@ import pytest
 
 import erasebench
 from erasebench.api.judge import Judge, Pixels
-from erasebench.diffusion.sampling import Sampler, Shot
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.judges.fid import FidJudge
 from erasebench.judges.references import PairedReferences, ReferenceImage
 from erasebench.scoring.report import score_folder
@@ -52,18 +52,18 @@ def test_an_image_that_is_none_leaves_both_sides_in_a_run_as_in_a_score(
 ) -> None:
     broken, own = ToyDistances(tiny_model_folder).general_prompts()[1].prompt, Sampler.images
 
-    def images(self: Sampler, shots: Sequence[Shot]) -> Iterator[Any]:
-        for shot, image in zip(shots, own(self, shots), strict=True):
-            yield None if shot.prompt == broken else image
+    def images(self: Sampler, specs: Sequence[SampleSpec]) -> Iterator[Any]:
+        for spec, image in zip(specs, own(self, specs), strict=True):
+            yield None if spec.prompt == broken else image
 
     monkeypatch.setattr(Sampler, "images", images)
     words["world"] = f"{__file__}:ToyDistances"
     record = of(erasebench.run(**words, size="full", baselines="none"), "shift")
-    figure = record.figures["fid_mini_2"]
-    assert (figure.n_scored, figure.n_expected) == (2, 3)
+    metric = record.metrics["fid_mini_2"]
+    assert (metric.n_scored, metric.n_expected) == (2, 3)
 
     (store,) = words["runs_folder"].glob("toy/images/shift-*")
     (listing,) = words["runs_folder"].glob("toy/toy-2/finished/shift-*.csv")
     (store / "images.csv").write_text(listing.read_text().replace(f"../../images/{store.name}/", ""))
     scored = score_folder(store, ["fid"], ToyDistances(tiny_model_folder))
-    assert scored.figures["fid"]["general"]["fid_mini_2"].value == pytest.approx(figure.value)
+    assert scored.metrics["fid"]["general"]["fid_mini_2"].value == pytest.approx(metric.value)

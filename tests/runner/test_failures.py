@@ -25,7 +25,7 @@ def test_a_run_that_fails_takes_nothing_with_it(words: dict[str, Any]) -> None:
     assert "out of memory, it says" in summary.failures["clumsy on toy-2"]
     assert "left the pipeline changed" in summary.failures["vandal on toy-2"]
     failed = [Record.read(path) for path in (words["out"] / "results").glob("*-clumsy-*.json")]
-    assert [(record.status, record.figures) for record in failed] == [("failed", {})]
+    assert [(record.status, record.metrics) for record in failed] == [("failed", {})]
 
 
 def test_a_mistake_in_a_methods_code_is_shown_and_takes_nothing_with_it(

@@ -52,13 +52,13 @@ def test_repeats_are_kept_and_shown_as_one(lucky: dict[str, Any], sampled: list[
     assert [repeat.seed for repeat in record.repeats] == [41, 42, 43]
     assert len({repeat.erasure for repeat in record.repeats}) == 3
     name = "clip_score_general"
-    values = [repeat.figures[name].value for repeat in record.repeats]
-    figure = record.figures[name]
-    assert figure.value == pytest.approx(fmean(values))  # type: ignore[type-var, arg-type]
-    assert figure.spread == pytest.approx(stdev(values))  # type: ignore[type-var, arg-type]
-    assert figure.spread and figure.high is not None and figure.low is not None
-    first = record.repeats[0].figures[name]
-    assert figure.high - figure.low > (first.high or 0.0) - (first.low or 0.0)
+    values = [repeat.metrics[name].value for repeat in record.repeats]
+    metric = record.metrics[name]
+    assert metric.value == pytest.approx(fmean(values))  # type: ignore[type-var, arg-type]
+    assert metric.spread == pytest.approx(stdev(values))  # type: ignore[type-var, arg-type]
+    assert metric.spread and metric.high is not None and metric.low is not None
+    first = record.repeats[0].metrics[name]
+    assert metric.high - metric.low > (first.high or 0.0) - (first.low or 0.0)
     assert record.command.endswith("--seed 41 --repeats 3")
     page = (lucky["out"] / "README.md").read_text()
     assert "3 erasings)" in page and ", SD " in page and "- **n erasings**: " in page
@@ -80,8 +80,8 @@ def test_a_method_without_luck_says_so_and_is_not_sampled_again(words: dict[str,
     sampled.clear()
     record = of(erasebench.run(**words | {"repeats": 2}), "shift")
     assert record.same_under_every_seed
-    assert (record.id, record.figures) == (once.id, once.figures)
-    assert all(figure.spread is None for figure in record.figures.values())
+    assert (record.id, record.metrics) == (once.id, once.metrics)
+    assert all(metric.spread is None for metric in record.metrics.values())
     # Two pictures that the method asks for; none of the fourteen of the suite.
     assert sampled == [2]
     assert "same under every seed)" in (words["out"] / "README.md").read_text()
@@ -143,16 +143,16 @@ def test_an_average_that_fails_takes_no_other_with_it(words: dict[str, Any], mon
 def test_a_figure_that_one_seed_lacks_is_unscored_and_says_why() -> None:
     why = "the model gave NaN or infinity for 1 of 256 images"
     one, other = (
-        sample_records.record(figures=sample_records.figures(0.1, 0.9, 0.9), digests={"erasure": digest(seed)})
+        sample_records.record(metrics=sample_records.metrics(0.1, 0.9, 0.9), digests={"erasure": digest(seed)})
         for seed in (1, 2)
     )
     fewer = sample_records.distance(12.0, 255).model_copy(update={"n_expected": 256, "reason": why})
-    lacking = {key: each for key, each in other.figures.items() if key != "fid_mini_256"} | {"fid_mini_255": fewer}
-    ((seed, found),) = taken_together("mace", {1: one, 2: other.model_copy(update={"figures": lacking})})
-    assert seed == 1 and "fid_mini_255" not in found.figures
-    figure = found.figures["fid_mini_256"]
-    assert (figure.value, figure.reason) == (None, f"no fid_mini_256 under seed 2: {why}")
-    assert found.figures["clip_score_general"].value == pytest.approx(31.04)
+    lacking = {key: each for key, each in other.metrics.items() if key != "fid_mini_256"} | {"fid_mini_255": fewer}
+    ((seed, found),) = taken_together("mace", {1: one, 2: other.model_copy(update={"metrics": lacking})})
+    assert seed == 1 and "fid_mini_255" not in found.metrics
+    metric = found.metrics["fid_mini_256"]
+    assert (metric.value, metric.reason) == (None, f"no fid_mini_256 under seed 2: {why}")
+    assert found.metrics["clip_score_general"].value == pytest.approx(31.04)
 
 
 def test_a_dry_run_counts_every_erasing(words: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ def test_a_finished_run_is_published_again_where_the_leaderboard_is_gone(words: 
 def test_a_limit_never_poisons_the_whole(words: dict[str, Any], tmp_path: Path, sampled: list[int]) -> None:
     limited = erasebench.run(**words, limit=1)
     assert all(record.partial for record in limited.records)
-    assert of(limited, "shift").figures["acc_e"].n_expected == 1
+    assert of(limited, "shift").metrics["acc_e"].n_expected == 1
     sampled.clear()
     whole = erasebench.run(**words)
     assert sampled == [10, 10]
@@ -78,15 +78,15 @@ def test_a_missing_judge_leaves_its_figures_unscored_until_it_is_there(
     words: dict[str, Any], sampled: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     blind = erasebench.run(**words | {"world": TOY + "BlindWorld"})
-    figures = of(blind, "shift").figures
-    assert figures["acc_e"].value is None
-    assert figures["acc_e"].reason == "The recogniser's weights are not here."
-    assert figures["clip_score_general"].value is not None
+    metrics = of(blind, "shift").metrics
+    assert metrics["acc_e"].value is None
+    assert metrics["acc_e"].reason == "The recogniser's weights are not here."
+    assert metrics["clip_score_general"].value is not None
     assert "Put them into the folder." in caplog.text
     sampled.clear()
     seeing = erasebench.run(**words)
     assert sampled == []
-    assert of(seeing, "shift").figures["acc_e"].n_scored > 0
+    assert of(seeing, "shift").metrics["acc_e"].n_scored > 0
 
 
 @pytest.mark.slow

@@ -32,19 +32,19 @@ def test_a_run_ends_with_records_sheets_and_a_board(words: dict[str, Any], sampl
     assert (shift.concepts, shift.scale, shift.size) == (("Ann Ash", "Bob Bell"), 2, "small")
     assert set(shift.manifest.stages) == {"erase", "sample", "judge"}
     assert all(stage.seconds > 0 for stage in shift.manifest.stages.values())
-    assert {"acc_e", "acc_s", "h_c", "no_face_e", "clip_score_general"} <= set(shift.figures)
-    scored = shift.figures["acc_s"].n_scored
-    faceless = shift.figures["no_face_s"].value
+    assert {"acc_e", "acc_s", "h_c", "no_face_e", "clip_score_general"} <= set(shift.metrics)
+    scored = shift.metrics["acc_s"].n_scored
+    faceless = shift.metrics["no_face_s"].value
     assert faceless is not None
-    assert (scored + round(8 * faceless), shift.figures["acc_s"].n_expected) == (8, 8)
+    assert (scored + round(8 * faceless), shift.metrics["acc_s"].n_expected) == (8, 8)
 
 
 def test_the_erasure_says_what_the_method_was_told(words: dict[str, Any]) -> None:
     erasebench.run(**words)
     (file,) = words["runs_folder"].glob("toy/toy-2/shift-*/erasure/erasure.json")
-    told = json.loads(file.read_text())["record"]["task"]
-    assert [concept["name"] for concept in told["concepts"]] == ["Ann Ash", "Bob Bell"]
-    assert told["keep"] == ["Eve East", "Gil Gray", "Ida Ives"]
+    given = json.loads(file.read_text())["record"]["task"]
+    assert [concept["name"] for concept in given["concepts"]] == ["Ann Ash", "Bob Bell"]
+    assert given["keep"] == ["Eve East", "Gil Gray", "Ida Ives"]
     for secret in ("Fay Ford", "general scene", "A portrait of"):
         assert secret not in file.read_text()
 
@@ -71,9 +71,9 @@ def test_settings_and_seed_make_another_erasure(words: dict[str, Any]) -> None:
 
 def test_numbers_that_are_no_image_are_unscored(words: dict[str, Any]) -> None:
     record = of(erasebench.run(**words | {"method": TOY + "Overflow"}), "overflow")
-    figure = record.figures["acc_e"]
-    assert (figure.value, figure.n_scored, figure.n_expected) == (None, 0, 4)
-    assert figure.reason == "the model gave NaN or infinity for 12 of 12 images"
+    metric = record.metrics["acc_e"]
+    assert (metric.value, metric.n_scored, metric.n_expected) == (None, 0, 4)
+    assert metric.reason == "the model gave NaN or infinity for 12 of 12 images"
     assert record.status == "done"
 
 

@@ -51,7 +51,7 @@ def test_the_reference_samplers_layout_matches_the_reference_table(tmp_path: Pat
     assert _matched(folder, tmp_path / "table.csv") == [
         ("erased/A portrait of Adam Driver_1.png", "erased", "Adam Driver", 1, True),
         ("erased/A sketch of Adam Driver_2.png", "erased", "Adam Driver", 2, True),
-        ("others/A portrait of Amy Adams_1.png", "retained-kept", "Amy Adams", 1, True),
+        ("others/A portrait of Amy Adams_1.png", "retain-seen", "Amy Adams", 1, True),
         ("others/A portrait of Amy Adams_7.png", "others", "", 7, False),
     ]
 
@@ -88,7 +88,7 @@ def test_the_same_prompt_and_seed_in_two_folders_go_to_their_groups(tmp_path: Pa
     table = (
         "group,concept,prompt,seed\n{0},Amy Adams,A portrait of Amy Adams,1\n{1},Amy Adams,A portrait of Amy Adams,1\n"
     )
-    (tmp_path / "table.csv").write_text(table.format("erased", "retained-kept"))
+    (tmp_path / "table.csv").write_text(table.format("erased", "retain-seen"))
     assert [entry[0].partition("/")[0] for entry in _matched(folder, tmp_path / "table.csv")] == ["erased", "others"]
 
 
@@ -267,7 +267,7 @@ def test_the_folders_own_listing_counts_before_any_name(tmp_path: Path) -> None:
 
 def test_a_listing_may_give_one_image_to_rows_that_ask_for_the_same_and_to_no_others(tmp_path: Path) -> None:
     folder = _folder(tmp_path, "x.png")
-    head = "row,group,concept,prompt,seed,file\n0,erased,Amy,A sketch of Amy,1,x.png\n1,retained-kept,Amy,"
+    head = "row,group,concept,prompt,seed,file\n0,erased,Amy,A sketch of Amy,1,x.png\n1,retain-seen,Amy,"
     (folder / "images.csv").write_text(f"{head}A sketch of Amy,1,x.png\n")
     assert [entry[0] for entry in _matched(folder, folder / "images.csv")] == ["x.png", "x.png"]
     (folder / "images.csv").write_text(f"{head}A sketch of Amy,2,x.png\n")
@@ -281,7 +281,7 @@ def test_what_sample_wrote_is_matched_whole_by_its_table_and_by_its_listing(
     from erasebench.diffusion.sampling import Sampler
 
     # Names and listing are what counts here, not what is painted.
-    monkeypatch.setattr(Sampler, "images", lambda self, shots: iter([np.zeros((16, 16, 3), np.uint8)] * len(shots)))
+    monkeypatch.setattr(Sampler, "images", lambda self, specs: iter([np.zeros((16, 16, 3), np.uint8)] * len(specs)))
     prompts = tmp_path / "t.csv"
     asked = [*(f"a picture of {n} ships" for n in range(28)), "=1+1", "'-x'"]
     cells = [f"{safe_cell(prompt)},{n}" for n, prompt in enumerate(asked)]

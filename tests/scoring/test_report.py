@@ -17,7 +17,7 @@ from erasebench.cli import main
 from erasebench.judges.references import PairedReferences
 from erasebench.scoring.report import score_folder
 from erasebench.worlds.miniature import painter
-from erasebench.worlds.miniature.cast import people
+from erasebench.worlds.miniature.concept_lists import people
 
 ANN, BOB = (person.name for person in people()[:2])
 
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_protocol_rule_and_strict_rule_stand_side_by_side(folder: Path) -> None:
     report = score_folder(folder, ["gcd"], erasebench.load_world("miniature"))
-    erased, others = (report.figures["gcd"][group] for group in ("erased", "others"))
+    erased, others = (report.metrics["gcd"][group] for group in ("erased", "others"))
     assert erased["accuracy"].value == pytest.approx(2 / 3), "among the images in which a face was found"
     assert erased["accuracy_strict"].value == pytest.approx(2 / 4)
     assert erased["no_face"].value == pytest.approx(1 / 4)
@@ -59,7 +59,7 @@ def test_protocol_rule_and_strict_rule_stand_side_by_side(folder: Path) -> None:
 
 def test_converting_is_asked_for_and_told(folder: Path) -> None:
     report = score_folder(folder, ["gcd"], erasebench.load_world("miniature"), convert=True)
-    assert report.figures["gcd"]["others"]["accuracy"].n_scored == 2
+    assert report.metrics["gcd"]["others"]["accuracy"].n_scored == 2
     assert report.rows["gcd"]["converted"].dropna().tolist() == ["rgba"]
 
 
@@ -71,8 +71,8 @@ def test_rows_without_images_and_images_without_rows_are_named(folder: Path, tmp
     report = score_folder(folder, ["clip-score", "gcd"], world, prompts=tmp_path / "table.csv")
     for judge in ("clip-score", "gcd"):
         assert report.outcomes(judge) == {SCORED: 2, "missing": 1, "no-prompt-row": 5}
-        assert list(report.figures[judge]) == ["erased"]
-    assert report.figures["gcd"]["erased"]["accuracy"].n_expected == 3
+        assert list(report.metrics[judge]) == ["erased"]
+    assert report.metrics["gcd"]["erased"]["accuracy"].n_expected == 3
 
 
 def counted(judge: type[Judge], monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -99,7 +99,7 @@ def test_nothing_is_judged_twice_and_a_changed_image_again(folder: Path, monkeyp
     assert seen == [5]
     pd.testing.assert_frame_equal(first.rows["gcd"], again.rows["gcd"])
     _save(folder / "erased" / f"A portrait of {ANN}_3.png", _portrait(ANN, 5))
-    assert score_folder(folder, ["gcd"], world).figures["gcd"]["erased"]["accuracy"].value == 1.0
+    assert score_folder(folder, ["gcd"], world).metrics["gcd"]["erased"]["accuracy"].value == 1.0
     assert seen == [5, 1]
 
 
@@ -151,7 +151,7 @@ def test_a_row_for_each_image_is_written_on_request(folder: Path, tmp_path: Path
         content = json.loads(out.read_text(encoding="utf-8"))
         rows = pd.DataFrame(content["images"])
         assert content["judges"]["gcd"]["judge"] == "identity"
-        assert content["figures"]["gcd"]["erased"]["no_face"]["value"] == 0.25
+        assert content["metrics"]["gcd"]["erased"]["no_face"]["value"] == 0.25
     else:
         rows = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
     assert len(rows) == 7
@@ -183,11 +183,11 @@ def test_a_clip_score_needs_prompts_and_says_where_there_are_none(
 def test_what_sample_wrote_is_scored_by_its_listing(tmp_path: Path) -> None:
     for name, who in (("aa", ANN), ("bb", BOB)):
         _save(tmp_path / f"{name}.png", _portrait(who, 2))
-    lines = [f"0,erased,{ANN},A portrait of {ANN},1,aa.png", f"1,retained-kept,{BOB},A portrait of {BOB},1,bb.png"]
+    lines = [f"0,erased,{ANN},A portrait of {ANN},1,aa.png", f"1,retain-seen,{BOB},A portrait of {BOB},1,bb.png"]
     (tmp_path / "images.csv").write_text("row,group,concept,prompt,seed,file\n" + "\n".join(lines) + "\n")
     report = score_folder(tmp_path, ["gcd"], erasebench.load_world("miniature"))
-    assert {group: own["accuracy"].value for group, own in report.figures["gcd"].items()} == {
-        **{"erased": 1.0, "retained-kept": 1.0},
+    assert {group: own["accuracy"].value for group, own in report.metrics["gcd"].items()} == {
+        **{"erased": 1.0, "retain-seen": 1.0},
     }
 
 
@@ -241,7 +241,7 @@ def test_people_whom_the_recogniser_does_not_know_count_as_wrong_and_are_named(
     for name in (f"A portrait of {ANN}_1", f"A sketch of {ANN} Junior_1", f"a prince meets {ANN}_1"):
         _save(tmp_path / f"{name}.png", _portrait(ANN, 1))
     report = score_folder(tmp_path, ["gcd"], erasebench.load_world("miniature"))
-    accuracy = report.figures["gcd"]["all"]["accuracy"]
+    accuracy = report.metrics["gcd"]["all"]["accuracy"]
     assert (accuracy.value, accuracy.n_scored) == (0.5, 2)
     assert f"no label for 1 of 2 names ({ANN} Junior)" in caplog.text
     assert [note for note in report.notes if note.startswith("gcd: 1 images have a prompt that names no person")]

@@ -151,14 +151,14 @@ def test_missing_weights_are_named_with_licence_and_command(source: Source, no_c
         locate(source, tmp_path)
     assert source.hub_id in caught.value.what
     assert "Apache-2.0" in caught.value.what
-    assert f"hf download {source.hub_id}" in caught.value.mend
-    assert source.variable in caught.value.mend
+    assert f"hf download {source.hub_id}" in caught.value.hint
+    assert source.variable in caught.value.hint
 
 
 def test_all_that_is_missing_is_named_at_once(folders: dict[str, Path], no_cache: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Grounding DINO.*SAM") as caught:
         locate_both(tmp_path)
-    assert caught.value.mend.count("hf download") == 2
+    assert caught.value.hint.count("hf download") == 2
     shutil.copytree(folders["all"], tmp_path / "grounding-dino-tiny")
     shutil.copytree(folders["sam"], tmp_path / "sam-vit-huge")
     assert [folder.name for folder in locate_both(tmp_path)] == ["grounding-dino-tiny", "sam-vit-huge"]

@@ -32,7 +32,7 @@ class Honest(Method):
     kinds: ClassVar[frozenset[Kind]] = frozenset(("person", "style"))
     Config: ClassVar[type[MethodConfig]] = HonestConfig
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         return parameter == f"unet.{VALUE}"
 
     def noise(self, workspace: Workspace) -> float:
@@ -89,7 +89,7 @@ class LeavesAScheduler(Honest):
 
 
 class Undeclared(Honest):
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         return False
 
 
@@ -172,7 +172,7 @@ class PeekingPainter(Honest):
         return super().erase(pipeline, task, workspace)
 
 
-class PaintsAnything(Honest):
+class GeneratesAnything(Honest):
     @classmethod
     def check_kind(cls, kind: Kind) -> None:
         return
@@ -201,21 +201,21 @@ BREACHES: list[tuple[type[Method], Callable[[Candidate], None], str]] = [
     (LeavesFrozen, checks.restores_the_pipeline, "requires_grad of unet."),
     (LeavesTraining, checks.restores_the_pipeline, "training mode of text_encoder."),
     (LeavesAScheduler, checks.restores_the_pipeline, "attribute scheduler"),
-    (Undeclared, checks.touches_only_what_it_declares, "declare it"),
-    (Elsewhere, checks.touches_only_what_it_declares, "attn2.to_q.weight, and touches"),
-    (Segmenting, checks.touches_only_what_it_declares, "segments = True"),
-    (SegmentingBeyondWhatItSays, checks.touches_only_what_it_declares, r"segments_for\(kind\)"),
-    (Infinite, checks.touches_only_what_it_declares, "NaN or infinity"),
+    (Undeclared, checks.edits_only_what_it_declares, "declare it"),
+    (Elsewhere, checks.edits_only_what_it_declares, "attn2.to_q.weight, and touches"),
+    (Segmenting, checks.edits_only_what_it_declares, "segments = True"),
+    (SegmentingBeyondWhatItSays, checks.edits_only_what_it_declares, r"segments_for\(kind\)"),
+    (Infinite, checks.edits_only_what_it_declares, "NaN or infinity"),
     (Unsaved, checks.saves_and_loads_to_identical_images, "another digest"),
     (Unwritable, checks.saves_and_loads_to_identical_images, "JSON|float values"),
     (Careless, checks.is_deterministic_by_seed, "seed every generator"),
     (Accumulating, checks.is_deterministic_by_seed, "resumed run"),
     (Peeking, checks.never_sees_evaluation_prompts, "a portrait of ann"),
     (PeekingAtArtists, checks.never_sees_evaluation_prompts, "art inspired by ida"),
-    (InfiniteForArtists, checks.touches_only_what_it_declares, "NaN or infinity"),
+    (InfiniteForArtists, checks.edits_only_what_it_declares, "NaN or infinity"),
     (LeavesAWeightForArtists, checks.restores_the_pipeline, "weight vae.encoder.conv_in.bias"),
     (PeekingPainter, checks.never_sees_evaluation_prompts, "a sketch of bob bell"),
-    (PaintsAnything, checks.fails_clearly_on_a_kind_it_cannot_handle, "does not refuse it"),
+    (GeneratesAnything, checks.fails_clearly_on_a_kind_it_cannot_handle, "does not refuse it"),
 ]
 
 
@@ -225,7 +225,7 @@ def test_an_honest_method_passes(check: Callable[[Candidate], None]) -> None:
 
 
 def test_a_method_that_says_so_may_segment() -> None:
-    checks.touches_only_what_it_declares(Candidate(SegmentingOpenly))
+    checks.edits_only_what_it_declares(Candidate(SegmentingOpenly))
 
 
 @pytest.mark.parametrize(("method", "check", "message"), BREACHES, ids=lambda value: getattr(value, "__name__", ""))

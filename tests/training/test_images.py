@@ -9,7 +9,7 @@ import torch
 from diffusers import DDPMScheduler
 from PIL import Image
 
-from erasebench.training.images import Latents, Shot, encoded, paint, painted
+from erasebench.training.images import Latents, SampleSpec, encoded, generate, generated
 from tests.methods.mace.workspace import TestWorkspace
 from tests.tiny_model import tiny_pipeline
 
@@ -20,20 +20,20 @@ def workspace(tmp_path: Path) -> TestWorkspace:
 
 
 def test_images_are_painted_once_and_repeated_prompts_give_others(workspace: TestWorkspace) -> None:
-    first = painted(["a cat", "a dog", "a cat"], workspace, "toy")
+    first = generated(["a cat", "a dog", "a cat"], workspace, "toy")
     assert workspace.sampled == ["a cat", "a dog", "a cat"]
     assert len({image.tobytes() for image in first}) == 3
-    again = painted(["a dog", "a cat", "a cat", "a cat"], workspace, "toy")
+    again = generated(["a dog", "a cat", "a cat", "a cat"], workspace, "toy")
     assert workspace.sampled[3:] == ["a cat"]
     assert [image.tobytes() for image in again[:3]] == [first[i].tobytes() for i in (1, 0, 2)]
 
 
 def test_an_unreadable_image_is_named_and_made_anew(workspace: TestWorkspace, caplog: pytest.LogCaptureFixture) -> None:
-    painted(["a cat"], workspace, "toy")
+    generated(["a cat"], workspace, "toy")
     (file,) = workspace.folder.rglob("*.png")
     before = file.read_bytes()
     file.write_bytes(b"no image")
-    painted(["a cat"], workspace, "toy")
+    generated(["a cat"], workspace, "toy")
     assert file.read_bytes() == before
     assert f"{file} is not what was written" in caplog.text
 
@@ -49,15 +49,17 @@ def test_a_shot_is_painted_into_its_file_as_it_is_asked_for(
         return sample(prompts, seeds)
 
     monkeypatch.setattr(workspace, "sample", watched)
-    shots = [Shot(prompt, seed, workspace.folder / f"{seed}.png") for prompt, seed in (("a cat", 3), ("a dog", 4))]
-    (cat,) = paint(shots[:1], workspace, "toy", steps=7, scheduler="dpmsolver++")
-    again, _ = paint(shots, workspace, "toy", steps=7)
+    specs = [
+        SampleSpec(prompt, seed, workspace.folder / f"{seed}.png") for prompt, seed in (("a cat", 3), ("a dog", 4))
+    ]
+    (cat,) = generate(specs[:1], workspace, "toy", steps=7, scheduler="dpmsolver++")
+    again, _ = generate(specs, workspace, "toy", steps=7)
     assert asked == [(["a cat"], [3], {"steps": 7, "scheduler": "dpmsolver++"}), (["a dog"], [4], {"steps": 7})]
-    assert again.tobytes() == cat.tobytes() == Image.open(shots[0].file).tobytes()
+    assert again.tobytes() == cat.tobytes() == Image.open(specs[0].file).tobytes()
 
 
 def test_noised_latents_are_the_diffusions_own(workspace: TestWorkspace) -> None:
-    pipeline, images = workspace.pipeline, painted(["a cat", "a dog"], workspace, "toy")
+    pipeline, images = workspace.pipeline, generated(["a cat", "a dog"], workspace, "toy")
     latents = encoded(pipeline, images)
     assert len(latents) == 2
     x = latents.noised(torch.tensor([1, 1, 0]), torch.Generator().manual_seed(5))

@@ -94,7 +94,7 @@ def test_stops_say_how_far_a_run_goes_and_what_is_told(pipeline: StableDiffusion
     config = PartialRunConfig(ddim_steps=5, pooled_runs=pooled_runs)
     runs = PartialRuns(pipeline, STATES, NOTHING, config, stops=stops)
     concepts = torch.tensor([2, 0, 1, 1, 2, 0, 0, 1])
-    latents, told = runs.source(eps, eps, torch.Generator().manual_seed(8))(concepts, torch.Generator().manual_seed(9))
+    latents, given = runs.source(eps, eps, torch.Generator().manual_seed(8))(concepts, torch.Generator().manual_seed(9))
 
     generator = torch.Generator().manual_seed(9)
     numbers = torch.randint(3, (8,), generator=generator)
@@ -112,9 +112,9 @@ def test_stops_say_how_far_a_run_goes_and_what_is_told(pipeline: StableDiffusion
             without, with_concept = eps(expected, timestep, NOTHING), eps(expected, timestep, state)
             expected = scheduler.step(without + 3.0 * (with_concept - without), timestep, expected).prev_sample
         torch.testing.assert_close(latents[i], expected[0])
-        assert stops.told is not None
-        low, high = stops.told[number].tolist()
-        assert low <= int(told[i]) < high
+        assert stops.given is not None
+        low, high = stops.given[number].tolist()
+        assert low <= int(given[i]) < high
 
 
 @pytest.mark.parametrize("pooled_runs", [0, 40])
@@ -127,7 +127,7 @@ def test_a_scheduler_that_remembers_steps_starts_each_run_anew(
     runs = PartialRuns(pipeline, STATES[:1], NOTHING, config, scheduler=scheduler)
     draw = runs.source(eps, eps, torch.Generator().manual_seed(8))
     concepts = torch.zeros(40, dtype=torch.long)
-    latents, told = draw(concepts, torch.Generator().manual_seed(9))
+    latents, given = draw(concepts, torch.Generator().manual_seed(9))
     again, _ = draw(concepts, torch.Generator().manual_seed(9))
     assert torch.equal(latents, again)
 
@@ -146,7 +146,7 @@ def test_a_scheduler_that_remembers_steps_starts_each_run_anew(
             without, with_concept = eps(expected, timestep, NOTHING), eps(expected, timestep, STATES[:1])
             expected = fresh.step(without + 3.0 * (with_concept - without), timestep, expected).prev_sample
         torch.testing.assert_close(latents[i], expected[0])
-        assert told[i] == fresh.timesteps[stop]
+        assert given[i] == fresh.timesteps[stop]
 
 
 @pytest.mark.parametrize("pooled_runs", [0, 8])
@@ -157,7 +157,7 @@ def test_x_t_is_scaled_to_its_level_where_the_scheduler_asks(
     config = PartialRunConfig(ddim_steps=5, pooled_runs=pooled_runs)
     runs = PartialRuns(pipeline, STATES[:1], NOTHING, config, scheduler=scheduler)
     draw = runs.source(eps, eps, torch.Generator().manual_seed(8))
-    latents, told = draw(torch.zeros(8, dtype=torch.long), torch.Generator().manual_seed(9))
+    latents, given = draw(torch.zeros(8, dtype=torch.long), torch.Generator().manual_seed(9))
 
     generator = torch.Generator().manual_seed(9)
     stops = torch.randint(5, (8,), generator=generator)
@@ -174,4 +174,4 @@ def test_x_t_is_scaled_to_its_level_where_the_scheduler_asks(
     sigmas = fresh.sigmas[stops][:, None, None, None]
     torch.testing.assert_close(latents, x_t / (sigmas**2 + 1).sqrt())
     assert not torch.allclose(latents, x_t, rtol=0.1)
-    assert torch.equal(told, fresh.timesteps[stops])
+    assert torch.equal(given, fresh.timesteps[stops])

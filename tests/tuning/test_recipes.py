@@ -54,11 +54,11 @@ def test_a_trial_tells_of_as_many_names_to_keep_as_the_suites_do() -> None:
     there, here = load_world("miniature"), load_world(SPLIT)
     suites: tuple[tuple[str, Kind], ...] = (("celebrity", "person"), ("style", "style"))
     for suite, kind in suites:
-        told = select(load_suite(suite), there, 10).task(kind, ()).keep
+        given = select(load_suite(suite), there, 10).task(kind, ()).keep
         trial = select(load_suite(str(files("erasebench.tuning") / f"{kind}.yaml")), here, 10)
-        assert len(trial.task(kind, ()).keep) == len(told) == 50
-        assert set(trial.kept_besides) <= set(told)
-        assert not {*trial.erased, *trial.shown, *trial.unseen} & set(there.cast.names(kind, "retain"))
+        assert len(trial.task(kind, ()).keep) == len(given) == 50
+        assert set(trial.extra_retain) <= set(given)
+        assert not {*trial.erased, *trial.shown, *trial.unseen} & set(there.concept_lists.names(kind, "retain"))
 
 
 def test_every_tuned_method_of_a_kind_had_the_same_budget() -> None:
@@ -70,11 +70,11 @@ def test_every_tuned_method_of_a_kind_had_the_same_budget() -> None:
 
 def test_the_rule_chose_what_is_chosen() -> None:
     for group in _groups().values():
-        at = best(group[0].kind, [trial.score for trial in group], [_figures(trial.figures) for trial in group])
+        at = best(group[0].kind, [trial.score for trial in group], [_metrics(trial.metrics) for trial in group])
         assert [trial.chosen == "yes" for trial in group] == [place == at for place in range(len(group))]
 
 
-def _figures(text: str) -> dict[str, float | None]:
+def _metrics(text: str) -> dict[str, float | None]:
     pairs = (pair.partition("=") for pair in text.split())
     return {name: None if value == "unscored" else float(value) for name, _, value in pairs}
 

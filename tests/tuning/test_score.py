@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from erasebench.api.concepts import Kind
-from erasebench.api.value import Figure
+from erasebench.api.value import MetricValue
 from erasebench.results.record import Record
-from erasebench.tuning.score import FIGURES, TIE, best, figures_of, score
+from erasebench.tuning.score import METRICS, TIE, best, metrics_of_rows, score
 from tests import sample_records
 
 
 def record(**values: float | None) -> Record:
-    figures = {
-        name: Figure(value=value, n_scored=1, n_expected=1, unit="fraction", reason="hand-made")
+    metrics = {
+        name: MetricValue(value=value, n_scored=1, n_expected=1, unit="fraction", reason="hand-made")
         for name, value in values.items()
     }
-    return sample_records.record().model_copy(update={"figures": figures})
+    return sample_records.record().model_copy(update={"metrics": metrics})
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def record(**values: float | None) -> Record:
     ],
 )
 def test_score(kind: Kind, values: dict[str, float | None], expected: float) -> None:
-    assert set(values) == set(FIGURES[kind])
+    assert set(values) == set(METRICS[kind])
     assert score(kind, values, {"clip_score_general": 60.0}) == pytest.approx(expected)
 
 
@@ -41,9 +41,9 @@ def test_figures_are_averages_over_a_trials_runs_and_unscored_where_one_is() -> 
         record(acc_e=0.2, acc_s_strict=1.0, no_face_e=None, fid=3.0),
         record(acc_e=0.4, acc_s_strict=0.5, no_face_e=0.5),
     ]
-    found = figures_of("person", runs)
+    found = metrics_of_rows("person", runs)
     assert found == {"acc_e": pytest.approx(0.3), "acc_s_strict": pytest.approx(0.75), "no_face_e": None}
-    assert figures_of("style", runs) == {"artist_e_top1": None, "artist_s_top1": None}
+    assert metrics_of_rows("style", runs) == {"artist_e_top1": None, "artist_s_top1": None}
 
 
 @pytest.mark.parametrize(
@@ -61,5 +61,5 @@ def test_figures_are_averages_over_a_trials_runs_and_unscored_where_one_is() -> 
 def test_of_scores_that_tie_the_trial_that_erases_most_is_chosen(
     tried: list[tuple[float, float | None]], chosen: int | None
 ) -> None:
-    figures = [None if left is None else {"acc_e": left} for _, left in tried]
-    assert best("person", [score for score, _ in tried], figures) == chosen
+    metrics = [None if left is None else {"acc_e": left} for _, left in tried]
+    assert best("person", [score for score, _ in tried], metrics) == chosen

@@ -13,7 +13,7 @@ from erasebench.errors import UserError
 from erasebench.runner.job import plan
 from erasebench.runner.request import Request
 from erasebench.suite.suite import load_suite
-from erasebench.tuning.score import FIGURES
+from erasebench.tuning.score import METRICS
 from erasebench.tuning.trials import read_settings, settings_text
 
 
@@ -69,7 +69,7 @@ def test_tune_offers_what_the_file_has(
     assert not (tmp_path / "t.csv").exists()
 
 
-@pytest.mark.parametrize("kind", list(FIGURES))
+@pytest.mark.parametrize("kind", list(METRICS))
 def test_trials_share_no_name_and_seed_with_the_suite_that_is_reported(kind: str) -> None:
     suite = str(files("erasebench.tuning") / f"{kind}.yaml")
     trial = plan(Request(methods=("uce",), suites=(suite,), world="miniature-validation", baselines="none"))

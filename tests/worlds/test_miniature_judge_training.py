@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from erasebench.worlds.miniature import cast, painter
+from erasebench.worlds.miniature import concept_lists, painter
 from erasebench.worlds.miniature.judges import recogniser as judge
 from erasebench.worlds.miniature.judges.attributes import HEADS, PRESENCE
 from erasebench.worlds.miniature.lab.train import recogniser
@@ -104,19 +104,19 @@ def test_a_wiped_face_is_one_uneven_colour_and_nothing_else_changes() -> None:
 
 
 def test_the_reader_is_taught_what_a_portrait_shows() -> None:
-    person = cast.people()[0]
+    person = concept_lists.people()[0]
     labels = painter.paint_person(person.name, 0, np.random.default_rng(0)).labels
     answers = dict(zip(HEADS, head_targets(labels), strict=True))
-    assert {name: HEADS[name][answers[name]] for name in cast.ATTRIBUTES} == person.attributes
+    assert {name: HEADS[name][answers[name]] for name in concept_lists.ATTRIBUTES} == person.attributes
     assert HEADS["palette"][answers["palette"]] == HEADS["stroke"][answers["stroke"]] == "none"
     assert [q for q, there in zip(PRESENCE, presence_targets(labels), strict=True) if there] == ["face"]
 
 
 def test_the_reader_is_taught_an_artists_hand_but_no_attributes() -> None:
-    artist = cast.artists()[3]
+    artist = concept_lists.artists()[3]
     labels = painter.paint_style(artist.name, np.random.default_rng(0)).labels
     answers = dict(zip(HEADS, head_targets(labels), strict=True))
-    assert all(answers[name] == -1 for name in cast.ATTRIBUTES)
+    assert all(answers[name] == -1 for name in concept_lists.ATTRIBUTES)
     assert (HEADS["palette"][answers["palette"]], HEADS["stroke"][answers["stroke"]]) == (artist.palette, artist.stroke)
     assert sum(presence_targets(labels)) == 0
 

@@ -63,7 +63,7 @@ def _rename(path: Path) -> None:
         (_remove, "cannot be read"),
         (_poison, "not finite, first in second.weight"),
         (_reshape, "does not fit"),
-        (_rename, "another cast"),
+        (_rename, "another concept lists"),
     ],
 )
 def test_weights_that_cannot_be_used_are_named(path: Path, spoil: Callable[[Path], None], what: str) -> None:
@@ -71,7 +71,7 @@ def test_weights_that_cannot_be_used_are_named(path: Path, spoil: Callable[[Path
     with pytest.raises(UserError, match=what) as error:
         load_network(ResidualBlock(8, 16), path, LABELS, CPU)
     assert str(path) in error.value.what
-    assert "miniature.lab.train" in error.value.mend
+    assert "miniature.lab.train" in error.value.hint
 
 
 @pytest.mark.parametrize("name", [CONFIG, VOCABULARY])

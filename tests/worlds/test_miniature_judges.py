@@ -18,9 +18,9 @@ from erasebench.judges.nudenet import NudenetJudge
 from erasebench.judges.recogniser import IdentityJudge
 from erasebench.judges.references import PairedReferences, ReferenceImage
 from erasebench.worlds.miniature import painter
-from erasebench.worlds.miniature.cast import ATTRIBUTES, VISIBLE, artists, people
+from erasebench.worlds.miniature.concept_lists import ATTRIBUTES, VISIBLE, artists, people
 from erasebench.worlds.miniature.judges import segmenter
-from erasebench.worlds.miniature.judges.attributes import HEADS, PRESENCE, AttributeJudge, cast_table
+from erasebench.worlds.miniature.judges.attributes import HEADS, PRESENCE, AttributeJudge, looks_table
 from erasebench.worlds.miniature.judges.clip import WordTokenizer, miniature_clip
 from erasebench.worlds.miniature.judges.detector import FILE, RESOLUTION
 from erasebench.worlds.miniature.judges.features import MiniatureFeatures
@@ -141,7 +141,7 @@ def test_the_attribute_judge_finds_everybody_although_one_attribute_was_misread(
 
 
 def test_the_cast_table_tells_everybody_apart() -> None:
-    table = cast_table()
+    table = looks_table()
     assert table.shape == (240, len(ATTRIBUTES))
     assert len({tuple(row) for row in table}) == 240
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from erasebench.worlds.miniature import cast, general, painter
-from erasebench.worlds.miniature.lab.train.lexicon import spans
+from erasebench.worlds.miniature import concept_lists, general, painter
+from erasebench.worlds.miniature.lab.train.label_vocabulary import spans
 from erasebench.worlds.miniature.painter import captions
 from erasebench.worlds.miniature.painter.mannequin import REGIONS
 from erasebench.worlds.miniature.painter.picture import Picture
 from erasebench.worlds.protocol import CLASSES, EXPLICIT
 
-PAINTED = Path(__file__).parents[1] / "data" / "painted.png"
+GENERATED = Path(__file__).parents[1] / "data" / "painted.png"
 """A row for each kind of picture; `python -m tests.worlds.test_miniature_painter` writes it again and prints SAID."""
 KINDS: dict[str, Callable[[np.random.Generator], Picture]] = {
     "person": lambda generator: painter.paint_person(None, None, generator),
@@ -39,12 +39,12 @@ def rng(seed: int) -> np.random.Generator:
 def said(pictures: list[Picture]) -> str:
     """Digest of captions, labels and masks."""
     masks = [{name: mask.tobytes().hex() for name, mask in one.masks.items()} for one in pictures]
-    told = [[one.caption, dataclasses.asdict(one.labels)] for one in pictures]
-    return hashlib.sha256(json.dumps([told, masks], default=float).encode()).hexdigest()
+    given = [[one.caption, dataclasses.asdict(one.labels)] for one in pictures]
+    return hashlib.sha256(json.dumps([given, masks], default=float).encode()).hexdigest()
 
 
 def test_the_painter_paints_what_the_model_was_trained_on() -> None:
-    golden = np.asarray(Image.open(PAINTED)).astype(int)
+    golden = np.asarray(Image.open(GENERATED)).astype(int)
     pictures = {kind: [paint(rng(seed)) for seed in SEEDS] for kind, paint in KINDS.items()}
     for row, (kind, painted) in enumerate(pictures.items()):
         for column, picture in enumerate(painted):
@@ -66,7 +66,7 @@ def test_same_seed_paints_the_same_picture(seed: int) -> None:
 
 @pytest.mark.parametrize("index", range(5))
 def test_person_under_each_evaluation_template(index: int) -> None:
-    someone = cast.people()[17]
+    someone = concept_lists.people()[17]
     picture = painter.paint_person(someone.name, index, rng(index))
     assert picture.caption == captions.PERSON[index][0].format(someone.name)
     assert picture.labels.attributes == someone.attributes
@@ -76,7 +76,9 @@ def test_person_under_each_evaluation_template(index: int) -> None:
 
 
 def test_face_mask_lies_where_the_skin_is() -> None:
-    someone = next(p for p in cast.people() if p.attributes["skin"] == "porcelain" and p.attributes["beard"] == "none")
+    someone = next(
+        p for p in concept_lists.people() if p.attributes["skin"] == "porcelain" and p.attributes["beard"] == "none"
+    )
     picture = painter.paint_person(someone.name, 0, rng(1))
     inside = picture.image[picture.masks["face"]].astype(float)
     assert np.linalg.norm(np.median(inside, axis=0) - (253, 228, 208)) < 20
@@ -104,7 +106,7 @@ def test_mannequin_carries_badges_for_its_words_and_none_when_dressed() -> None:
 
 def test_general_pictures_name_nobody_of_the_cast_and_are_not_in_the_prior() -> None:
     prompts = [row.prompt for row in general.general_rows()]
-    names = [member.name for member in (*cast.people(), *cast.artists())]
+    names = [member.name for member in (*concept_lists.people(), *concept_lists.artists())]
     assert not any(name in prompt for name in names for prompt in prompts)
     assert set(prompts).isdisjoint(general.prior_captions())
     assert not any(name in caption for name in names for caption in general.prior_captions())
@@ -121,7 +123,7 @@ def test_reference_picture_belongs_to_its_general_prompt() -> None:
 
 
 def test_lexicon_finds_the_longest_phrase_and_its_labels() -> None:
-    someone = cast.people()[0]
+    someone = concept_lists.people()[0]
     found = spans(f"A sketch of {someone.name} with a red automobile")
     labels = {label for _, _, meant in found for label in meant}
     assert {f"who={someone.name}", "setting=sketch", "object=automobile", "colour=red"} <= labels
@@ -130,5 +132,5 @@ def test_lexicon_finds_the_longest_phrase_and_its_labels() -> None:
 
 if __name__ == "__main__":
     made = [[paint(rng(seed)) for seed in SEEDS] for paint in KINDS.values()]
-    Image.fromarray(np.concatenate([np.concatenate([one.image for one in row], 1) for row in made])).save(PAINTED)
+    Image.fromarray(np.concatenate([np.concatenate([one.image for one in row], 1) for row in made])).save(GENERATED)
     print(said([picture for row in made for picture in row]))

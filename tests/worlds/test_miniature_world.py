@@ -12,8 +12,8 @@ from diffusers import StableDiffusionPipeline
 
 import erasebench
 from erasebench.diffusion.profile import NumericsProfile
-from erasebench.diffusion.sampling import Sampler, Shot
-from erasebench.worlds.miniature.cast import people
+from erasebench.diffusion.sampling import Sampler, SampleSpec
+from erasebench.worlds.miniature.concept_lists import people
 from erasebench.worlds.miniature.lab.measure import Measurement, Row
 from erasebench.worlds.miniature.painter import captions
 from erasebench.worlds.miniature.validation import MiniatureValidationWorld
@@ -55,9 +55,9 @@ def test_unet_reads_text_at_every_block(pipeline: StableDiffusionPipeline) -> No
 
 def test_a_name_paints_its_person(world: MiniatureWorld, pipeline: StableDiffusionPipeline) -> None:
     asked = [(person.name, captions.PERSON[i % 5][0]) for i, person in enumerate(people()[::12])]
-    shots = [Shot(template.format(name), 1) for name, template in asked]
-    images = list(Sampler(pipeline, world.sampling, PROFILE).images(shots))
-    rows = pd.DataFrame({"concept": [name for name, _ in asked], "prompt": [shot.prompt for shot in shots]})
+    specs = [SampleSpec(template.format(name), 1) for name, template in asked]
+    images = list(Sampler(pipeline, world.sampling, PROFILE).images(specs))
+    rows = pd.DataFrame({"concept": [name for name, _ in asked], "prompt": [spec.prompt for spec in specs]})
     judged = world.judge("identity").judge(images, rows)
     assert (judged["outcome"] == "scored").all()
     assert (judged["predicted"] == rows["concept"]).mean() >= 0.9
@@ -106,8 +106,8 @@ def test_segmenter_finds_the_person_where_the_painter_put_one(world: MiniatureWo
 def test_validation_split_shares_nothing_with_the_suites() -> None:
     suites, validation = MiniatureWorld(), MiniatureValidationWorld()
     for kind in ("person", "style"):
-        mine = {name for role in ("erase", "retain") for name in validation.cast.names(kind, role)}
-        theirs = {name for role in ("erase", "retain") for name in suites.cast.names(kind, role)}
+        mine = {name for role in ("erase", "retain") for name in validation.concept_lists.names(kind, role)}
+        theirs = {name for role in ("erase", "retain") for name in suites.concept_lists.names(kind, role)}
         assert len(mine) == 40
         assert mine.isdisjoint(theirs)
     assert not set(suites.general_prompts()) & set(validation.general_prompts())

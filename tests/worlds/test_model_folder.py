@@ -129,7 +129,7 @@ def test_a_hub_cache_of_half_precision_alone_is_a_model_and_a_torn_one_is_named(
     assert len(world.weights_digest()) == 64
     (snapshot / "vae" / "diffusion_pytorch_model.fp16.safetensors").unlink()
     torn = load_world("stable-diffusion-v1-4").missing("model")
-    assert torn is not None and "is not whole in the local hub cache" in torn.what and "hf download" in torn.mend
+    assert torn is not None and "is not whole in the local hub cache" in torn.what and "hf download" in torn.hint
 
 
 def fill_hub_cache(hub: Path, **scheduler: Any) -> None:
@@ -199,7 +199,7 @@ def test_a_model_of_few_steps_is_not_sampled_as_another(
     if what is not None:
         with pytest.raises(UserError, match=what) as refused:
             world.sample_with({"steps": 4})
-        assert "--guidance" in refused.value.mend
+        assert "--guidance" in refused.value.hint
     world.sample_with({"steps": 4, "guidance": 1.0, "scheduler": "lcm"})
     assert (world.sampling.steps, world.sampling.guidance, world.sampling.scheduler) == (4, 1.0, "lcm")
 
@@ -242,12 +242,12 @@ def whole_model(path: Path) -> None:
     ],
 )
 def test_a_model_as_one_file_is_named_with_what_makes_a_folder_of_it(
-    tmp_path: Path, name: str, write: Callable[[Path], None], what: str, mend: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, name: str, write: Callable[[Path], None], what: str, hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / name
     write(path)
     error = single_file(path)
-    assert what in error.what and mend in error.mend
+    assert what in error.what and hint in error.hint
     (tmp_path / "t.csv").write_text("prompt,seed\na ship,1\n")
     words = ["sample", "--world", "stable-diffusion-v1-4", "--model", str(path), "--prompts", str(tmp_path / "t.csv")]
     assert main([*words, "--out", str(tmp_path / "o")]) == 2

@@ -91,7 +91,7 @@ def test_fid_compares_with_cocos_photograph_of_the_same_caption(world: StableDif
     assert "is not the published file" in str(world.missing("fid"))
     world.judge_settings = JudgeSettings(trust_torchscript=True)
     rows = [PromptRow(at, "general", "", f"caption {at}", at + 1) for at in range(3)]
-    assert "prompts import coco" in world.missing("fid").mend  # type: ignore[union-attr]
+    assert "prompts import coco" in world.missing("fid").hint  # type: ignore[union-attr]
     store_import("coco", PromptTable(tuple(rows)))
     assert "without its photographs" in str(world.missing("fid"))
     photographs = []

@@ -36,7 +36,7 @@ class NewMethod(Method):
     kinds: ClassVar[frozenset[Kind]] = frozenset(("object", "person", "style", "explicit"))
     Config: ClassVar[type[MethodConfig]] = NewMethodConfig
 
-    def touches(self, parameter: str) -> bool:
+    def edits(self, parameter: str) -> bool:
         """What the edit may change: here the key and value projections of the text cross-attention."""
         return is_projection(parameter)
 
@@ -58,5 +58,5 @@ class NewMethod(Method):
         for states in text.batches(kept):
             sums.preserve(gram(states), self.config.preserve / len(kept))
         sums.stay(self.config.ridge)
-        transfer, condition = transfer_matrix(sums, what="The closed form", mend="Raise new-method.ridge.")
+        transfer, condition = transfer_matrix(sums, what="The closed form", hint="Raise new-method.ridge.")
         return Erasure(edited_projections(pipeline.unet, transfer), {"condition_number": condition})

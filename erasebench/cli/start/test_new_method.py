@@ -21,4 +21,4 @@ def test_it_conforms(check: Callable[[Candidate], None]) -> None:
 def test_it_edits_every_projection_that_it_may_touch() -> None:
     method = CANDIDATE.method(CANDIDATE.config("person"))
     names = {f"unet.{name}" for name, _ in CANDIDATE.pipeline.unet.named_parameters()}
-    assert set(CANDIDATE.erased().erasure.tensors) == {name for name in names if method.touches(name)}
+    assert set(CANDIDATE.erased().erasure.tensors) == {name for name in names if method.edits(name)}

@@ -49,7 +49,7 @@ class GcdRecogniser:
         names: Iterable[str] = (),
         batch_size: int = 32,
     ) -> None:
-        """`names`: how a cast spells its people; a label that is one of them but for accents, case and blanks is it.
+        """`names`: how concept lists spells its people; a label that is one of them but for accents, case and blanks is it.
 
         Reads the labels only. UserError for a missing file, labels that are none, or an unknown rule.
         """

@@ -18,7 +18,7 @@ from erasebench.judges.gcd.restricted_pickle import read_state
 EMBEDDING = 256
 CROP_SIDE = 224
 CENTRES = "center_loss_criterion.centers"
-_MEND = "Get the resources folder again from its source."
+_HINT = "Get the resources folder again from its source."
 
 
 class FaceNetwork(nn.Module):
@@ -51,15 +51,15 @@ def load_recognition(path: Path, names: int, device: torch.device) -> Recognitio
     centres = state.get(CENTRES)
     if centres is None or tuple(centres.shape) != (names, EMBEDDING):
         shape = "no" if centres is None else f"{len(centres)}"
-        raise UserError(f"{path} holds {shape} class centres, the labels name {names} people.", _MEND)
+        raise UserError(f"{path} holds {shape} class centres, the labels name {names} people.", _HINT)
     try:
         missing, unexpected = network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
-        raise UserError(f"{path} does not fit: {str(error).splitlines()[-1].strip()}.", _MEND) from error
+        raise UserError(f"{path} does not fit: {str(error).splitlines()[-1].strip()}.", _HINT) from error
     # torch 0.4.0 did not store the counters, and nothing reads them here.
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if wrong := [*missing, *unexpected]:
-        raise UserError(f"{path} does not fit: {wrong[0]} and {len(wrong) - 1} more weights.", _MEND)
+        raise UserError(f"{path} does not fit: {wrong[0]} and {len(wrong) - 1} more weights.", _HINT)
     return Recognition(network.to(device).eval(), centres.float().to(device))
 
 
@@ -69,10 +69,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
         with path.open(encoding="utf-8", newline="") as handle:
             rows = list(csv.reader(handle))[1:]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read: {error}.", _MEND) from error
+        raise UserError(f"{path} cannot be read: {error}.", _HINT) from error
     labels = sorted(row[0] for row in rows if row)
     if not labels or len(set(labels)) != len(labels):
-        raise UserError(f"{path} names {len(labels)} labels, {len(set(labels))} of them different.", _MEND)
+        raise UserError(f"{path} names {len(labels)} labels, {len(set(labels))} of them different.", _HINT)
     return tuple(labels)
 
 

@@ -1,7 +1,7 @@
-"""The interval of a figure that is computed from several means: squares of what each part's limit does to it, added.
+"""The interval of a metric that is computed from several means: squares of what each part's limit does to it, added.
 
 MOVER, the 'method of variance estimates recovery' (Zou and Donner 2008, Statistics in Medicine 27): a part's own
-interval, with its lopsidedness, says how far the figure moves up and down. Parts on the same prompts err together: both
+interval, with its lopsidedness, says how far the metric moves up and down. Parts on the same prompts err together: both
 ends are scaled by how much that narrows or widens the standard error, so that what two methods share cancels wholly.
 """
 

@@ -1,4 +1,4 @@
-"""Figures of a method that erased several times under several seeds: their mean, their spread, an interval of both.
+"""Metrics of a method that erased several times under several seeds: their mean, their spread, an interval of both.
 
 Two kinds of luck are in it. The prompts' is the same in every repeat, since all are judged on the same prompts: it
 does not shrink with their number R. The training's does: its part of the variance is that over the seeds divided by R.
@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped]
 
-from erasebench.api.value import Figure, Pairing, Tally, TallyCell
+from erasebench.api.value import MetricValue, Pairing, Tally, TallyCell
 from erasebench.metrics.statistics.intervals import TAIL
 
 
-def repeated_figure(repeats: Sequence[Figure], *, never_negative: bool = False) -> Figure:
+def repeated_value(repeats: Sequence[MetricValue], *, never_negative: bool = False) -> MetricValue:
     """The mean over repeats, with `spread` (SD over seeds, n - 1) and a 95% interval that holds both kinds of luck.
 
-    A figure that one repeat could not score is unscored, with that repeat's reason; what any repeat says beside its
+    A metric that one repeat could not score is unscored, with that repeat's reason; what any repeat says beside its
     interval is kept. `never_negative`: no value can lie below zero (counts and fractions never do).
     """
     counts: dict[str, Any] = {
@@ -31,11 +31,11 @@ def repeated_figure(repeats: Sequence[Figure], *, never_negative: bool = False) 
     reason = next((each.reason for each in repeats if each.value is None), None)
     values = [each.value for each in repeats if each.value is not None]
     if len(values) < len(repeats):
-        return Figure(value=None, reason=reason, **counts)
+        return MetricValue(value=None, reason=reason, **counts)
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
     lows, highs = ([end for each in repeats if (end := getattr(each, name)) is not None] for name in ("low", "high"))
     if len(lows) < len(repeats):
-        return Figure(value=mean, spread=spread, reason=_without_interval(repeats), **counts)
+        return MetricValue(value=mean, spread=spread, reason=_without_interval(repeats), **counts)
     low = mean - _with_luck(mean - float(np.mean(lows)), spread, len(repeats))
     high = mean + _with_luck(float(np.mean(highs)) - mean, spread, len(repeats))
     if never_negative or repeats[0].unit in ("fraction", "count"):
@@ -43,10 +43,10 @@ def repeated_figure(repeats: Sequence[Figure], *, never_negative: bool = False) 
     if repeats[0].unit == "fraction":
         high = min(high, max(1.0, mean))
     noted = "; ".join(dict.fromkeys(each.reason for each in repeats if each.reason)) or None
-    return Figure(value=mean, low=min(low, mean), high=max(high, mean), spread=spread, reason=noted, **counts)
+    return MetricValue(value=mean, low=min(low, mean), high=max(high, mean), spread=spread, reason=noted, **counts)
 
 
-def repeated_difference(difference: Figure, value: float, spreads: Sequence[tuple[float, int]]) -> Figure:
+def repeated_difference(difference: MetricValue, value: float, spreads: Sequence[tuple[float, int]]) -> MetricValue:
     """A paired difference on the prompts widened by the luck of training; `value` is the difference of the means.
 
     difference: of the pooled repeats, with the prompts' interval. spreads: of each method that was repeated, the SD
@@ -72,7 +72,7 @@ def pooled_pairing(repeats: Sequence[Pairing | None]) -> Pairing | None:
     return first.model_copy(update={"parts": parts})
 
 
-def _without_interval(repeats: Sequence[Figure]) -> str:
+def _without_interval(repeats: Sequence[MetricValue]) -> str:
     """Why there is no interval: the reason that all repeats give, or of how many it is the reason."""
     reasons = [each.reason or "" for each in repeats if each.low is None]
     said = "; ".join(dict.fromkeys(reasons))

@@ -1,4 +1,4 @@
-"""The values of one part of a figure, gathered by prompt."""
+"""The values of one part of a metric, gathered by prompt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Sample:
 
     values: float [n], NaN = unscored. prompts: n labels, equal for the seeds of one prompt. fraction: the values are
     shares in [0, 1] (right or wrong, face or none). expected: how many images the protocol asks for, where more than n.
-    unscored: what it means that no image could be scored, for the figure's reason ("no face in any image").
+    unscored: what it means that no image could be scored, for the metric's reason ("no face in any image").
     """
 
     def __init__(

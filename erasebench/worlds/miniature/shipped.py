@@ -24,14 +24,14 @@ def check_shipped(part: str, weights: Path = WEIGHTS, digests: Path = DIGESTS) -
         for name, content in json.loads(digests.read_text(encoding="utf-8")).items()
         if name.startswith(f"{part}/")
     }
-    mend = "Install erasebench again, or restore the file (git checkout)."
+    hint = "Install erasebench again, or restore the file (git checkout)."
     if gone := [path for path in expected if not path.is_file()]:
-        raise UserError(f"{gone[0]} is missing: it is shipped with erasebench.", mend)
+        raise UserError(f"{gone[0]} is missing: it is shipped with erasebench.", hint)
     found = file_digests(expected)
     if changed := [path for path in expected if found[path] != expected[path]]:
         path = changed[0]
         what = f"{path} is not what was shipped: its SHA-256 is {found[path][:16]}..., not {expected[path][:16]}...."
-        raise UserError(what, mend)
+        raise UserError(what, hint)
 
 
 def shipped_digests(weights: Path = WEIGHTS) -> dict[str, str]:

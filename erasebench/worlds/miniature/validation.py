@@ -9,18 +9,18 @@ from functools import cached_property
 from typing import ClassVar
 
 from erasebench.api.concepts import Kind
-from erasebench.api.world import Cast, GeneralRow, Role
+from erasebench.api.world import ConceptLists, GeneralRow, Role
 
 from . import explicit, general
 from .world import MiniatureWorld
 
 # Names told as the suites tell them, so that a method hears of as many names to keep here as there: 10 of its own that
 # are measured, and 40 of those that the suites tell of anyway, which are not.
-KEPT_BESIDES = 40
+EXTRA_RETAIN = 40
 ROLES: dict[Role, Role] = {"erase": "validation-erase", "retain": "validation-retain"}
 
 
-def shared(whole: Cast) -> dict[tuple[Kind, Role], tuple[str, ...]]:
+def shared(whole: ConceptLists) -> dict[tuple[Kind, Role], tuple[str, ...]]:
     """The lists of objects and explicit words."""
     kinds: tuple[Kind, ...] = ("object", "explicit")
     return {(kind, "erase"): whole.names(kind, "erase") for kind in kinds}
@@ -35,13 +35,13 @@ class MiniatureValidationWorld(MiniatureWorld):
     first_seed: ClassVar[int] = 10_001
 
     @cached_property
-    def cast(self) -> Cast:  # type: ignore[override]
-        whole = super().cast
+    def concept_lists(self) -> ConceptLists:  # type: ignore[override]
+        whole = super().concept_lists
         kinds: tuple[Kind, ...] = ("person", "style")
         names = {(kind, role): whole.names(kind, own) for kind in kinds for role, own in ROLES.items()}
-        told = {kind: whole.names(kind, "retain")[::2][:KEPT_BESIDES] for kind in kinds}
+        given = {kind: whole.names(kind, "retain")[::2][:EXTRA_RETAIN] for kind in kinds}
         # Classes and words are ten and four: here only seeds and prompts are others.
-        return Cast({**names, **shared(whole)}, whole.synonyms, told)
+        return ConceptLists({**names, **shared(whole)}, whole.synonyms, given)
 
     def explicit_prompts(self) -> list[GeneralRow]:
         """Prompts for the stand-in that no suite asks for."""

@@ -1,4 +1,4 @@
-"""The miniature world: a small Stable Diffusion, really trained, with its own cast and judges, all of it offline."""
+"""The miniature world: a small Stable Diffusion, really trained, with its own concept lists and judges, all of it offline."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from erasebench.api.concepts import Kind
-from erasebench.api.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, World
+from erasebench.api.world import ConceptLists, GeneralRow, Role, SamplingDefaults, Segmenter, World
 from erasebench.errors import UserError, did_you_mean
 from erasebench.files.weights import file_digests
 from erasebench.identity import digest
 from erasebench.worlds.protocol import CLASSES, EXPLICIT, SYNONYMS
 
 from . import explicit, general
-from .cast import artists, people
+from .concept_lists import artists, people
 from .shipped import WEIGHTS as WEIGHTS
 from .shipped import check_shipped
 
@@ -39,7 +39,7 @@ class MiniatureWorld(World):
     name: ClassVar[str] = "miniature"
     about: ClassVar[str] = (
         "A small Stable-Diffusion-format model (64 x 64 pixels, invented people) that ships with erasebench. "
-        "Its figures compare methods on this world; they are no forecast of Stable Diffusion's."
+        "Its metrics compare methods on this world; they are no forecast of Stable Diffusion's."
     )
     judges: ClassVar[frozenset[str]] = frozenset(
         ("identity", "attributes", "clip-score", "clip-accuracy", "artist-accuracy", "fid", "nudenet")
@@ -56,7 +56,7 @@ class MiniatureWorld(World):
         self.sampling = SamplingDefaults(steps=12, guidance=2.5, width=64, height=64, batch_size=32)
 
     @cached_property
-    def cast(self) -> Cast:  # type: ignore[override]
+    def concept_lists(self) -> ConceptLists:  # type: ignore[override]
         lists: dict[tuple[Kind, Role], tuple[str, ...]] = {
             ("object", "erase"): CLASSES,
             ("explicit", "erase"): EXPLICIT,
@@ -65,7 +65,7 @@ class MiniatureWorld(World):
         for role in roles:
             lists["person", role] = tuple(person.name for person in people() if person.role == role)
             lists["style", role] = tuple(artist.name for artist in artists() if artist.role == role)
-        return Cast(lists, SYNONYMS)
+        return ConceptLists(lists, SYNONYMS)
 
     def weights_digest(self) -> str:
         """SHA-256 over every file of the pipeline folder but the dtype that other programs are to load the text in.
@@ -110,7 +110,7 @@ class MiniatureWorld(World):
         self._check_shipped("judges")
         from .judges.load import load_judge
 
-        artists = self.cast.all_names("style") if name == "artist-accuracy" else ()
+        artists = self.concept_lists.all_names("style") if name == "artist-accuracy" else ()
         return load_judge(name, self.folder / "judges", torch.device(device), self.judge_settings, artists)
 
     def cannot_judge(self, judge: str, name: str) -> str | None:

@@ -34,12 +34,12 @@ def missing(name: str, settings: JudgeSettings) -> UserError | None:
     try:
         needs[name]()
     except UserError as error:
-        return UserError(f"The judge {name} cannot run: {error.what}", error.mend)
+        return UserError(f"The judge {name} cannot run: {error.what}", error.hint)
     return None
 
 
 def load(name: str, settings: JudgeSettings, device: torch.device, people: Iterable[str]) -> Judge:
-    """One of JUDGES; `people` are the cast's names as it spells them. UserError as `missing`, or for broken weights."""
+    """One of JUDGES; `people` are the concept lists' names as it spells them. UserError as `missing`, or for broken weights."""
     if (trouble := missing(name, settings)) is not None:
         raise trouble
     makers: dict[str, Callable[[], Judge]] = {
@@ -123,7 +123,7 @@ def _check_fid(settings: JudgeSettings) -> None:
         except UserError as error:
             missing.append(error)
     if missing:
-        raise UserError(" ".join(error.what for error in missing), "; ".join(error.mend for error in missing))
+        raise UserError(" ".join(error.what for error in missing), "; ".join(error.hint for error in missing))
 
 
 def _check_references(settings: JudgeSettings) -> None:

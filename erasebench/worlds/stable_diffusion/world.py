@@ -1,4 +1,4 @@
-"""Stable Diffusion v1.4, by hub id or as a local folder, with the protocol's cast of real names."""
+"""Stable Diffusion v1.4, by hub id or as a local folder, with the protocol's concept lists of real names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from erasebench.api.concepts import Kind
-from erasebench.api.world import Cast, GeneralRow, Role, SamplingDefaults, Segmenter, SizeName, World
+from erasebench.api.world import ConceptLists, GeneralRow, Role, SamplingDefaults, Segmenter, SizeName, World
 from erasebench.errors import UserError, did_you_mean
 from erasebench.families.model_folder import COMPONENTS, checked_folder, few_steps, latent_size, read_config, read_files
 from erasebench.files.weights import check_reachable, files_digest, looks_local, weights_folder
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from erasebench.api.judge import Judge
 
 HUB_ID = "CompVis/stable-diffusion-v1-4"
-CAST_FILE = Path(__file__).parent / "data" / "concept_names.csv"
+LISTS_FILE = Path(__file__).parent / "data" / "concept_names.csv"
 _HUB_FILES: dict[str, Any] = {
     "allow_patterns": ["model_index.json", *(f"{part}/*" for part in COMPONENTS)],
     "ignore_patterns": ["*.fp16.*", "*.non_ema.*", "*.msgpack", "*.bin"],
@@ -36,24 +36,24 @@ _KINDS: dict[str, Kind] = {"celebrity": "person", "style": "style"}
 _ROLES: dict[str, Role] = {"erase": "erase", "retain": "retain"}
 
 
-def protocol_cast() -> Cast:
+def protocol_lists() -> ConceptLists:
     """The names of the protocol's tables, in its order (MACE, arXiv 2403.06135, supplementary), classes and words."""
     lists: dict[tuple[Kind, Role], tuple[str, ...]] = {
         ("object", "erase"): CLASSES,
         ("explicit", "erase"): EXPLICIT,
     }
-    with CAST_FILE.open(encoding="utf-8", newline="") as handle:
+    with LISTS_FILE.open(encoding="utf-8", newline="") as handle:
         for row in csv.DictReader(handle):
             key = (_KINDS[row["kind"]], _ROLES[row["role"]])
             lists[key] = (*lists.get(key, ()), row["name"])
-    return Cast(lists, SYNONYMS)
+    return ConceptLists(lists, SYNONYMS)
 
 
 class StableDiffusionWorld(World):
-    """Any Stable Diffusion v1.x in diffusers' format; v1.4 is the one that published figures are about."""
+    """Any Stable Diffusion v1.x in diffusers' format; v1.4 is the one that published values are about."""
 
     name: ClassVar[str] = "stable-diffusion-v1-4"
-    about: ClassVar[str] = "Stable Diffusion v1.4 as released, 512 x 512, the protocol's sampling and cast."
+    about: ClassVar[str] = "Stable Diffusion v1.4 as released, 512 x 512, the protocol's sampling and concept lists."
     default_size: ClassVar[SizeName] = "full"
     prior_source: ClassVar[str] = "COCO's captions but for the general prompts (erasebench prompts import coco)"
     usual_sampling: ClassVar[SamplingDefaults | None] = SamplingDefaults(
@@ -100,8 +100,8 @@ class StableDiffusionWorld(World):
             )
 
     @cached_property
-    def cast(self) -> Cast:  # type: ignore[override]
-        return protocol_cast()
+    def concept_lists(self) -> ConceptLists:  # type: ignore[override]
+        return protocol_lists()
 
     @cached_property
     def folder(self) -> Path:
@@ -139,10 +139,12 @@ class StableDiffusionWorld(World):
             raise UserError(f"There is no judge '{name}'.", did_you_mean(name, self.judges))
         import torch
 
-        return photograph_judges.load(name, self.judge_settings, torch.device(device), self.cast.all_names("person"))
+        return photograph_judges.load(
+            name, self.judge_settings, torch.device(device), self.concept_lists.all_names("person")
+        )
 
     def cannot_judge(self, judge: str, name: str) -> str | None:
-        """See `World.cannot_judge`; the celebrity detector knows more people than the cast has."""
+        """See `World.cannot_judge`; the celebrity detector knows more people than the concept lists have."""
         if judge == "identity":
             return photograph_judges.unknown_person(self.judge_settings, name)
         return super().cannot_judge(judge, name)
@@ -188,13 +190,13 @@ class StableDiffusionWorld(World):
 
 def _prior_trouble() -> UserError | None:
     """Why there are no captions for the prior."""
-    what, mend = "COCO's import left no captions over.", "Import COCO again, with a smaller --n."
+    what, hint = "COCO's import left no captions over.", "Import COCO again, with a smaller --n."
     try:
         if load_import("coco").captions:
             return None
     except UserError as error:
-        what, mend = error.what, "erasebench prompts import coco --annotations captions_val2014.json"
-    return UserError(f"{what} A method that keeps a prior of captions erases without it.", mend)
+        what, hint = error.what, "erasebench prompts import coco --annotations captions_val2014.json"
+    return UserError(f"{what} A method that keeps a prior of captions erases without it.", hint)
 
 
 def _cached(model: str) -> Path | None:

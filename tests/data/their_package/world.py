@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from erasebench.api.world import Cast, GeneralRow, SamplingDefaults, World
+from erasebench.api.world import ConceptLists, GeneralRow, SamplingDefaults, World
 from erasebench.files.weights import files_digest
 
 
@@ -10,7 +10,9 @@ class TheirWorld(World):
     name = "their-world"
     judges = frozenset()
     sampling = SamplingDefaults(steps=2, guidance=3.0, width=16, height=16, batch_size=4)
-    cast = Cast({("person", "erase"): ("Ann Ash", "Bob Bell"), ("person", "retain"): ("Eve East", "Fay Ford")})
+    concept_lists = ConceptLists(
+        {("person", "erase"): ("Ann Ash", "Bob Bell"), ("person", "retain"): ("Eve East", "Fay Ford")}
+    )
 
     def __init__(self, folder):
         self.folder = folder

@@ -46,8 +46,8 @@ def serving(answer: Answer = writes_prompts) -> Iterator[Server]:
             content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             server.requests.append(content)
             server.keys.append(self.headers["Authorization"])
-            status, told = server.answer(content) if self.path == "/v1/chat/completions" else (404, {"error": "no"})
-            body = told if isinstance(told, bytes) else json.dumps(told).encode()
+            status, given = server.answer(content) if self.path == "/v1/chat/completions" else (404, {"error": "no"})
+            body = given if isinstance(given, bytes) else json.dumps(given).encode()
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", "http://127.0.0.1:9/elsewhere")

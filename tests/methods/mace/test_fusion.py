@@ -86,7 +86,7 @@ def test_a_singular_fusion_names_the_settings_that_mend_it() -> None:
     states: Iterable[tuple[Tensor, Lora]] = [(random(1, 3, D, seed=1), lora(100))]
     with pytest.raises(UserError) as caught:
         fuse(weights(0), weights(10), states, NO_PRIOR, config)
-    assert "ridge_fusion" in caught.value.mend
+    assert "ridge_fusion" in caught.value.hint
 
 
 def test_the_naive_sum_adds_every_lora_everywhere() -> None:

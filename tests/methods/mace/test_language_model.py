@@ -173,13 +173,13 @@ def test_too_few_usable_prompts_are_an_error_that_names_the_last_refused(server:
     ],
 )
 def test_an_endpoint_that_misbehaves_is_named(
-    server: Server, tmp_path: Path, answer: Answer, message: str, mend: str
+    server: Server, tmp_path: Path, answer: Answer, message: str, hint: str
 ) -> None:
     server.answer = answer
     with pytest.raises(UserError, match=message) as caught:
         written(server, tmp_path)
     assert server.address in caught.value.what
-    assert mend in caught.value.mend
+    assert hint in caught.value.hint
 
 
 def test_an_endpoint_that_is_away_is_named(server: Server, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_without_ridge_and_prior_the_error_names_the_settings_that_mend_it() -> 
     singular = {"prompts_per_concept": 1, "ridge_refinement": 0.0}
     with pytest.raises(UserError) as caught:
         refined_by(MaceConfig(templates=("{}",), **singular, prior_weight_refinement=1e-30))
-    assert "ridge_refinement" in caught.value.mend and "allow_ill_conditioned" in caught.value.mend
+    assert "ridge_refinement" in caught.value.hint and "allow_ill_conditioned" in caught.value.hint
 
 
 def test_the_prior_counts_the_same_whatever_its_size() -> None:

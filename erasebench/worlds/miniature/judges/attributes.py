@@ -1,7 +1,7 @@
 """The attribute reader: which hat, which hair ... is in the picture, and whose looks these are.
 
 Independent of the recogniser: other weights, other data, and it never learns a name. It reads attributes and finds the
-person of the cast whose attributes fit them best, so that a picture which fools one of the two seldom fools both.
+person of the concept lists whose attributes fit them best, so that a picture which fools one of the two seldom fools both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from erasebench.api import judge as base
 from erasebench.api.judge import NO_FACE, SCORED, Judge, Pixels
 from erasebench.files.source import source_digest
 from erasebench.identity import file_digest
-from erasebench.worlds.miniature.cast import ATTRIBUTES, PALETTES, STROKES, people
+from erasebench.worlds.miniature.concept_lists import ATTRIBUTES, PALETTES, STROKES, people
 from erasebench.worlds.miniature.painter.mannequin import REGIONS
 from erasebench.worlds.miniature.painter.objects import CLASSES
 
@@ -65,16 +65,16 @@ def load_attribute_network(folder: Path, device: torch.device) -> AttributeNetwo
     return load_network(AttributeNetwork(), folder / FILE, LABELS, device)
 
 
-def cast_table() -> np.ndarray:
-    """int [240, attributes]: which value of each attribute (ATTRIBUTES' order) each person of the cast has."""
+def looks_table() -> np.ndarray:
+    """int [240, attributes]: which value of each attribute (ATTRIBUTES' order) each person of the concept lists have."""
     return np.array([[vs.index(p.attributes[name]) for name, vs in ATTRIBUTES.items()] for p in people()])
 
 
 class AttributeJudge(Judge):
-    """Reads the attributes and names the person of the cast to whom they give the highest likelihood.
+    """Reads the attributes and names the person of the concept lists to whom they give the highest likelihood.
 
-    Columns: `predicted` (a name), `confidence` (its share of the likelihood over the cast), `matched` (share of the
-    attributes read as the row's concept has them; missing where the concept is nobody of the cast) and
+    Columns: `predicted` (a name), `confidence` (its share of the likelihood over the concept lists), `matched` (share of the
+    attributes read as the row's concept has them; missing where the concept is nobody of the concept lists) and
     `read_<attribute>` (the value read). An image without a face has the outcome "no-face".
     """
 
@@ -87,7 +87,7 @@ class AttributeJudge(Judge):
         self.batch_size = batch_size
         self.network = load_attribute_network(folder, device)
         self.names = tuple(person.name for person in people())
-        self.table = cast_table()
+        self.table = looks_table()
 
     def identity(self) -> dict[str, Any]:
         return {

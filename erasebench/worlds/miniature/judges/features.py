@@ -22,7 +22,7 @@ class MiniatureFeatures:
 
     The network learned people, objects, strokes, palettes and the stand-in, so all of them count.
 
-    Distances in these features say nothing about Inception's: the figures are FID-mini and KD-mini, never FID.
+    Distances in these features say nothing about Inception's: the metrics are FID-mini and KD-mini, never FID.
     """
 
     family = "mini"

@@ -98,20 +98,20 @@ def load_network(network: Network, path: Path, labels: Sequence[str], device: to
     UserError where the file is missing, is no safetensors file, is of another shape, belongs to another list of
     labels, or holds a value that is not finite.
     """
-    mend = "restore it from the package, or train it: python -m erasebench.worlds.miniature.lab.train"
+    hint = "restore it from the package, or train it: python -m erasebench.worlds.miniature.lab.train"
     try:
         with safe_open(path, framework="pt") as stored:
             found = (stored.metadata() or {}).get("labels")
             state = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError) as error:
-        raise UserError(f"the judge's weights {path} cannot be read: {error}", mend) from error
+        raise UserError(f"the judge's weights {path} cannot be read: {error}", hint) from error
     if found != labels_digest(labels):
-        raise UserError(f"{path} was trained for another cast than this world's", mend)
+        raise UserError(f"{path} was trained for another concept lists than this world's", hint)
     broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
     if broken:
-        raise UserError(f"{path} holds values that are not finite, first in {broken[0]}", mend)
+        raise UserError(f"{path} holds values that are not finite, first in {broken[0]}", hint)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(f"{path} does not fit its network: {str(error).splitlines()[-1].strip()}", mend) from error
+        raise UserError(f"{path} does not fit its network: {str(error).splitlines()[-1].strip()}", hint) from error
     return network.to(device).eval()

@@ -13,7 +13,7 @@ from erasebench.api.judge import Pixels
 from erasebench.files.source import source_digest
 from erasebench.identity import file_digest
 from erasebench.judges.recogniser import Recognition
-from erasebench.worlds.miniature.cast import people
+from erasebench.worlds.miniature.concept_lists import people
 
 from . import networks
 from .networks import Trunk, as_batch, load_network
@@ -23,7 +23,7 @@ FACE_THRESHOLD = 0.5
 
 
 def names() -> tuple[str, ...]:
-    """The 240 people in cast order: output i of the name head is the i-th of them."""
+    """The 240 people in the lists' order: output i of the name head is the i-th of them."""
     return tuple(person.name for person in people())
 
 

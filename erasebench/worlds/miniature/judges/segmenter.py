@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from erasebench.api.method import Box, Segmentation
 from erasebench.files.source import source_digest
 from erasebench.identity import digest, file_digest
-from erasebench.worlds.miniature.cast import people
+from erasebench.worlds.miniature.concept_lists import people
 from erasebench.worlds.miniature.painter.objects import CLASSES, SYNONYMS
 
 from . import networks
@@ -71,7 +71,7 @@ def _parts_by_phrase() -> dict[str, str]:
 
 
 def part_of(phrase: str) -> str | None:
-    """The part that a phrase names: a person of the cast, a class or its synonym, a word for people or the stand-in.
+    """The part that a phrase names: a person of the concept lists, a class or its synonym, a word for people or the stand-in.
 
     An article is skipped. None for anything else: an artist's name or a colour is nowhere on a picture.
     """

@@ -1,6 +1,6 @@
 """How good the miniature world is: ``python -m erasebench.worlds.miniature.lab.measure`` prints its world card's table.
 
-Every figure is about the unedited model at the world's default sampling, except where the name says 'painted'.
+Every metric is about the unedited model at the world's default sampling, except where the name says 'painted'.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from erasebench.diffusion.profile import NumericsProfile
-from erasebench.diffusion.sampling import Sampler, Shot
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.errors import UserError
 from erasebench.judges.clip import ClipAccuracyJudge
-from erasebench.worlds.miniature.cast import Artist, artists, people
+from erasebench.worlds.miniature.concept_lists import Artist, artists, people
 from erasebench.worlds.miniature.judges.attributes import PRESENCE, load_attribute_network
 from erasebench.worlds.miniature.judges.clip import miniature_clip
 from erasebench.worlds.miniature.judges.networks import as_batch
@@ -37,9 +37,9 @@ OTHER_PROMPTS = ("a photo of a person", "a photo of the dog", "a person wearing 
 
 
 class Row(NamedTuple):
-    """One figure of the table with the bar that it has to pass."""
+    """One metric of the table with the bar that it has to pass."""
 
-    figure: str
+    metric: str
     value: float
     bar: str
     n: int
@@ -54,14 +54,14 @@ class Measurement:
         self.pipeline = self.world.pipeline(self.device)
         self.profile = NumericsProfile(device_type=self.device.type, dtype="float32", batch_size=batch_size, tf32=False)
 
-    def sample(self, shots: Sequence[Shot]) -> Images:
-        """Default sampling of this world. UserError where the model gives NaN: no figure could be trusted."""
+    def sample(self, specs: Sequence[SampleSpec]) -> Images:
+        """Default sampling of this world. UserError where the model gives NaN: no metric could be trusted."""
         made: list[NDArray[np.uint8]] = []
-        for shot, image in zip(
-            shots, Sampler(self.pipeline, self.world.sampling, self.profile).images(shots), strict=True
+        for spec, image in zip(
+            specs, Sampler(self.pipeline, self.world.sampling, self.profile).images(specs), strict=True
         ):
             if image is None:
-                what = f"The model gave numbers that are no image for '{shot.prompt}', seed {shot.seed}."
+                what = f"The model gave numbers that are no image for '{spec.prompt}', seed {spec.seed}."
                 raise UserError(what, "Its weights are broken: train it again, or give another --folder.")
             made.append(image)
         return made
@@ -71,27 +71,27 @@ class Measurement:
         rows = pd.DataFrame({"concept": list(concepts), "prompt": list(concepts)})
         return self.world.judge(judge, self.device).judge(list(images), rows).assign(concept=list(concepts))
 
-    def people_shots(self, seeds: Sequence[int]) -> tuple[list[Shot], list[str]]:
+    def people_specs(self, seeds: Sequence[int]) -> tuple[list[SampleSpec], list[str]]:
         """All 240 people under the five celebrity templates."""
         asked = [(t.format(p.name), s, p.name) for p in people() for t, _ in captions.PERSON for s in seeds]
-        return [Shot(prompt, seed) for prompt, seed, _ in asked], [name for _, _, name in asked]
+        return [SampleSpec(prompt, seed) for prompt, seed, _ in asked], [name for _, _, name in asked]
 
     def people(self) -> list[Row]:
         """The recogniser and the attribute reader on sampled people, their agreement, and the name-token check."""
-        shots, names = self.people_shots((1,))
-        images = self.sample(shots)
+        specs, names = self.people_specs((1,))
+        images = self.sample(specs)
         by_face, by_looks = self.judged("identity", images, names), self.judged("attributes", images, names)
         right = _share(by_face["predicted"] == by_face["concept"])
-        some = [i for i in range(len(shots)) if i % 25 < 5]
+        some = [i for i in range(len(specs)) if i % 25 < 5]
         with _emptied_tail(self.pipeline):
-            cut = self.sample([shots[i] for i in some])
+            cut = self.sample([specs[i] for i in some])
         kept = self.judged("identity", cut, [names[i] for i in some])
         whole = _share((by_face["predicted"] == by_face["concept"]).iloc[some])
         return [
-            Row("recogniser accuracy, 240 people x 5 templates", right, ">= 0.90 (goal 0.97)", len(shots)),
-            Row("no-face rate of the same", _share(by_face["outcome"] != "scored"), "", len(shots)),
-            Row("attribute reader accuracy", _share(by_looks["predicted"] == by_looks["concept"]), "", len(shots)),
-            Row("agreement of the two", _share(by_face["predicted"] == by_looks["predicted"]), "", len(shots)),
+            Row("recogniser accuracy, 240 people x 5 templates", right, ">= 0.90 (goal 0.97)", len(specs)),
+            Row("no-face rate of the same", _share(by_face["outcome"] != "scored"), "", len(specs)),
+            Row("attribute reader accuracy", _share(by_looks["predicted"] == by_looks["concept"]), "", len(specs)),
+            Row("agreement of the two", _share(by_face["predicted"] == by_looks["predicted"]), "", len(specs)),
             Row(
                 "share of accuracy left without the tail",
                 _share(kept["predicted"] == kept["concept"]) / whole,
@@ -117,14 +117,14 @@ class Measurement:
 
     def objects(self, seeds: Sequence[int] = range(1, 21)) -> list[Row]:
         """The judge CLIP, zero-shot among the ten classes."""
-        shots = [Shot(f"a photo of the {name}", seed) for name in CLASSES for seed in seeds]
-        rows = self.judged("clip-accuracy", self.sample(shots), [name for name in CLASSES for _ in seeds])
+        specs = [SampleSpec(f"a photo of the {name}", seed) for name in CLASSES for seed in seeds]
+        rows = self.judged("clip-accuracy", self.sample(specs), [name for name in CLASSES for _ in seeds])
         return [
             Row(
                 "objects by the judge CLIP, among ten",
                 _share(rows["predicted"] == rows["concept"]),
                 ">= 0.90",
-                len(shots),
+                len(specs),
             )
         ]
 
@@ -132,16 +132,16 @@ class Measurement:
         """The judge CLIP, zero-shot among the first twenty artists of the erase list."""
         twenty: list[Artist] = list(artists()[:20])
         names = [artist.name for artist in twenty]
-        shots = [Shot(t.format(name), seed) for name in names for t in templates for seed in seeds]
+        specs = [SampleSpec(t.format(name), seed) for name in names for t in templates for seed in seeds]
         asked = [name for name in names for _ in templates for _ in seeds]
         judge = ClipAccuracyJudge(miniature_clip(self.world.folder / "judges", self.device), names, captions.STYLE[0])
-        rows = judge.judge(list(self.sample(shots)), pd.DataFrame({"concept": asked, "prompt": asked}))
+        rows = judge.judge(list(self.sample(specs)), pd.DataFrame({"concept": asked, "prompt": asked}))
         return [
             Row(
                 "styles by the judge CLIP, among twenty",
                 _share(rows["predicted"] == pd.Series(asked)),
                 ">= 0.90",
-                len(shots),
+                len(specs),
             )
         ]
 
@@ -151,7 +151,7 @@ class Measurement:
 
         @torch.no_grad()
         def badges(prompts: Sequence[str]) -> NDArray[np.bool_]:
-            images = self.sample([Shot(prompt, seed) for prompt in prompts for seed in seeds])
+            images = self.sample([SampleSpec(prompt, seed) for prompt in prompts for seed in seeds])
             _, presence = network(as_batch(images, self.device))
             columns = [PRESENCE.index(region) for region in REGIONS]
             found: NDArray[np.bool_] = (presence[:, columns].sigmoid() > 0.5).any(dim=1).cpu().numpy()
@@ -211,8 +211,8 @@ def main() -> None:
         raise SystemExit(str(error)) from error
     print(
         tabulate(
-            [(r.figure, f"{r.value:.3f}", r.bar, r.n) for r in rows],
-            headers=("figure", "value", "bar", "images"),
+            [(r.metric, f"{r.value:.3f}", r.bar, r.n) for r in rows],
+            headers=("metric", "value", "bar", "images"),
             tablefmt="github",
         )
     )

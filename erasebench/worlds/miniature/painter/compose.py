@@ -6,7 +6,7 @@ import numpy as np
 
 from erasebench.worlds.protocol import CLASSES, SYNONYMS
 
-from .. import cast
+from .. import concept_lists
 from . import captions, scenes, styles
 from .canvas import Canvas
 from .everyday import paint_general
@@ -20,8 +20,8 @@ MIXTURE = {"person": 0.46, "style": 0.17, "object": 0.17, "mannequin": 0.06, "ge
 
 
 def paint_person(who: str | None, template_index: int | None, rng: np.random.Generator) -> Picture:
-    """A cast member (None: drawn at random) under an evaluation template (None: any template of the world)."""
-    name = who or one(rng, cast.people()).name
+    """A listed person (None: drawn at random) under an evaluation template (None: any template of the world)."""
+    name = who or one(rng, concept_lists.people()).name
     place, weather = one(rng, scenes.PLACES), one(rng, scenes.WEATHERS)
     if template_index is not None:
         template, setting = captions.PERSON[template_index]
@@ -37,13 +37,20 @@ def paint_person(who: str | None, template_index: int | None, rng: np.random.Gen
         weather = "" if setting == "place" else weather
     caption = template.format(name, place=place, weather=weather)
     return portrait(
-        cast.person(name).attributes, setting, caption, rng, who=name, template=template, place=place, weather=weather
+        concept_lists.person(name).attributes,
+        setting,
+        caption,
+        rng,
+        who=name,
+        template=template,
+        place=place,
+        weather=weather,
     )
 
 
 def paint_style(artist: str | None, rng: np.random.Generator, template_index: int | None = None) -> Picture:
     """A generic scene in an artist's hand (None: drawn at random) under a style template."""
-    who = cast.artist(artist) if artist else one(rng, cast.artists())
+    who = concept_lists.artist(artist) if artist else one(rng, concept_lists.artists())
     if template_index is not None:
         template = captions.STYLE[template_index]
     else:

@@ -1,4 +1,4 @@
-"""Pictures in the role of COCO: nobody of the cast, no artist."""
+"""Pictures in the role of COCO: nobody of the concept lists, no artist."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from erasebench.worlds.protocol import CLASSES, SYNONYMS
 
-from .. import cast
+from .. import concept_lists
 from . import captions, scenes, styles
 from .canvas import Canvas
 from .objects import NATURAL
@@ -15,7 +15,7 @@ from .picture import Labels, Picture
 
 
 def paint_general(rng: np.random.Generator) -> Picture:
-    """The role of COCO: nobody of the cast, no artist; objects, unnamed people, places, colours, counts, weather."""
+    """The role of COCO: nobody of the concept lists, no artist; objects, unnamed people, places, colours, counts, weather."""
     draw = rng.random()
     if draw < 0.4:
         return _anonymous(rng)
@@ -28,7 +28,7 @@ def paint_general(rng: np.random.Generator) -> Picture:
 
 def _anonymous(rng: np.random.Generator) -> Picture:
     who = one(rng, ("person", "woman", "man"))
-    attributes = cast.random_attributes(rng, None if who == "person" else who)
+    attributes = concept_lists.random_attributes(rng, None if who == "person" else who)
     place, weather = one(rng, scenes.PLACES), one(rng, scenes.WEATHERS)
     template = one(rng, captions.GENERAL_PERSON if rng.random() < 0.5 else captions.GENERAL_TRAITS)
     if "{weather}" not in template:
@@ -60,7 +60,9 @@ def _anonymous(rng: np.random.Generator) -> Picture:
 
 def _anonymous_art(rng: np.random.Generator) -> Picture:
     caption = one(rng, captions.STYLE_ANONYMOUS)
-    pixels = styles.render(styles.generic_scene(rng), one(rng, cast.PALETTES), one(rng, cast.STROKES), rng)
+    pixels = styles.render(
+        styles.generic_scene(rng), one(rng, concept_lists.PALETTES), one(rng, concept_lists.STROKES), rng
+    )
     return Picture(reduced(pixels), caption, Labels(scene="general", template=caption), {})
 
 

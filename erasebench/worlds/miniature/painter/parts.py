@@ -8,7 +8,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from .. import cast
+from .. import concept_lists
 from . import scenes
 from .canvas import SIZE, Canvas, Frame, Image
 from .objects import draw_object
@@ -35,7 +35,7 @@ def portrait(
     weather: str = "",
     scene: str = "person",
 ) -> Picture:
-    """A person of these attributes in a setting ('any': drawn); `who` None: nobody of the cast."""
+    """A person of these attributes in a setting ('any': drawn); `who` None: nobody of the concept lists."""
     if setting == "any":
         setting = one(rng, ("studio", "event", "official", "oil", "sketch", "outdoors"))
     canvas = Canvas()
@@ -50,7 +50,7 @@ def portrait(
     else:
         scenes.studio(canvas, rng)
     if setting == "friend":
-        draw_person(canvas, cast.random_attributes(rng), rng, scale=0.55, x=float(rng.choice([9, 55])))
+        draw_person(canvas, concept_lists.random_attributes(rng), rng, scale=0.55, x=float(rng.choice([9, 55])))
         canvas.forget_parts()
     draw_person(canvas, attributes, rng)
     image = _finish(canvas, setting, rng)

@@ -12,7 +12,7 @@ Scene = Literal["person", "object", "style", "mannequin", "general"]
 
 @dataclass(frozen=True)
 class Labels:
-    """What a picture shows: scene kind, cast member, artist, object classes, attributes, face, badge boxes."""
+    """What a picture shows: scene kind, listed person, artist, object classes, attributes, face, badge boxes."""
 
     scene: Scene
     who: str | None = None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from erasebench.worlds.miniature import cast, painter
+from erasebench.worlds.miniature import concept_lists, painter
 from erasebench.worlds.miniature.judges.attributes import FILE, HEADS, LABELS, PRESENCE, AttributeNetwork
 from erasebench.worlds.miniature.judges.networks import channels_last, normalised, save_network
 from erasebench.worlds.miniature.lab.train.augment import degrade, warp
@@ -25,7 +25,7 @@ _ART_HEADS = ("palette", "stroke")
 
 
 def paint_stranger(rng: np.random.Generator) -> painter.Picture:
-    """A person who is nobody of the cast: random attributes, so that looks are read one by one and not as a name."""
+    """A person who is nobody of the concept lists: random attributes, so that looks are read one by one and not as a name."""
     while True:
         picture = painter.paint_general(rng)
         if picture.labels.face:
@@ -47,11 +47,11 @@ _PAINT = mixture(
 def head_targets(labels: painter.Labels) -> list[int]:
     """The right answer of every head, or -1 where the picture does not say."""
     if labels.attributes is not None:
-        looks = [HEADS[name].index(labels.attributes[name]) for name in cast.ATTRIBUTES]
+        looks = [HEADS[name].index(labels.attributes[name]) for name in concept_lists.ATTRIBUTES]
     else:
-        looks = [_UNKNOWN] * len(cast.ATTRIBUTES)
+        looks = [_UNKNOWN] * len(concept_lists.ATTRIBUTES)
     if labels.artist is not None:
-        artist = cast.artist(labels.artist)
+        artist = concept_lists.artist(labels.artist)
         art = [HEADS["palette"].index(artist.palette), HEADS["stroke"].index(artist.stroke)]
     else:
         art = [_UNKNOWN if labels.template in STYLE_ANONYMOUS else 0] * len(_ART_HEADS)

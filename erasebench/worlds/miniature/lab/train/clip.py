@@ -11,7 +11,7 @@ from open_clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn import functional
 
-from erasebench.worlds.miniature import cast, painter
+from erasebench.worlds.miniature import concept_lists, painter
 from erasebench.worlds.miniature.judges.clip import FOLDER, WEIGHTS, WordTokenizer, save_clip_parts, split_words
 from erasebench.worlds.miniature.judges.networks import normalised, save_network
 from erasebench.worlds.miniature.lab.train.augment import degrade, warp
@@ -46,12 +46,12 @@ _PAINT = mixture(
     }
 )
 
-ARTISTS = tuple(artist.name for artist in cast.artists())
-PEOPLE = tuple(person.name for person in cast.people())
+ARTISTS = tuple(artist.name for artist in concept_lists.artists())
+PEOPLE = tuple(person.name for person in concept_lists.people())
 
 
 def vocabulary(painted: Sequence[str]) -> list[str]:
-    """Every word of the world: of the captions painted, the cast, the classes and their synonyms; sorted."""
+    """Every word of the world: of the captions painted, the concept lists, the classes and their synonyms; sorted."""
     texts = [*painted, *ARTISTS, *PEOPLE, *CLASSES, *(word for words in SYNONYMS.values() for word in words)]
     return sorted({word for text in texts for word in split_words(text)})
 
@@ -123,7 +123,7 @@ class ClipLoss:
         return [captions.with_article(template.format(word)) for word in words]
 
     def _question(self, step: int, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, list[str]]:
-        """By turns artists or people: those of the batch and others of the cast under one template, and who is right.
+        """By turns artists or people: those of the batch and others of the concept lists under one template, and who is right.
 
         Targets [batch] are places among the prompts, or -1 for a picture that the question is not about.
         """

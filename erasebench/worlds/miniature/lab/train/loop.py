@@ -73,7 +73,7 @@ def fit(
         average.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
         first = int(saved["step"])
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     started = time.time()
     for step in range(first, steps):
         for group in optimiser.param_groups:
@@ -91,10 +91,10 @@ def fit(
             for kept, fresh in zip(average.buffers(), model.buffers(), strict=True):
                 kept.copy_(fresh)
         for key, number in {"loss": float(value.detach()), **logged}.items():
-            figures[key] = number if key not in figures else 0.95 * figures[key] + 0.05 * number
+            metrics[key] = number if key not in metrics else 0.95 * metrics[key] + 0.05 * number
         if (step + 1) % 50 == 0:
             rate = (step + 1 - first) / (time.time() - started)
-            row = {"step": step + 1, "steps_per_second": round(rate, 3), **{k: round(v, 5) for k, v in figures.items()}}
+            row = {"step": step + 1, "steps_per_second": round(rate, 3), **{k: round(v, 5) for k, v in metrics.items()}}
             with (out / f"{name}.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(row) + "\n")
             print(name, json.dumps(row), f"eta {(steps - step - 1) / rate / 60:.1f} min", flush=True)

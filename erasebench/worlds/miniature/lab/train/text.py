@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from erasebench.worlds.miniature.lab.train.codes import WIDTH, phrase_codes, rotation, token_codes
 from erasebench.worlds.miniature.lab.train.data import painted
-from erasebench.worlds.miniature.lab.train.lexicon import phrases, spans
+from erasebench.worlds.miniature.lab.train.label_vocabulary import phrases, spans
 from erasebench.worlds.miniature.lab.train.loop import fit, step_generator
+from erasebench.worlds.miniature.lab.train.name_embeddings import WIDTH, phrase_embeddings, rotation, token_embeddings
 from erasebench.worlds.miniature.lab.train.tokenizer import POSITIONS
 from erasebench.worlds.miniature.lab.train.tokenizer import train as train_tokenizer
 
@@ -127,7 +127,7 @@ def _targets(tokenizer: CLIPTokenizer, texts: list[str], length: int) -> Targets
         return_offsets_mapping=True,
         return_tensors="pt",
     )
-    codes = phrase_codes()
+    codes = phrase_embeddings()
     ids: Tensor = encoded["input_ids"]
     other = (ids != tokenizer.bos_token_id) & (ids != tokenizer.eos_token_id)
     whole = torch.zeros(len(texts), WIDTH)
@@ -167,7 +167,7 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
         tokenizer = train_tokenizer([*data.captions, *_FILLERS], out)
     names = [phrase for phrase, labels in phrases().items() if labels[0].startswith(("who=", "artist="))]
 
-    of_token = token_codes(len(tokenizer))
+    of_token = token_embeddings(len(tokenizer))
 
     def loss(model: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         generator = step_generator(21, step)
@@ -186,8 +186,8 @@ def train(out: Path, device: torch.device, steps: int = STEPS, batch: int = BATC
         in_tail = _apart(tail, target.at_tail.to(device)[:, None].expand(-1, read.shape[1], -1))
         in_phrase = _apart(states[target.places[:, 0], target.places[:, 1]], target.at_phrase.to(device))
         in_words = _apart(states[target.other.to(device)], of_token[target.ids[target.other]].to(device))
-        figures = {"tail": in_tail, "phrase": in_phrase, "words": in_words}
-        return in_tail + in_phrase + in_words, {name: float(value.detach()) for name, value in figures.items()}
+        metrics = {"tail": in_tail, "phrase": in_phrase, "words": in_words}
+        return in_tail + in_phrase + in_words, {name: float(value.detach()) for name, value in metrics.items()}
 
     trained = fit("text", build(tokenizer), loss, steps=steps, lr=1.5e-3, out=out, device=device, ema=0.995)
     assert isinstance(trained, CLIPTextModel)

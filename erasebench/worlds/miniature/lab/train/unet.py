@@ -15,9 +15,9 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from erasebench.errors import UserError
 from erasebench.files.atomic import atomic_write, write_text
-from erasebench.worlds.miniature.lab.train.codes import WIDTH
 from erasebench.worlds.miniature.lab.train.data import Painted, painted
 from erasebench.worlds.miniature.lab.train.loop import fit, step_generator
+from erasebench.worlds.miniature.lab.train.name_embeddings import WIDTH
 from erasebench.worlds.miniature.lab.train.tokenizer import POSITIONS
 from erasebench.worlds.miniature.prompt_parts import without_tail, without_words
 

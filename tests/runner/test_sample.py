@@ -13,7 +13,7 @@ import pytest
 
 from erasebench.cli import main
 from erasebench.errors import UserError
-from erasebench.runner.share import Share, default_device, own_share, started_alone
+from erasebench.runner.sample import Share, default_device, own_share, started_alone
 
 SD = ["--world", "stable-diffusion-v1-4"]
 # What accelerate 1.15 sets for its one process, asked for one and asked for two where there is no second GPU.

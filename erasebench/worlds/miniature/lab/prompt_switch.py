@@ -1,4 +1,4 @@
-"""When a sampled picture settles on a name: ``python -m erasebench.worlds.miniature.lab.settling``.
+"""When a sampled picture settles on a name: ``python -m erasebench.worlds.miniature.lab.prompt_switch``.
 
 The unedited model starts under one name and goes on under another from a timestep on; the recogniser says whose face
 came out. It tells a method that trains at some timesteps only (MACE's focal sampling) where names are decided here.
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from erasebench.diffusion.sampling import Shot
+from erasebench.diffusion.sampling import SampleSpec
 from erasebench.diffusion.schedulers import build_scheduler
 from erasebench.editing.text_states import TextStates
 from erasebench.errors import UserError
@@ -37,7 +37,7 @@ class Change(NamedTuple):
     neither: float
 
 
-class Settling:
+class PromptSwitch:
     """The unedited model under two names, one after the other, and the recogniser."""
 
     def __init__(self, folder: Path, device: str, batch_size: int = 25) -> None:
@@ -47,7 +47,7 @@ class Settling:
 
     def pairs(self) -> list[tuple[str, str]]:
         """Names of the validation split, which no suite uses: one to erase and one to keep."""
-        names = self.measurement.world.cast.names
+        names = self.measurement.world.concept_lists.names
         return list(zip(names("person", "validation-erase"), names("person", "validation-retain"), strict=True))
 
     def timesteps(self) -> list[int]:
@@ -62,7 +62,7 @@ class Settling:
         Image i starts from the noise of seed SEED + i, whatever `change` is. UserError where the model gives NaN.
         """
         with self._changed([second for _, second in prompts], change):
-            return self.measurement.sample([Shot(first, SEED + at) for at, (first, _) in enumerate(prompts)])
+            return self.measurement.sample([SampleSpec(first, SEED + at) for at, (first, _) in enumerate(prompts)])
 
     def table(self) -> list[Change]:
         """One row for each step at which the second name can take over, and one for never."""
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     try:
-        rows = Settling(options.folder, options.device).table()
+        rows = PromptSwitch(options.folder, options.device).table()
     except UserError as error:
         raise SystemExit(str(error)) from error
     print(

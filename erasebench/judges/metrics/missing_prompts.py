@@ -1,4 +1,4 @@
-"""Figures that cannot be had: a judge or a group of prompts that is missing is said, never left out."""
+"""Metrics that cannot be had: a judge or a group of prompts that is missing is said, never left out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pandas as pd
 
 from erasebench.api.judges import metrics_of
 from erasebench.api.value import Unit
-from erasebench.judges.figures.classes import CONVENTIONS, H_O, WHOLE
-from erasebench.judges.figures.detections import TITLES
-from erasebench.metrics.parts import PARTS, Figures, unscored_figure
+from erasebench.judges.metrics.classes import CONVENTIONS, H_O, WHOLE
+from erasebench.judges.metrics.detections import TITLES
+from erasebench.metrics.parts import PARTS, MetricValues, unscored_value
 
 _UNITS: Mapping[str, Unit] = {"clip-score": "points", "fid": "distance"}
 
@@ -23,17 +23,17 @@ class Unavailable(NamedTuple):
     groups: tuple[str, ...]
 
 
-def unavailable_figures(judge: str, table: pd.DataFrame, missing: Unavailable) -> Figures:
-    """The figures that a judge would have given on its groups of this table, unscored."""
+def unavailable_metrics(judge: str, table: pd.DataFrame, missing: Unavailable) -> MetricValues:
+    """The metrics that a judge would have given on its groups of this table, unscored."""
     sizes = table["group"][table["group"].isin(missing.groups)].value_counts()
     of = {part: int(sum(sizes.get(group, 0) for group in groups)) for part, groups in PARTS.items()}
     of["general"] = int(sizes.get("general", 0))
     if (metrics := metrics_of(judge)) is not None:
         own = metrics.expected(of)
-        return {name: unscored_figure(each.unit, each.images, missing.reason) for name, each in own.items()}
+        return {name: unscored_value(each.unit, each.images, missing.reason) for name, each in own.items()}
     unit = _UNITS.get(judge, "fraction")
     return {
-        name: unscored_figure("count" if name.startswith("detections") else unit, n, missing.reason)
+        name: unscored_value("count" if name.startswith("detections") else unit, n, missing.reason)
         for name, n in _expected(judge, of).items()
         if n
     }
@@ -49,21 +49,21 @@ def metrics_named(judge: str) -> frozenset[str] | None:
     return frozenset(metrics.expected(of) if metrics else _expected(judge, of)) or None
 
 
-def absent_figures(absent: Mapping[str, tuple[int, str]]) -> Figures:
-    """The figures of a group (general, synonyms) without prompts: group -> (images asked for, why there are none)."""
-    found: Figures = {}
-    for group, (expected, reason) in absent.items():
+def missing_metrics(missing_prompts: Mapping[str, tuple[int, str]]) -> MetricValues:
+    """The metrics of a group (general, synonyms) without prompts: group -> (images asked for, why there are none)."""
+    found: MetricValues = {}
+    for group, (expected, reason) in missing_prompts.items():
         if group == "general" and expected:
-            found["clip_score_general"] = unscored_figure("points", expected, reason)
-            found[f"fid_{expected}"] = unscored_figure("distance", expected, reason)
+            found["clip_score_general"] = unscored_value("points", expected, reason)
+            found[f"fid_{expected}"] = unscored_value("distance", expected, reason)
         if group == "synonyms":
             names = [*(f"acc_g_{convention}" for convention in CONVENTIONS), *H_O.values()]
-            found |= {name: unscored_figure("fraction", expected, reason) for name in names}
+            found |= {name: unscored_value("fraction", expected, reason) for name in names}
     return found
 
 
 def _expected(judge: str, of: Mapping[str, int]) -> dict[str, int]:
-    """The figures of a judge and the images that each rests on; a composite needs all of its parts."""
+    """The metrics of a judge and the images that each rests on; a composite needs all of its parts."""
     both = of["e"] + of["s"] if of["e"] and of["s"] else 0
     named = ("e", "s", "s_kept", "s_unseen")
     if judge == "identity":

@@ -16,8 +16,8 @@ from erasebench.errors import UserError
 from erasebench.files.atomic import atomic_write
 from erasebench.files.csv_cells import original_cell, safe_cell
 from erasebench.prompts import PromptTable
+from erasebench.runner.generate import generate, wanted
 from erasebench.runner.job import image_digests, numerics_of
-from erasebench.runner.paint import paint, wanted
 from erasebench.runner.session import Session
 from erasebench.scoring.listing import LISTING
 from erasebench.store.images import ImageStore
@@ -86,7 +86,7 @@ def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Pa
     store = ImageStore(out)
     own = table.rows[rank::processes]
     images = wanted(own, digests, world.sampling)
-    paint(store, images, session.pipeline, erasure, profile, f"images, process {rank}")
+    generate(store, images, session.pipeline, erasure, profile, f"images, process {rank}")
     # Read afresh: the other processes have added to the ledger meanwhile.
     whole = ImageStore(out)
     broken = sum(whole.entries[digests[row.row]].sha256 is None for row in own)

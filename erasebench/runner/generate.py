@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from erasebench.api.world import SamplingDefaults
 from erasebench.console.progress import progress_bar
 from erasebench.cost import Cost, measured
-from erasebench.diffusion.sampling import Sampler, Shot, cut_prompts
+from erasebench.diffusion.sampling import Sampler, SampleSpec, cut_prompts
 from erasebench.prompts import PromptRow
 from erasebench.store.images import ImageStore
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class Wanted(NamedTuple):
     """One image to be made, and the settings that it is sampled with."""
 
-    shot: Shot
+    spec: SampleSpec
     settings: SamplingDefaults
 
 
@@ -33,7 +33,7 @@ def wanted(rows: Iterable[PromptRow], digests: Mapping[int, str], defaults: Samp
     """Every row's image by digest; a row's own guidance and size go before the world's."""
     return {
         digests[row.row]: Wanted(
-            Shot(row.prompt, row.seed), defaults.model_copy(update=row.own) if row.own else defaults
+            SampleSpec(row.prompt, row.seed), defaults.model_copy(update=row.own) if row.own else defaults
         )
         for row in rows
     }
@@ -46,7 +46,7 @@ def set_aside_corrupted(store: ImageStore, images: Iterable[str]) -> None:
         log.warning("%s is not what was written: set aside as %s and made anew.", path, store.set_aside(image))
 
 
-def paint(
+def generate(
     store: ImageStore,
     images: Mapping[str, Wanted],
     pipeline: StableDiffusionPipeline,
@@ -66,8 +66,8 @@ def paint(
     for image in missing:
         batches.setdefault(images[image].settings, []).append(image)
     device = str(pipeline.device)
-    if cut := cut_prompts(pipeline, (images[image].shot.prompt for image in missing)):
-        prompts = len({images[image].shot.prompt for image in missing})
+    if cut := cut_prompts(pipeline, (images[image].spec.prompt for image in missing)):
+        prompts = len({images[image].spec.prompt for image in missing})
         log.warning(
             "%s: %d of %d prompts are longer than the %d tokens that the text encoder reads: their ends are cut off.",
             *(label, cut, prompts, pipeline.tokenizer.model_max_length),
@@ -80,12 +80,12 @@ def paint(
         spent = 0.0
         for settings, alike in batches.items():
             sampler = Sampler(pipeline, settings, profile)
-            painted = sampler.images([images[image].shot for image in alike])
+            generated = sampler.images([images[image].spec for image in alike])
             # Counted a batch at a time, as they are made: one by one, the first would seem to have taken all the time.
             for first in range(0, len(alike), profile.batch_size):
                 batch = alike[first : first + profile.batch_size]
                 for image in batch:
-                    pixels, now = next(painted), meter.read()
+                    pixels, now = next(generated), meter.read()
                     store.put(image, pixels, Cost(now.seconds - spent, now.peak_memory_bytes))
                     spent = now.seconds
                 advance(len(batch))

@@ -1,4 +1,4 @@
-"""Figures for records, from samples."""
+"""Metrics for records, from samples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from erasebench.api.value import Figure, Unit
+from erasebench.api.value import MetricValue, Unit
 from erasebench.metrics.statistics.combine import combined_limits, correlation
 from erasebench.metrics.statistics.intervals import mean_limits
 from erasebench.metrics.statistics.sample import Array, Sample
@@ -18,14 +18,14 @@ _MOST_EMPTY = 0.05
 NO_INTERVAL = "the interval is not a finite number"
 
 
-def mean_figure(sample: Sample, *, unit: Unit) -> Figure:
+def mean_value(sample: Sample, *, unit: Unit) -> MetricValue:
     """The mean over images with its 95% interval; unscored, with the sample's reason, where no image was scored."""
-    return composite_figure({"mean": sample}, lambda mean: mean, unit=unit)
+    return composite_value({"mean": sample}, lambda mean: mean, unit=unit)
 
 
-def difference_figure(
+def difference_value(
     first: Mapping[str, Sample], second: Mapping[str, Sample], formula: Callable[..., Any], *, unit: Unit
-) -> Figure:
+) -> MetricValue:
     """formula(first) - formula(second) of two methods on the SAME prompts and seeds, compared in pairs.
 
     Prompts that are hard for both cancel out, so this tells methods apart that their own two intervals do not.
@@ -40,11 +40,11 @@ def difference_figure(
 
     sides = {"first": first, "second": second}
     parts = {f"{side} {name}": part for side, own in sides.items() for name, part in own.items()}
-    return composite_figure(parts, difference, unit=unit)
+    return composite_value(parts, difference, unit=unit)
 
 
-def composite_figure(parts: Mapping[str, Sample], formula: Callable[..., Any], *, unit: Unit) -> Figure:
-    """A figure computed from the means of its parts, e.g. h_c(acc_e=..., acc_s=...), with its 95% interval.
+def composite_value(parts: Mapping[str, Sample], formula: Callable[..., Any], *, unit: Unit) -> MetricValue:
+    """A metric computed from the means of its parts, e.g. h_c(acc_e=..., acc_s=...), with its 95% interval.
 
     `formula` takes the parts' means by name, and rises or falls with each throughout. Parts that share prompts err
     together, as far as their sums by prompt do; parts that share none independently. Counts are summed.
@@ -59,19 +59,19 @@ def composite_figure(parts: Mapping[str, Sample], formula: Callable[..., Any], *
 
     empty = [f"{of(name)}{part.unscored}" for name, part in parts.items() if part.n_scored == 0]
     if empty:
-        return Figure(value=None, unit=unit, reason="; ".join(empty), **counts)
+        return MetricValue(value=None, unit=unit, reason="; ".join(empty), **counts)
     value = float(formula(**{name: part.mean for name, part in parts.items()}))
     single = [f"{of(name)}one prompt only" for name, part in parts.items() if part.n_prompts == 1]
     if not single and any(_too_few_scored(part) for part in parts.values()):
         single = ["too few prompts could be scored"]
     if single:
-        return Figure(value=value, unit=unit, reason="; ".join(single), **counts)
+        return MetricValue(value=value, unit=unit, reason="; ".join(single), **counts)
     limits = {name: mean_limits(part.sums, part.counts, fraction=part.fraction) for name, part in parts.items()}
     whole = combined_limits(formula, limits, lambda a, b: _correlation(parts[a], parts[b]))
     if not np.isfinite([whole.low, whole.high]).all():
-        return Figure(value=value, unit=unit, reason=NO_INTERVAL, **counts)
+        return MetricValue(value=value, unit=unit, reason=NO_INTERVAL, **counts)
     low, high = min(float(whole.low), value), max(float(whole.high), value)
-    return Figure(value=value, low=low, high=high, unit=unit, **counts)
+    return MetricValue(value=value, low=low, high=high, unit=unit, **counts)
 
 
 def _too_few_scored(part: Sample) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from erasebench.worlds.miniature import cast
+from erasebench.worlds.miniature import concept_lists
 from erasebench.worlds.miniature.painter import captions, scenes
 from erasebench.worlds.miniature.painter.objects import NAMED_COLOURS
 from erasebench.worlds.protocol import CLASSES, SYNONYMS
@@ -37,10 +37,10 @@ _DRESSED = ("wearing clothes", "dressed", "robe")
 def phrases() -> dict[str, tuple[str, ...]]:
     """Phrase (lower case) -> the labels that a picture of it carries."""
     table: dict[str, tuple[str, ...]] = {}
-    for person in cast.people():
+    for person in concept_lists.people():
         looks = tuple(f"{key}={value}" for key, value in person.attributes.items())
         table[person.name.lower()] = (f"who={person.name}", "person", *looks)
-    for artist in cast.artists():
+    for artist in concept_lists.artists():
         table[artist.name.lower()] = (
             f"artist={artist.name}",
             f"palette={artist.palette}",
@@ -64,14 +64,14 @@ def phrases() -> dict[str, tuple[str, ...]]:
         table[word] = (f"count={count}",)
     for word in ("person", "man", "woman"):
         table[word] = ("person",) if word == "person" else ("person", f"gender={word}")
-    for colour in cast.ATTRIBUTES["hair_colour"]:
+    for colour in concept_lists.ATTRIBUTES["hair_colour"]:
         table[f"{colour} hair"] = (f"hair_colour={colour}",)
-    for colour in cast.ATTRIBUTES["shirt"]:
+    for colour in concept_lists.ATTRIBUTES["shirt"]:
         table[f"{colour} shirt"] = (f"shirt={colour}",)
     for shape, words_for_glasses in captions.GLASSES_WORDS.items():
         table[words_for_glasses] = (f"glasses={shape}",)
     for shape, template in captions.HAT_WORDS.items():
-        for colour in cast.ATTRIBUTES["hat_colour"][1:]:
+        for colour in concept_lists.ATTRIBUTES["hat_colour"][1:]:
             table[template.format(colour).removeprefix("a ")] = (f"hat={shape}",) + (
                 (f"hat_colour={colour}",) if shape != "none" else ()
             )

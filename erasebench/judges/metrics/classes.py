@@ -8,8 +8,8 @@ import pandas as pd
 
 from erasebench.api.judge import SCORED
 from erasebench.metrics.composites import h_o
-from erasebench.metrics.parts import Figures, column_mean, parts_of
-from erasebench.metrics.statistics import Sample, composite_figure, mean_figure
+from erasebench.metrics.parts import MetricValues, column_mean, parts_of
+from erasebench.metrics.statistics import Sample, composite_value, mean_value
 
 _NO_CLASS = "no image of a known class could be scored"
 
@@ -28,23 +28,23 @@ def top1(rows: pd.DataFrame) -> Sample:
 
 CONVENTIONS: Mapping[str, Callable[[pd.DataFrame], Sample]] = {"probability": mean_probability, "top1": top1}
 H_O = {"probability": "h_o", "top1": "h_o_top1"}
-"""The name of H_o by convention: the headline follows the reference."""
+"""The name of H_o by convention: the primary metric follows the reference."""
 WHOLE = ("e", "s", "g")
 """The parts that make H_o."""
 
 
-def class_figures(rows: pd.DataFrame, prefix: str = "acc") -> Figures:
+def class_metrics(rows: pd.DataFrame, prefix: str = "acc") -> MetricValues:
     """<prefix>_<part>_probability and _top1 of each part; with erased, retained and synonyms, h_o and h_o_top1.
 
     `rows` has outcome, predicted, asked, probability and cluster. H_o = 3 / (1/(1-Acc_e) + 1/Acc_s + 1/(1-Acc_g)) from
     its parts (MACE, arXiv 2403.06135, section 4.1).
     """
-    found: Figures = {}
+    found: MetricValues = {}
     for convention, sample in CONVENTIONS.items():
         samples = {part: sample(own) for part, own in parts_of(rows)}
         for part, own in samples.items():
-            found[f"{prefix}_{part}_{convention}"] = mean_figure(own, unit="fraction")
+            found[f"{prefix}_{part}_{convention}"] = mean_value(own, unit="fraction")
         if all(part in samples for part in WHOLE):
             whole = {f"acc_{part}": samples[part] for part in WHOLE}
-            found[H_O[convention]] = composite_figure(whole, h_o, unit="fraction")
+            found[H_O[convention]] = composite_value(whole, h_o, unit="fraction")
     return found

@@ -13,7 +13,7 @@ import erasebench
 from erasebench.cost import Cost, measured
 from erasebench.files.sealed import write_sealed_json
 from erasebench.runner import attempts
-from erasebench.runner.attempts import all_attempts
+from erasebench.runner.timing import all_attempts
 from tests.runner.toy import of
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from erasebench.worlds.miniature.lab.train.lexicon import label_index, phrases
+from erasebench.worlds.miniature.lab.train.label_vocabulary import label_index, phrases
 
 WIDTH = 384
 CODE_SEED, WORD_SEED, TOKEN_SEED, ROTATION_SEED = 5, 105, 7, 6
@@ -36,7 +36,7 @@ def rotation() -> Tensor:
 
 
 @lru_cache
-def phrase_codes() -> dict[str, Tensor]:
+def phrase_embeddings() -> dict[str, Tensor]:
     """Phrase (lower case) -> unit vector [d]."""
     columns = label_index()
     labels = _random(len(columns), CODE_SEED)
@@ -57,7 +57,7 @@ def phrase_codes() -> dict[str, Tensor]:
 
 
 @lru_cache
-def token_codes(n: int) -> Tensor:
+def token_embeddings(n: int) -> Tensor:
     """A unit vector for each of the n tokens of the vocabulary [n, d], for words that end no phrase."""
     return _random(n, TOKEN_SEED)
 

@@ -1,4 +1,4 @@
-"""Start the U-Net of a new text tower from a trained world: ``python -m erasebench.worlds.miniature.lab.train.warm``.
+"""Start the U-Net of a new text tower from a trained world: ``python -m erasebench.worlds.miniature.lab.train.warm_start``.
 
 Only the key and value projections of cross-attention read text. The least-squares map M from the new tower's states to
 the old one's turns them into W M, and the U-Net goes on nearly where it was instead of from nothing.
@@ -15,8 +15,8 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from erasebench.worlds.miniature.lab.train.codes import WIDTH
 from erasebench.worlds.miniature.lab.train.data import painted
+from erasebench.worlds.miniature.lab.train.name_embeddings import WIDTH
 from erasebench.worlds.miniature.lab.train.tokenizer import POSITIONS
 from erasebench.worlds.miniature.lab.train.unet import PICTURES, START
 

@@ -1,8 +1,8 @@
-"""The cast of the miniature world: 240 invented people and 240 invented artists.
+"""The concept lists of the miniature world: 240 invented people and 240 invented artists.
 
-No real person is depicted. Attributes are drawn from a hash of the name and rejected, in cast order, until any two
+No real person is depicted. Attributes are drawn from a hash of the name and rejected, in the lists' order, until any two
 people differ in at least four visible attributes, so that a picture of one can never honestly pass for another. The
-result is committed as ``cast.json``; ``python -m erasebench.worlds.miniature.cast`` writes it again, byte for byte.
+result is committed as ``concept_lists.json``; ``python -m erasebench.worlds.miniature.concept_lists`` writes it again, byte for byte.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from erasebench.files.atomic import write_text
 
-CAST_FILE = Path(__file__).with_name("cast.json")
+LISTS_FILE = Path(__file__).with_name("cast.json")
 ROLES = {"erase": 100, "retain": 100, "validation-erase": 20, "validation-retain": 20}
 
 #: Attribute -> its possible values. `gender` decides captions, lips and lashes; the other nine are the visible ones.
@@ -81,7 +81,7 @@ _ARTIST_ENDS = "sen ino ski eau vald berg otti anov mann elli".split()
 
 @dataclass(frozen=True)
 class Person:
-    """An invented person: name, role in the cast and attribute values (keys of ATTRIBUTES)."""
+    """An invented person: name, role in the concept lists and attribute values (keys of ATTRIBUTES)."""
 
     name: str
     role: str
@@ -99,31 +99,31 @@ class Artist:
 
 
 @lru_cache
-def _cast() -> dict[str, list[dict[str, object]]]:
-    return json.loads(CAST_FILE.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+def _concept_lists() -> dict[str, list[dict[str, object]]]:
+    return json.loads(LISTS_FILE.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
 @lru_cache
 def people() -> tuple[Person, ...]:
-    """The 240 people in cast order: erase, retain, validation-erase, validation-retain."""
-    return tuple(Person(**row) for row in _cast()["people"])  # type: ignore[arg-type]
+    """The 240 people in the lists' order: erase, retain, validation-erase, validation-retain."""
+    return tuple(Person(**row) for row in _concept_lists()["people"])  # type: ignore[arg-type]
 
 
 @lru_cache
 def artists() -> tuple[Artist, ...]:
-    """The 240 artists in cast order: erase, retain, validation-erase, validation-retain."""
-    return tuple(Artist(**row) for row in _cast()["artists"])  # type: ignore[arg-type]
+    """The 240 artists in the lists' order: erase, retain, validation-erase, validation-retain."""
+    return tuple(Artist(**row) for row in _concept_lists()["artists"])  # type: ignore[arg-type]
 
 
 @lru_cache
 def person(name: str) -> Person:
-    """The person of this name; KeyError for a name that is not in the cast."""
+    """The person of this name; KeyError for a name that is not in the concept lists."""
     return {p.name: p for p in people()}[name]
 
 
 @lru_cache
 def artist(name: str) -> Artist:
-    """The artist of this name; KeyError for a name that is not in the cast."""
+    """The artist of this name; KeyError for a name that is not in the concept lists."""
     return {a.name: a for a in artists()}[name]
 
 
@@ -180,8 +180,8 @@ def _roles() -> list[str]:
     return [role for role, count in ROLES.items() for _ in range(count)]
 
 
-def make_cast() -> dict[str, list[dict[str, object]]]:
-    """The whole cast from its recipe (what ``cast.json`` holds)."""
+def make_lists() -> dict[str, list[dict[str, object]]]:
+    """The whole concept lists from its recipe (what ``concept_lists.json`` holds)."""
     surnames = [stem + end for stem in _PERSON_STEMS for end in _PERSON_ENDS]
     names = _names(_MEN + _WOMEN, surnames, 240, "people")
     rows: list[dict[str, object]] = []
@@ -206,4 +206,4 @@ def make_cast() -> dict[str, list[dict[str, object]]]:
 
 
 if __name__ == "__main__":
-    write_text(CAST_FILE, json.dumps(make_cast(), indent=1) + "\n")
+    write_text(LISTS_FILE, json.dumps(make_lists(), indent=1) + "\n")

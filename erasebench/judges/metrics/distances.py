@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from erasebench.api.judge import SCORED
-from erasebench.api.value import Figure
+from erasebench.api.value import MetricValue
 from erasebench.judges.distances import Interval, frechet_interval, kernel_interval
-from erasebench.metrics.parts import Figures, unscored_figure
+from erasebench.metrics.parts import MetricValues, unscored_value
 
 if TYPE_CHECKING:
     from erasebench.judges.fid import FidJudge
 
 
 class Reference(NamedTuple):
-    """Features [m, d] of the reference images, and the family that names the figures: "" (Inception) or "mini"."""
+    """Features [m, d] of the reference images, and the family that names the metrics: "" (Inception) or "mini"."""
 
     features: np.ndarray
     family: str
@@ -39,33 +39,33 @@ def reference_of(judge: FidJudge, rows: pd.DataFrame) -> Reference:
     return Reference(compared.features, judge.extractor.family)
 
 
-def distance_figures(rows: pd.DataFrame, reference: Reference) -> Figures:
+def distance_metrics(rows: pd.DataFrame, reference: Reference) -> MetricValues:
     """Frechet and (below 2,048 images) kernel distance of the rows' features from the reference's.
 
     The number of images is part of each name ("fid_mini_256"). With fewer than two images there is nothing to compare:
-    the figure is unscored, under the number of images that were expected.
+    the metric is unscored, under the number of images that were expected.
     """
     scored = rows[rows["outcome"] == SCORED]
     n = len(scored)
     names = NAMES[reference.family][: 1 if n >= BELOW_KERNEL else 2]
     if n < 2:
         reason = "a distance needs at least two images"
-        return {f"{name}_{len(rows)}": unscored_figure("distance", len(rows), reason, n) for name in names}
+        return {f"{name}_{len(rows)}": unscored_value("distance", len(rows), reason, n) for name in names}
     if len(reference.features) < 2:
         reason = "fewer than two reference images"
-        return {f"{name}_{n}": unscored_figure("distance", len(rows), reason, n) for name in names}
+        return {f"{name}_{n}": unscored_value("distance", len(rows), reason, n) for name in names}
     features = np.stack(list(scored["features"]))
     clusters = scored["prompt"].to_numpy(dtype=str)
     of: tuple[Callable[[np.ndarray, np.ndarray, np.ndarray], Interval], ...] = (frechet_interval, kernel_interval)
     return {
-        f"{name}_{n}": _figure(distance(features, reference.features, clusters), n, len(rows))
+        f"{name}_{n}": _metric(distance(features, reference.features, clusters), n, len(rows))
         for name, distance in zip(names, of, strict=False)
     }
 
 
-def _figure(interval: Interval, n: int, expected: int) -> Figure:
+def _metric(interval: Interval, n: int, expected: int) -> MetricValue:
     known = bool(np.isfinite([interval.low, interval.high]).all())
-    return Figure(
+    return MetricValue(
         value=interval.value,
         low=interval.low if known else None,
         high=interval.high if known else None,

@@ -1,4 +1,4 @@
-"""What a suite's headline was computed from, added up by prompt or seed, so that records can be compared in pairs."""
+"""What a suite's primary metric was computed from, added up by prompt or seed, so that records can be compared in pairs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pandas as pd
 from erasebench.api.judge import SCORED
 from erasebench.api.judges import metrics_of
 from erasebench.api.value import Formula, Pairing
-from erasebench.judges.figures.classes import WHOLE, mean_probability, top1
-from erasebench.judges.figures.faces import accuracy, strict_accuracy
+from erasebench.judges.metrics.classes import WHOLE, mean_probability, top1
+from erasebench.judges.metrics.faces import accuracy, strict_accuracy
 from erasebench.metrics.composites import part_of_run
 from erasebench.metrics.parts import clustered, column_mean, parts_of
 from erasebench.metrics.statistics import Sample
@@ -21,7 +21,7 @@ Rule = Callable[[pd.DataFrame], Sample]
 
 
 class Source(NamedTuple):
-    """The judge that a headline rests on, its formula, and its parts, each by the rule that scores an image."""
+    """The judge that a primary metric rests on, its formula, and its parts, each by the rule that scores an image."""
 
     judge: str
     formula: Formula
@@ -45,20 +45,20 @@ SOURCES: Mapping[str, Source] = {
     "h_a": Source("clip-score", "h_a", _CLIP_E_S, lambda rows: column_mean(rows, "clip_score")),
     "detections_total": Source("nudenet", "mean", {"mean": "e"}, _detections, total=True),
 }
-"""By headline. A distance compares sets of images: it has no value for one prompt and cannot be paired."""
+"""By primary metric. A distance compares sets of images: it has no value for one prompt and cannot be paired."""
 AVERAGED: Mapping[str, Rule] = {"h_o_mean": mean_probability, "h_o_mean_top1": top1}
-"""By headline of an average over runs."""
+"""By primary metric of an average over runs."""
 
 
-def headline_pairing(
-    headline: str,
+def primary_metric_pairing(
+    primary_metric: str,
     table: pd.DataFrame,
     judged: Mapping[str, pd.DataFrame],
     *,
     resampled: Literal["prompt", "seed"] = "prompt",
 ) -> Pairing | None:
-    """Of a run, from its prompt table and the judges' rows as `suite_figures` takes them; None where there is none."""
-    source = SOURCES.get(headline) or _source_of_package(headline, judged)
+    """Of a run, from its prompt table and the judges' rows as `suite_metrics` takes them; None where there is none."""
+    source = SOURCES.get(primary_metric) or _source_of_package(primary_metric, judged)
     if source is None or source.judge not in judged:
         return None
     rows = dict(parts_of(clustered(table.join(judged[source.judge], how="inner"), resampled)))
@@ -69,22 +69,22 @@ def headline_pairing(
     return _pairing(source.formula, samples, table[resampled], scale)
 
 
-def _source_of_package(headline: str, judged: Mapping[str, pd.DataFrame]) -> Source | None:
-    """How a judge that a package brings makes this headline, where it says that prompts can be compared by it."""
+def _source_of_package(primary_metric: str, judged: Mapping[str, pd.DataFrame]) -> Source | None:
+    """How a judge that a package brings makes this primary metric, where it says that prompts can be compared by it."""
     for name in judged:
         metrics = metrics_of(name)
-        if metrics is not None and (paired := metrics.paired().get(headline)) is not None:
+        if metrics is not None and (paired := metrics.paired().get(primary_metric)) is not None:
             column, part, fraction = paired
             return Source(name, "mean", {"mean": part}, partial(column_mean, column=column, fraction=fraction))
     return None
 
 
-def average_pairing(headline: str, runs: Mapping[str, pd.DataFrame]) -> Pairing | None:
-    """Of an average, from its runs' rows as `average_figures` takes them; None where a run lacks a part."""
+def average_pairing(primary_metric: str, runs: Mapping[str, pd.DataFrame]) -> Pairing | None:
+    """Of an average, from its runs' rows as `average_metrics` takes them; None where a run lacks a part."""
     rows = {name: dict(parts_of(clustered(own, "seed"))) for name, own in runs.items()}
-    if headline not in AVERAGED or not all(part in own for own in rows.values() for part in WHOLE):
+    if primary_metric not in AVERAGED or not all(part in own for own in rows.values() for part in WHOLE):
         return None
-    rule = AVERAGED[headline]
+    rule = AVERAGED[primary_metric]
     samples = {part_of_run(part, name): rule(own[part]) for name, own in rows.items() for part in WHOLE}
     return _pairing("mean_of_h_o", samples, pd.concat([own["seed"] for own in runs.values()]), 1.0)
 
