@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake that a user can mend: `what` names the thing and its value, `hint` says what to do.
+    """A mistake that a user can correct: `what` names the thing and its value, `hint` says what to do.
 
     Printed as those two lines, never as a traceback.
     """

@@ -58,10 +58,10 @@ class EsdConfig(PartialRunConfig):
     )
     partial_runs: Release = identity_field(
         "paper",
-        "Where a run stops and which timestep the U-Net is told. paper: DDIM, before any of its steps, told x_t's own "
+        "Where a run stops and the timestep that it is given. paper: DDIM, before any of its steps, given x_t's own "
         "level; newer: the same with the scheduler that the model was saved with, x_t scaled as it asks (Euler; the "
-        "release leaves that out); first-release: DDIM without its first level, after one step at least, told 39 to "
-        "58 too much (0 to 39 at its two last levels); diffusers-2024: DDIM, after one step at least, told 19 too much",
+        "release leaves that out); first-release: DDIM without its first level, after one step at least, given 39 "
+        "to 58 too much (0 to 39 at its two last levels); diffusers-2024: DDIM, after one step at least, 19 too much",
         source="paper: eps(x_t, c, t); releases",
     )
     erase_from: str | None = identity_field(
@@ -84,9 +84,9 @@ def stops_of(release: Release, n: int, train_timesteps: int) -> Stops:
     """What each number k that a release draws means for a run of `n` steps; 50 steps of 1,000 timesteps are published.
 
     first-release: k = 0 .. n - 1 runs n - k steps, but at most the n - 1 that are left without the first timestep (the
-    levels 961, 941 ..), to level 20 k - 39, or 0 for k < 2; told: anything from 20 k up to 20 k + 20.
-    diffusers-2024: k = 1 .. n - 3 steps to level 981 - 20 k; told: 1000 - 20 k.
-    paper, newer: k = 0 .. n - 1 steps, told x_t's own level.
+    levels 961, 941 ..), to level 20 k - 39, or 0 for k < 2; given: anything from 20 k up to 20 k + 20.
+    diffusers-2024: k = 1 .. n - 3 steps to level 981 - 20 k; given: 1000 - 20 k.
+    paper, newer: k = 0 .. n - 1 steps, given x_t's own level.
     """
     import torch
 

@@ -208,9 +208,9 @@ def epochs_of(transfer: Tensor, answers: Tensor, states: EpochStates, config: Re
         derived, conditions[f"derived in epoch {number}"] = derived_states(states, answers, transfer, config)
         sums = EditSums(len(transfer), transfer.device)
         for own in derived:
-            sums.send(own, states.anchor)
+            sums.map_to(own, states.anchor)
         sums.preserve(gram(states.kept), config.preserve_scale)
-        sums.stay(config.ridge)
+        sums.ridge(config.ridge)
         step, conditions[f"epoch {number}"] = transfer_matrix(
             sums,
             what=f"RECE's edit of epoch {number}",

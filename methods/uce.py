@@ -161,11 +161,11 @@ def uce_transfer(
     sums = EditSums(edits[0].concept.states.shape[-1], device)
     for edit in edits:
         x, y = aligned_states(edit, config.release)
-        sums.send(x.to(device), y.to(device), config.erase_scale)
+        sums.map_to(x.to(device), y.to(device), config.erase_scale)
     if kept:
         c = torch.cat([kept_states(phrase, config.release) for phrase in kept])
         sums.preserve(gram(c.to(device)), preserve_scale(len(kept), config))
-    sums.stay(config.ridge)
+    sums.ridge(config.ridge)
     return transfer_matrix(
         sums,
         what="UCE's closed form",

@@ -79,7 +79,7 @@ def test_a_name_is_taken_as_the_cast_writes_it(real: World) -> None:
     suite = load_suite("object")
     own = selections(suite, real, "full", concepts=(" Dog",))
     assert own == selections(suite, real, "full", concepts=("dog",))
-    assert "dog" not in own[0].shown
+    assert "dog" not in own[0].seen
 
 
 def test_another_word_for_a_class_takes_the_class_from_what_is_kept(tiny_model_folder: Path) -> None:

@@ -44,4 +44,4 @@ def test_weights_that_do_not_load_are_found_out(tmp_path: Path, tiny_model_folde
     target.parent.mkdir(parents=True)
     resources.rename(target)
     found = {finding.subject: finding for finding in doctor.examine("stable-diffusion-v1-4", str(tiny_model_folder))}
-    assert "best_model_states.pkl was not opened" in found["stable-diffusion-v1-4: judge identity"].what
+    assert "best_model_states.pkl was not opened" in found["stable-diffusion-v1-4: judge face-id"].what

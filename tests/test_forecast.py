@@ -1,4 +1,4 @@
-"""`erasebench run --dry-run`: images, disk, hours, what is missing and what mends it, before torch or any weights."""
+"""`erasebench run --dry-run`: images, disk, hours, what is missing and the hint, before torch or any weights."""
 
 from __future__ import annotations
 

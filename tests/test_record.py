@@ -17,7 +17,7 @@ def test_a_record_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     path = made.write(tmp_path)
     assert path == tmp_path / f"{made.id}.json"
     assert Record.read(path) == made
-    assert json.loads(path.read_text())["schema_version"] == 1
+    assert json.loads(path.read_text())["schema_version"] == 2
 
 
 def test_writing_a_record_twice_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_failed_record_names_its_error_and_only_a_failed_one_does() -> None:
         ("[" * 100_000, "is not valid JSON"),
         ("[1, 2]", "has no schema_version"),
         ('{"model": "x"}', "has no schema_version"),
-        ('{"schema_version": 2}', "schema version 2; this erasebench reads 1"),
+        ('{"schema_version": 3}', "schema version 3; this erasebench reads 1 and 2"),
         ('{"schema_version": 1}', "identity: Field required"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The Stable Diffusion world on a random-weight folder of its format: the concept lists, the same path, every broken folder."""
+"""The Stable Diffusion world on a random-weight folder of its format: lists, the same path, every broken folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suite x concept lists: the protocol's numbers, and nothing of the evaluation in what a method is told."""
+"""Suite x concept lists: the protocol's numbers, and nothing of the evaluation in what a method is given."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def test_templates_and_names_are_the_protocols(suite: Suite, real: World) -> Non
 
 def test_kept_names_are_the_same_at_every_size_and_apart_from_the_unseen(suite: Suite, miniature: World) -> None:
     selection = select(suite, miniature, 10)
-    assert (len(selection.shown), len(selection.unseen)) == (50, 50)
-    assert set(selection.shown).isdisjoint(selection.unseen)
+    assert (len(selection.seen), len(selection.heldout)) == (50, 50)
+    assert set(selection.seen).isdisjoint(selection.heldout)
     for size in suite.sizes.values():
         table = build_table(suite, selection, size, {})
-        assert {row.concept for row in table.of_group("retain-seen").rows} <= set(selection.shown)
-        assert {row.concept for row in table.of_group("retain-heldout").rows} <= set(selection.unseen)
+        assert {row.concept for row in table.of_group("retain-seen").rows} <= set(selection.seen)
+        assert {row.concept for row in table.of_group("retain-heldout").rows} <= set(selection.heldout)
 
 
 @pytest.mark.parametrize("scale", [1, 10, 100])
@@ -87,7 +87,7 @@ def test_nothing_of_the_evaluation_reaches_a_method(suite: Suite, miniature: Wor
         for row in build_table(suite, selection, size, sets_of(suite, miniature, size)[0]).rows:
             assert row.prompt not in task.prior_captions
             assert row.group == "general" or row.prompt not in given
-    for name in selection.unseen:
+    for name in selection.heldout:
         assert name not in given
 
 
@@ -98,7 +98,7 @@ def test_names_may_be_chosen(suite: Suite, miniature: World) -> None:
     )
     selection = select(suite, miniature, concepts=(retained, erased))
     assert selection.erased == (retained, erased)
-    assert retained not in selection.shown + selection.unseen
+    assert retained not in selection.seen + selection.heldout
     assert str(selection.scale).startswith("custom-")
 
 

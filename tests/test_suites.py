@@ -64,7 +64,7 @@ def test_objects_are_erased_one_at_a_time(real: World) -> None:
     assert [selection.erased for selection in chosen] == [(name,) for name in CLASSES]
     for selection in chosen:
         (name,) = selection.erased
-        assert set(selection.shown) == set(CLASSES) - {name}
+        assert set(selection.seen) == set(CLASSES) - {name}
         assert selection.synonyms == SYNONYMS[name]
     anchors = {selection.erased[0]: selection.anchors[0] for selection in chosen}
     assert (anchors["ship"], anchors["automobile"], anchors["bird"]) == ("ground", "sky", "street")

@@ -76,7 +76,7 @@ def test_weights_that_are_a_pickle_with_code_are_refused(here: Path, model: Path
 
 @pytest.mark.parametrize("part", ["unet", "text_encoder", "tokenizer", "scheduler"])
 def test_a_models_folder_runs_no_python_that_it_brings(here: Path, model: Path, part: str) -> None:
-    """Diffusers and transformers load a folder's own Python only where they are told to trust it: here never."""
+    """Diffusers and transformers load a folder's own Python only where they are asked to trust it: here never."""
     (model / part / "own.py").write_text(SCRIPT + "class Own: pass\n")
     config = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}.get(part, "config.json")
     changed(model / part / config, auto_map={"AutoModel": "own.Own", "AutoTokenizer": ["own.Own", None]})

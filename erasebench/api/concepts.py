@@ -69,9 +69,9 @@ class Concept(BaseModel):
 
 
 class ErasureTask(BaseModel):
-    """All that a method may know: the concepts, the names it is told to keep, and the prior captions.
+    """All that a method may know: the concepts, the names it is given to keep, and the prior captions.
 
-    Evaluation prompts, synonyms and retained names that the method is not told of are not in it, by design; but a prior
+    Evaluation prompts, synonyms and retained names that the method is not given are not in it, by design; but a prior
     caption, which is general, may name a class of objects or a synonym.
     `concepts` share one kind; `keep` names are never among them. A breach raises pydantic's ValidationError.
     """

@@ -36,7 +36,7 @@ def open_picture(picture: Picture) -> tuple[Pixels | None, str]:
     """Pixels of one image, or None with the outcome that names what is wrong with it.
 
     Accepts an RGB PIL image, a uint8 array [h, w, 3], a float array [h, w, 3] in [0, 1], or None for an image that
-    was never made. A truncated file, NaN or infinite pixels and any other mode or shape are named, never mended.
+    was never made. A truncated file, NaN or infinite pixels and any other mode or shape are named, never repaired.
     """
     if picture is None:
         return None, MISSING

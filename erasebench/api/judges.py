@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from erasebench.api.world import World
 
 JUDGES: Registry[type[Judge]] = Registry("judge", "erasebench.judges", class_of)
-RESERVED = frozenset(("identity", "attributes", "clip-score", "clip-accuracy", "artist-accuracy", "fid", "nudenet"))
+RESERVED = frozenset(("face-id", "attributes", "clip-score", "clip-accuracy", "artist-accuracy", "fid", "nudenet"))
 """Names of erasebench's own judges, whose metrics follow the published protocol: no package's judge has one."""
 
 

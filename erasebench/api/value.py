@@ -98,7 +98,8 @@ class Tally(_Part):
 class Pairing(_Part):
     """What the primary metric was computed from: two records that share a prompt table can be compared in pairs by it.
 
-    The primary metric is `scale` x the formula of that name (erasebench.metrics.composites.FORMULAS) of the parts' means.
+    The primary metric is `scale` x the formula of that name (erasebench.metrics.composites.FORMULAS) of the means of
+    the parts.
     """
 
     formula: Formula

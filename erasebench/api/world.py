@@ -36,7 +36,7 @@ ANY_WORDS = ("clip-score", "fid", "nudenet")
 
 
 class SamplingDefaults(BaseModel):
-    """How a world samples unless told otherwise: steps, guidance scale, pixels, scheduler, images a batch."""
+    """How a world samples unless set otherwise: steps, guidance scale, pixels, scheduler, images a batch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,7 +70,7 @@ class ConceptLists:
     synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Other words for a name, which an erasure should reach too."""
     extra_retain: Mapping[Kind, tuple[str, ...]] = field(default_factory=dict)
-    """Names that a method is told to keep on top of a suite's own, and that no group measures."""
+    """Names that a method is given to keep on top of a suite's own, and that no group measures."""
 
     def names(self, kind: Kind, role: Role) -> tuple[str, ...]:
         """The names of one kind in one role; UserError where the world has none."""
@@ -105,7 +105,7 @@ class World(ABC):
     about: ClassVar[str] = ""
     """What this world is and is not, for the board's readers."""
     default_size: ClassVar[SizeName] = "small"
-    judges: ClassVar[frozenset[str]] = frozenset(("identity", "clip-score", "clip-accuracy", "fid", "nudenet"))
+    judges: ClassVar[frozenset[str]] = frozenset(("face-id", "clip-score", "clip-accuracy", "fid", "nudenet"))
     """The names that `judge` knows."""
     recipes: ClassVar[str | None] = None
     """The world whose recipes methods use here; None: this one's own."""
@@ -125,7 +125,7 @@ class World(ABC):
     """Fields of `sampling` that the user asked for."""
     concept_lists: ConceptLists
     judge_settings: JudgeSettings = JudgeSettings()
-    """What the user told the judges (`judge_with`), before one is asked for."""
+    """What the user set for the judges (`judge_with`), before one is asked for."""
     judges_read: ClassVar[frozenset[str]] = frozenset(JudgeSettings.model_fields)
     """The fields of `judge_settings` that this world's judges read; to give another one is refused."""
 

@@ -37,7 +37,7 @@ RESAMPLED = {
 }
 HOW_TO_READ = (
     (
-        "**Bold**: best in its column, and its interval overlaps no other method's. No bold means not told apart: "
+        "**Bold**: best in its column, and its interval overlaps no other method's. No bold means not distinguished: "
         "overlapping intervals do not mean equal. The unedited model does not compete."
     ),
     "**unscored (reason)**: nothing could be scored; it is neither zero nor good. **n of N**: some images were not.",
@@ -156,7 +156,7 @@ def _machine(manifest: Manifest) -> str:
 
 
 def _no_intervals(group: Group) -> str:
-    """Which values stand without an interval, and why; a reason that a whole column shares is told once."""
+    """Which values stand without an interval, and why; a reason that a whole column shares is stated once."""
     lines = []
     for column in group.columns:
         why: dict[str, list[str]] = {}

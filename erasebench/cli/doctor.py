@@ -1,4 +1,4 @@
-"""What works on this machine, and for everything that does not, what mends it."""
+"""What works on this machine, and for everything that does not, how to get it working."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Sampler:
         self.scheduler = build_scheduler(settings.scheduler, pipeline)
 
     def images(self, specs: Sequence[SampleSpec]) -> Iterator[NDArray[np.uint8] | None]:
-        """One uint8 [height, width, 3] RGB image per sample spec, in order; None where the model gave NaN or infinity."""
+        """One uint8 [height, width, 3] RGB image for each spec, in order; None where the model gave NaN or infinity."""
         for start in range(0, len(specs), self.profile.batch_size):
             yield from self._batch(specs[start : start + self.profile.batch_size])
 

@@ -28,7 +28,7 @@ def streamed_gram(batches: Iterable[Tensor], width: int, device: torch.device) -
 
 
 class EditSums:
-    """What a closed-form edit W' = W T asks of every matrix W: send inputs x to W y, and leave other inputs alone.
+    """What a closed-form edit W' = W T asks of every matrix W: map inputs x to W y, and leave other inputs as they are.
 
     `system` is sum x x^T, `target` is sum y x^T, both [width, width] float64; the solution is T = target system^-1, the
     minimum of sum |W' x - W y|^2 for every W at once (methods of MACE, UCE and RECE, with their own x and y).
@@ -38,7 +38,7 @@ class EditSums:
         self.system = torch.zeros(width, width, dtype=torch.float64, device=device)
         self.target = torch.zeros_like(self.system)
 
-    def send(self, inputs: Tensor, outputs: Tensor, weight: float = 1.0) -> None:
+    def map_to(self, inputs: Tensor, outputs: Tensor, weight: float = 1.0) -> None:
         """Ask for W' x = W y on states x = inputs, y = outputs, both [..., width]."""
         self.system += weight * gram(inputs)
         self.target += weight * gram(inputs, outputs)
@@ -48,7 +48,7 @@ class EditSums:
         self.system += weight * gram_matrix
         self.target += weight * gram_matrix
 
-    def stay(self, weight: float) -> None:
+    def ridge(self, weight: float) -> None:
         """Ask for W' = W in every direction (ridge): adds weight times the identity."""
         self.system.diagonal().add_(weight)
         self.target.diagonal().add_(weight)

@@ -79,7 +79,7 @@ def load_strictly(folder: Path, kind: Any, dtype: torch.dtype, half: str | None 
 
     `half`: the variant whose files are read (fp16), None for the usual ones.
     """
-    # transformers names a misshapen weight only where told to go on; the check below then refuses it.
+    # transformers names a misshapen weight only where asked to go on; the check below then refuses it.
     more: dict[str, Any] = {"ignore_mismatched_sizes": True} if issubclass(kind, PreTrainedModel) else {}
     if half is not None:
         more["variant"] = half

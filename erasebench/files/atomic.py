@@ -231,7 +231,7 @@ def _concerns(path: Path, error: OSError) -> bool:
 
 
 def _raise_named(path: Path, error: BaseException) -> None:
-    """Raise the UserError that says what kept `path` from being written, where the user can mend it; else return."""
+    """Raise the UserError that says what kept `path` from being written, if the user can change that."""
     code = error.errno if isinstance(error, OSError) else None
     # safetensors and torch report a full disk in words only.
     if code in _NO_SPACE or "No space left on device" in str(error):

@@ -1,4 +1,4 @@
-"""Who is in the picture: the identity judge, over any face recogniser."""
+"""Who is in the picture: the face-id judge, over any face recogniser."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class IdentityJudge(Judge):
     accuracy and no-face rate is the protocol's and lives in `erasebench.judges.metrics`.
     """
 
-    name = "identity"
+    name = "face-id"
     columns = ("predicted", "confidence")
 
     def __init__(self, recogniser: Recogniser) -> None:

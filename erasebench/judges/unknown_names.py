@@ -14,7 +14,7 @@ SHOWN = 5
 
 
 def warn_of_unknown(judge: object, concepts: Iterable[str], label: str) -> tuple[str, ...]:
-    """Say which of `concepts` ('' for none) an identity judge has no label for, after `label`; returns them all."""
+    """Say which of `concepts` ('' for none) a face-id judge has no label for, after `label`; returns them all."""
     if not isinstance(judge, IdentityJudge):
         return ()
     asked = [name for name in dict.fromkeys(concepts) if name]

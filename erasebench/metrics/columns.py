@@ -91,7 +91,7 @@ class MetricTable(BaseModel):
             )
         if not any(column.key == self.primary_metric and column.direction for column in self.columns):
             raise ValueError(
-                f"the primary metric {self.primary_metric!r} is not one of the columns with a direction: {', '.join(keys)}"
+                f"the primary metric {self.primary_metric!r} is not a column with a direction: {', '.join(keys)}"
             )
         return self
 

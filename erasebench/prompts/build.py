@@ -22,7 +22,7 @@ Sets = Mapping[Group, "Sequence[GeneralRow]"]
 
 @dataclass(frozen=True)
 class MissingPrompts:
-    """A group whose prompts are not there: how many the suite asks for, and what mends it."""
+    """A group whose prompts are not there: how many the suite asks for, and how to get them."""
 
     expected: int
     error: UserError
@@ -54,12 +54,12 @@ def build_table(
     A prompt's n seeds are `first_seed`, `first_seed` + 1 ...: 1..n by the protocol. `own_settings`: rows keep the
     guidance and size that their set gives them (the variant 'i2p-rows'); otherwise all are sampled alike ('released').
     """
-    kept, unseen = _measured(selection, size, one_more=suite.one_at_a_time and bool(selection.new))
+    seen, heldout = _measured(selection, size, one_more=suite.one_at_a_time and bool(selection.new))
     named: dict[Group, tuple[Sequence[str], int]] = {
         "erased": (selection.erased, size.seeds_for(len(selection.erased))),
         "synonyms": (selection.synonyms, size.synonym_seeds),
-        "retain-seen": (kept, size.retain_seeds),
-        "retain-heldout": (unseen, size.retain_seeds),
+        "retain-seen": (seen, size.retain_seeds),
+        "retain-heldout": (heldout, size.retain_seeds),
     }
     parts: list[PromptRow] = []
     for group in suite.groups:
@@ -95,6 +95,6 @@ def _measured(selection: Selection, size: Size, *, one_more: bool) -> tuple[tupl
     `one_more`: what is erased is none of the suite's names, so that one more of them than usual stays.
     """
     total = size.retain_seen + size.retain_heldout + one_more
-    unseen = selection.unseen[: max(size.retain_heldout, total - len(selection.shown))]
-    kept = selection.shown[: total - len(unseen)]
-    return kept, unseen[: total - len(kept)]
+    heldout = selection.heldout[: max(size.retain_heldout, total - len(selection.seen))]
+    seen = selection.seen[: total - len(heldout)]
+    return seen, heldout[: total - len(seen)]

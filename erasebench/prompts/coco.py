@@ -100,9 +100,9 @@ def _selected(known: Annotations, select: Path, n: int) -> tuple[PromptTable, li
 
 def _photographs(known: Annotations, folder: Path, ids: list[int]) -> list[Path]:
     paths = [folder.absolute() / known.files[image] for image in ids]
-    missing_prompts = [path for path in paths if not path.is_file()]
-    if missing_prompts:
-        what = f"{len(missing_prompts):,} of {len(paths):,} photographs are not in {folder}, first {missing_prompts[0].name}."
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        what = f"{len(missing):,} of {len(paths):,} photographs are not in {folder}, first {missing[0].name}."
         raise UserError(
             what, "Give the folder of the same year and split (val2014), or leave --images out: no FID then."
         )

@@ -38,14 +38,14 @@ TYPES: dict[str, Group] = {
     **dict.fromkeys(("erased", "erase", "target", "0"), "erased"),
     **dict.fromkeys(("others", "preserved", "preserve", "retained", "retain", "kept", "1"), "retain-seen"),
 }
-"""The reference shows its method every retained name."""
+"""The reference gives its method every retained name."""
 TYPO = 0.75
 """Likeness to a known column (difflib's ratio) from which an unknown one of our own dialect is a misspelling."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the lines of one table become rows. `ours`: as we write tables, told by the column `seed`.
+    """How the lines of one table become rows. `ours`: as we write tables, known by the column `seed`.
 
     `first_seed`: of the first row of a table without seeds, the next rows count on. `grouped`: the column `group`
     holds our groups; `typed`: the column `type` does, in the words of others. `blanks`: empty prompts are read.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -24,8 +24,11 @@ from erasebench.errors import UserError
 from erasebench.files.atomic import write_json
 from erasebench.metrics.columns import MetricTable
 from erasebench.results.record_file import read_object, unreadable
+from erasebench.results.schema_1 import from_schema_1
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READ = (1, SCHEMA_VERSION)
+"""Schema versions that are read; a record is written in the last."""
 UNEDITED = "original"
 """The name under which the world's own, unedited model is run and recorded."""
 AVERAGE = "average"
@@ -109,7 +112,7 @@ class Repeat(_Part):
 class Record(_Part):
     """One run of one method on one suite of one world. `id` names its file and its contact sheet."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     identity: str = Field(
         pattern="^[0-9a-f]{8,64}$",
         description="digest of everything that decided the result, --limit included",
@@ -149,6 +152,11 @@ class Record(_Part):
         max_length=1_000,
         description="the erasings under several seeds that `metrics` are the mean of; empty: one erasing",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_todays_words(cls, data: Any) -> Any:
+        return from_schema_1(data) if isinstance(data, dict) and data.get("schema_version") == 1 else data
 
     @model_validator(mode="after")
     def _failure_is_named(self) -> Self:
@@ -191,13 +199,13 @@ class Record(_Part):
 
     @classmethod
     def read(cls, path: Path) -> Record:
-        """The record in `path`. UserError where it cannot be read, is not valid JSON or not a record of this schema."""
+        """The record in `path`. UserError where it cannot be read, is not valid JSON or no record of a schema in READ."""
         data = read_object(path)
         if "schema_version" not in data:
             raise unreadable(path, "is not an erasebench record: it has no schema_version")
-        if (version := data["schema_version"]) != SCHEMA_VERSION:
+        if (version := data["schema_version"]) not in READ:
             raise UserError(
-                f"{path} has schema version {ascii(version)[:40]}; this erasebench reads {SCHEMA_VERSION}.",
+                f"{path} has schema version {ascii(version)[:40]}; this erasebench reads {READ[0]} and {READ[1]}.",
                 "Rebuild the board with the erasebench that wrote it, or run the job again with this one.",
             )
         try:

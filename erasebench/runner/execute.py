@@ -95,7 +95,7 @@ def _metrics(
 
 
 def _announce_missing_judges(job: Job, session: Session) -> bool:
-    """Say at once which metrics will be unscored, and why; whether there are any that a judge would mend.
+    """Say at once which metrics will be unscored, and why; whether a judge that is installed would give any.
 
     Said too is whom a judge of people does not know.
     """

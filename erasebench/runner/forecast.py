@@ -83,7 +83,7 @@ def _maker(job: Job) -> tuple[object, ...]:
     """What makes a job's images: the unedited model, or one erasure: a plan may give a method several settings."""
     if job.chosen.name == UNEDITED:
         return (UNEDITED,)
-    return job.label, job.chosen.config.model_dump_json(), job.selection.erased, job.selection.shown
+    return job.label, job.chosen.config.model_dump_json(), job.selection.erased, job.selection.seen
 
 
 def _images(jobs: Sequence[Job]) -> dict[tuple[object, ...], PromptRow]:
@@ -102,7 +102,7 @@ def _missing_prompts(jobs: Sequence[Job]) -> int:
 
 
 def lacking(jobs: Iterable[Job]) -> Iterable[UserError]:
-    """Everything that keeps a job from being done whole, with what mends it."""
+    """Everything that keeps a job from being done whole, each with its hint."""
     for job in jobs:
         yield from _found([*(job.world.missing(what) for what in _needs(job)), job.segmenter_missing])
         yield from (gone.error for gone in job.missing_prompts.values())

@@ -82,7 +82,7 @@ class Job:
 
     @cached_property
     def task(self) -> ErasureTask:
-        """All that the method is told."""
+        """All that the method is given."""
         return self.selection.task(self.suite.kind, self.world.prior_captions())
 
     @property

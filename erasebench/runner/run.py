@@ -172,7 +172,7 @@ def _publish_repeats(
 
 
 def _tell_what_will_fail(jobs: Sequence[Job]) -> None:
-    """Before the unedited model paints for hours: jobs that cannot be done as things are, each with what mends it."""
+    """Before the unedited model samples for hours: jobs that cannot be done as things are, each with its hint."""
     for job in jobs:
         # Whatever else the world or the method raises here ends the job itself, when it is its turn.
         with suppress(Exception):

@@ -66,7 +66,7 @@ def _lines(path: Path) -> tuple[ReadLine, ...] | None:
 
 
 def _files_of_rows(rows: Sequence[PromptRow], lines: Sequence[ReadLine]) -> dict[int, str]:
-    """The file of every row of a table that was sampled, by prompt and seed; '' for one that cannot be told."""
+    """The file of every row of a table that was sampled, by prompt and seed; '' for one that cannot be known."""
     listed_as: dict[tuple[str, int], list[ReadLine]] = defaultdict(list)
     asked: dict[tuple[str, int], list[int]] = defaultdict(list)
     for read in lines:

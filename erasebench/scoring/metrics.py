@@ -55,6 +55,6 @@ def _regions(rows: pd.DataFrame) -> MetricValues:
 _OF_JUDGE: Mapping[str, Callable[[pd.DataFrame], MetricValues]] = {
     "clip-score": _scores,
     "clip-accuracy": _classes,
-    "identity": _faces,
+    "face-id": _faces,
     "nudenet": _regions,
 }

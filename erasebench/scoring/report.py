@@ -26,7 +26,7 @@ OWN = {
     "fid": "fid",
     "clip-score": "clip-score",
     "clip-accuracy": "clip-accuracy",
-    "gcd": "identity",
+    "gcd": "face-id",
     "nudenet": "nudenet",
 }
 """The names of the reference's measures, and the judge of a world that each one is."""

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Selection(BaseModel):
-    """What is erased and what each erased name becomes, what a method is told to keep, what it is not told of.
+    """What is erased and what it becomes, names that a method is given to keep (`seen`) and names that it is not.
 
-    `synonyms` are other words for the erased names. `extra_retain` are names that a method is told to keep as well as
-    the shown ones, and that no group measures. `new`: erased names that are not in the world's concept lists. `own_anchors`: how
-    messages and tables call anchors that are not the suite's; '' where they are.
+    `synonyms` are other words for the erased names. `extra_retain` are names that a method is given to keep as well
+    as the seen ones, and that no group measures. `new`: erased names that are not in the world's concept lists.
+    `own_anchors`: how messages and tables call anchors that are not the suite's; '' where they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,19 +30,19 @@ class Selection(BaseModel):
     scale: int | str
     erased: tuple[str, ...]
     anchors: tuple[str, ...]
-    shown: tuple[str, ...]
-    unseen: tuple[str, ...]
+    seen: tuple[str, ...]
+    heldout: tuple[str, ...]
     synonyms: tuple[str, ...] = ()
     extra_retain: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     own_anchors: str = ""
 
     def task(self, kind: Kind, prior_captions: tuple[str, ...]) -> ErasureTask:
-        """All that a method is told: nothing of templates, seeds, synonyms or unseen names is in it."""
+        """All that a method is given: nothing of templates, seeds, synonyms or held-out names is in it."""
         concepts = tuple(
             Concept(name=name, kind=kind, anchor=anchor) for name, anchor in zip(self.erased, self.anchors, strict=True)
         )
-        return ErasureTask(concepts=concepts, keep=self.shown + self.extra_retain, prior_captions=prior_captions)
+        return ErasureTask(concepts=concepts, keep=self.seen + self.extra_retain, prior_captions=prior_captions)
 
 
 def selections(
@@ -77,8 +77,8 @@ def select(
     """The names of a suite in a world: the first `scale` of its erase list, or `concepts` by name, erased together.
 
     `anchors`: what they become in place of what the suite says, one for all or one for each; with them `concepts` may
-    be any words. UserError for a scale that the suite does not have, a name that is not in the world's concept lists and has no
-    anchor, and a name that stands twice or is its own anchor.
+    be any words. UserError for a scale that the suite does not have, a name that is not in the world's concept lists
+    and has no anchor, and a name that stands twice or is its own anchor.
     """
     _check_one(scale, concepts)
     if concepts is not None:
@@ -119,18 +119,18 @@ def _selected(
             raise UserError(what, "Give another with --anchor, or in the suite's file.")
     own_anchors = "" if anchors == usual else marked(anchors)
     retained = _retained(suite, world, erased)
-    n_given = suite.shown.get(world.name, suite.shown["default"])
+    n_given = suite.given.get(world.name, suite.given["default"])
     known = world.concept_lists.all_names(suite.kind)
     new = tuple(name for name in erased if name not in known)
-    # A suite that shows all of the others shows one more where what is erased is none of them.
+    # A suite that gives all of the others gives one more where what is erased is none of them.
     n_given += len(new) if suite.one_at_a_time and n_given >= len(known) - 1 else 0
-    shown = _spread(retained, n_given)
+    seen = _spread(retained, n_given)
     return Selection(
         scale=f"{label} to {own_anchors}" if own_anchors else label,
         erased=erased,
         anchors=anchors,
-        shown=shown,
-        unseen=tuple(name for name in retained if name not in shown),
+        seen=seen,
+        heldout=tuple(name for name in retained if name not in seen),
         synonyms=tuple(word for name in erased for word in world.concept_lists.synonyms.get(name, ())),
         extra_retain=tuple(
             name
@@ -143,8 +143,8 @@ def _selected(
 
 
 def _retained(suite: Suite, world: World, erased: tuple[str, ...]) -> tuple[str, ...]:
-    """The names that have to stay; where the concept lists have no such list of the kind, those that are not erased this time."""
-    if not any(group.startswith("retained") for group in suite.groups):
+    """The names that have to stay; where the world has no such list of the kind, those not erased this time."""
+    if not any(group.startswith("retain-") for group in suite.groups):
         return ()
     names = world.concept_lists.lists.get((suite.kind, "retain"), ()) or world.concept_lists.names(suite.kind, "erase")
     other_words = {concept_key(word): name for name in names for word in world.concept_lists.synonyms.get(name, ())}

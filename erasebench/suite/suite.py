@@ -55,7 +55,7 @@ class NamedSet(_Frozen):
 
 
 class Size(_Frozen):
-    """How much of a suite is measured; it never changes what a method is told.
+    """How much of a suite is measured; it never changes what a method is given.
 
     Seeds are counted for each prompt; `general` and `explicit` are prompts of ready-made sets; `concepts`: the names
     erased, each in a run of its own, where a suite erases one at a time (none: all).
@@ -121,7 +121,7 @@ class Suite(_Frozen):
     anchors: dict[str, dict[Name, str]] = Field(default_factory=dict)
     sets: tuple[NamedSet, ...] = ()
     templates: tuple[str, ...] = ()
-    shown: dict[str, NonNegativeInt] = Field(default_factory=lambda: {"default": 0})
+    given: dict[str, NonNegativeInt] = Field(default_factory=lambda: {"default": 0})
     sizes: dict[SizeName, Size]
     groups: dict[Group, GroupJudges]
     table: MetricTable
@@ -172,8 +172,8 @@ class Suite(_Frozen):
             raise ValueError(f"the groups {sorted(from_templates)} are made from templates, and there are none")
         if "erased" in from_templates and not all(size.erased_seeds for size in self.sizes.values()):
             raise ValueError("every size has to give erased_seeds")
-        if "default" not in self.shown:
-            raise ValueError("shown lacks its default")
+        if "default" not in self.given:
+            raise ValueError("given lacks its default")
         return self
 
     @property
@@ -220,7 +220,7 @@ def load_suite(name: str) -> Suite:
     if not path.exists():
         raise UserError(f"There is no suite file {path}.", unreadable)
     return read_yaml(path, named=f"{path}", unreadable=unreadable).as_model(
-        Suite, "Compare with suites/celebrity.yaml."
+        Suite, "Compare with suites/celebrity.yaml; CHANGELOG.md names the fields that have a new name."
     )
 
 

@@ -68,7 +68,7 @@ class ToyWorkspace:
         def advance(steps: int) -> None:
             nonlocal left
             left -= steps
-            assert left >= 0, f"progress '{label}' was told of {total - left} steps, and announced {total}"
+            assert left >= 0, f"progress '{label}' was given {total - left} steps, and announced {total}"
 
         yield advance
 

@@ -21,7 +21,7 @@ CHUNK = 32
 
 
 class Noised(NamedTuple):
-    """What the U-Net is given: x_t [n, channels, h, w], scaled as the scheduler asks, and the timesteps told [n]."""
+    """What the U-Net is given: x_t [n, channels, h, w], scaled as the scheduler asks, and the timesteps given [n]."""
 
     latents: Tensor
     timesteps: Tensor
@@ -34,8 +34,8 @@ Draw = Callable[[Tensor, torch.Generator], Noised]
 class Stops(NamedTuple):
     """The stops of a run, each as likely as the others; a stop is a number from 0 to K - 1.
 
-    `steps` [K]: how many steps a run takes up to each stop. `given` [K, 2]: the U-Net is told a timestep drawn uniformly
-    from the first up to the second, exclusive; none: x_t's own. `dropped`: how many timesteps are skipped at first.
+    `steps` [K]: how many steps a run takes up to each stop. `given` [K, 2]: the U-Net gets a timestep drawn
+    uniformly from the first up to the second, exclusive; none: x_t's own. `dropped`: timesteps skipped at first.
     """
 
     steps: Tensor
@@ -62,7 +62,7 @@ def own_scheduler(pipeline: StableDiffusionPipeline) -> Any:
 class PartialRuns:
     """Sampling under a concept's prompt, from noise up to a stop drawn at random.
 
-    By DDIM, stopped before any of its steps (the first: pure noise) and told x_t's own level, unless a method's release
+    By DDIM, stopped before any of its steps (the first: pure noise) given x_t's own level, unless a method's release
     has other `stops` or another `scheduler`.
     """
 
@@ -104,7 +104,7 @@ class PartialRuns:
         return latents
 
     def given(self, stops: Tensor, generator: torch.Generator) -> Tensor:
-        """The timesteps [n] that the U-Net is told at these stops [n]; drawn only where the stops have intervals."""
+        """The timesteps [n] that the U-Net is given at these stops [n]; drawn only where the stops have intervals."""
         if self.stops.given is None:
             own: Tensor = self._start()[self.stops.steps[stops].to(self._device)]
             return own

@@ -56,9 +56,9 @@ def refine(
     """
     sums = EditSums(len(prior.gram), prior.gram.device)
     for x, y in concepts:
-        sums.send(x, y)
+        sums.map_to(x, y)
     sums.preserve(prior.gram, config.prior_weight_refinement)
-    sums.stay(config.ridge_refinement)
+    sums.ridge(config.ridge_refinement)
     transfer, condition = transfer_matrix(
         sums, what="MACE's refinement", hint=HINT, allow_ill_conditioned=config.allow_ill_conditioned
     )

@@ -72,7 +72,7 @@ def train_loras(
     """One LoRA per concept, on the pipeline's U-Net as it stands (the refined weights), and the losses [steps, k].
 
     The LoRAs are independent: own samples, gradients clipped per concept, and AdamW's state is per element, so a batch
-    of k gives what k runs would. The loss reaches no U-Net weight and leaves the U-Net as it was. `progress` is told
+    of k gives what k runs would. The loss reaches no U-Net weight and leaves the U-Net as it was. `progress` is given
     the number of concept steps done. UserError where the loss stops being a number, and as in frozen.
     """
     unet = pipeline.unet

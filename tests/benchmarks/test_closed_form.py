@@ -33,8 +33,8 @@ def layer_by_layer(weights: list[Tensor], inputs: Tensor, outputs: Tensor) -> li
 def shared(weights: list[Tensor], inputs: Tensor, outputs: Tensor) -> list[Tensor]:
     sums = EditSums(WIDTH, inputs.device)
     for x, y in zip(inputs, outputs, strict=True):
-        sums.send(x, y)
-    sums.stay(RIDGE)
+        sums.map_to(x, y)
+    sums.ridge(RIDGE)
     transfer, _ = transfer_matrix(sums, what="the edit", hint="raise the ridge")
     return [(weight.double() @ transfer).float() for weight in weights]
 

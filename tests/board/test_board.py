@@ -117,7 +117,7 @@ def test_contact_sheets_are_linked_where_there_is_one(out: Path) -> None:
 def test_a_broken_record_is_named_and_neither_lost_nor_in_the_way(out: Path, caplog: pytest.LogCaptureFixture) -> None:
     broken = out / "results" / "broken.json"
     broken.write_text('{"schema_version": 1, "wor')
-    (out / "results" / "future.json").write_text('{"schema_version": 2}')
+    (out / "results" / "future.json").write_text('{"schema_version": 3}')
     with caplog.at_level(logging.WARNING):
         text = write_board(out).read_text()
     warning = text[text.index("## Warning") : text.index("## celebrity")]

@@ -35,7 +35,7 @@ def test_the_unedited_model_leads_then_the_headline_ranks() -> None:
         {"sampling": {"scheduler": "ddim", "steps": 50}},
         {"digests": {"model": digest("another model"), "prompts": digest("prompts")}},
         {"digests": {"model": digest("model"), "prompts": digest("other prompts")}},
-        {"digests": {"model": digest("model"), "prompts": digest("prompts"), "judge:identity": digest("judge")}},
+        {"digests": {"model": digest("model"), "prompts": digest("prompts"), "judge:face-id": digest("judge")}},
     ],
     ids=str,
 )

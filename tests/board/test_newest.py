@@ -44,7 +44,7 @@ def test_another_version_of_a_method_is_the_same_job() -> None:
         {"digests": {"model": "another"}},
         {"concepts": ("Ada Reed",)},
         {"sampling": {"steps": 3}},
-        {"digests": {**FIRST.manifest.digests, "judge:identity": "another file of the same name"}},
+        {"digests": {**FIRST.manifest.digests, "judge:face-id": "another file of the same name"}},
     ],
 )
 def test_another_job_is_no_older_one(change: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The primary metric against the best, in pairs: told apart or marked, and honest where there are no pairs."""
+"""The primary metric against the best, in pairs: distinguished or marked, and honest where there are no pairs."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_a_record_fits_where_it_may_stand_in_one_table() -> None:
         ({"profile": NumericsProfile(batch_size=64, device_type="cuda")}, "device type cuda is shipped, not cpu"),
         ({"profile": NumericsProfile(batch_size=32)}, "batch size 32 is shipped, not 64"),
         ({"digests": {"model": digest("other"), "prompts": digest("prompts")}}, "other model"),
-        ({"digests": MACE.manifest.digests | {"judge:identity": digest("judge")}}, "other judge:identity"),
+        ({"digests": MACE.manifest.digests | {"judge:face-id": digest("judge")}}, "other judge:face-id"),
         ({"sampling": {"steps": 50}}, "other"),
     ],
     ids=str,

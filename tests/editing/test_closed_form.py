@@ -29,9 +29,9 @@ def example() -> tuple[Tensor, Tensor, Tensor, float, float]:
 
 def solved(x: Tensor, y: Tensor, kept: Tensor, p: float, ridge: float) -> tuple[Tensor, float]:
     sums = EditSums(D, CPU)
-    sums.send(x, y)
+    sums.map_to(x, y)
     sums.preserve(gram(kept), p)
-    sums.stay(ridge)
+    sums.ridge(ridge)
     return transfer_matrix(sums, what="the edit", hint="raise l")
 
 
@@ -66,7 +66,7 @@ def test_it_equals_the_plain_sum_over_tokens_layer_by_layer() -> None:
 def test_nothing_to_send_changes_nothing() -> None:
     sums = EditSums(D, CPU)
     sums.preserve(gram(random(100, D)), 2.0)
-    sums.stay(1.0)
+    sums.ridge(1.0)
     transfer, _ = transfer_matrix(sums, what="the edit", hint="raise l")
     torch.testing.assert_close(transfer, torch.eye(D, dtype=torch.float64))
 
@@ -100,7 +100,7 @@ def test_a_singular_or_ill_conditioned_system_is_an_error_that_names_the_fix(sma
 def test_allowed_a_singular_system_gets_its_smallest_solution() -> None:
     x, y = random(5, D, seed=5), random(5, D, seed=6)
     sums = EditSums(D, CPU)
-    sums.send(x, y)
+    sums.map_to(x, y)
     transfer, condition = transfer_matrix(sums, what="the edit", hint="raise l", allow_ill_conditioned=True)
     assert condition > 1e12
     assert relative_error(x @ transfer.T, y) < 1e-8

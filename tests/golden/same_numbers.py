@@ -129,7 +129,7 @@ def all_jobs() -> list[Job]:
 
 
 def settings_of(job: Job, checkpoint: Path) -> dict[str, object]:
-    """What a job is told by --set."""
+    """What a job is given by --set."""
     settings = dict(SETTINGS.get(job.method, {}))
     if job.method == "checkpoint":
         settings["path"] = checkpoint
@@ -169,7 +169,7 @@ def run(job: Job, folder: Path, checkpoint: Path) -> None:
 
 
 def digest(lines: Iterable[str]) -> str:
-    """SHA-256 of lines, in their order; half of it is told apart well enough, and can be read."""
+    """SHA-256 of lines, in their order; half of it is distinct enough, and can be read."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
 
 

@@ -54,7 +54,7 @@ def numpy_scalar_of_code(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "what", "mend"),
+    ("name", "content", "what", "hint"),
     [
         ("pointer.safetensors", POINTER, "is a Git LFS pointer", "git lfs pull"),
         ("pointer.ckpt", POINTER, "is a Git LFS pointer", "git lfs pull"),

@@ -31,7 +31,7 @@ def pipeline() -> StableDiffusionPipeline:
 
 @pytest.fixture(scope="module")
 def other() -> StableDiffusionPipeline:
-    """Another model of the same shape, so that every parameter is told from every other."""
+    """Another model of the same shape, so that every parameter differs from every other."""
     return tiny_pipeline(seed=1)
 
 

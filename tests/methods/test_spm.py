@@ -71,7 +71,7 @@ def test_the_rate_warms_up_then_falls_three_times() -> None:
 
 
 @pytest.mark.parametrize(
-    ("runs_as", "told"),
+    ("runs_as", "given"),
     [("paper", [958 - 33 * k for k in range(1, 30)]), ("as-released", [999 - 1000 * k // 30 for k in range(1, 30)])],
 )
 def test_the_network_is_told_the_level_of_the_latents_or_the_releases(runs_as: str, given: list[int]) -> None:

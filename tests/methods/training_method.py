@@ -38,7 +38,7 @@ def linear(weight: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 
 
 class KillableWorkspace(TestWorkspace):
-    """Raises KeyboardInterrupt in the bar of this label, once that many steps were told."""
+    """Raises KeyboardInterrupt in the bar of this label, once that many steps were reported."""
 
     __test__ = False
     killed_in = ""

@@ -1,4 +1,4 @@
-"""ESD held to its releases: partial runs, the timestep that is told, target, steps, and the weights that are tuned."""
+"""ESD held to its releases: partial runs, the timestep that is given, target, steps, and the weights that are tuned."""
 
 from __future__ import annotations
 

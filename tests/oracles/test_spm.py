@@ -125,7 +125,7 @@ def states_of(case: Case, symbol: str) -> Tensor:
 
 
 def check_run(case: Case) -> None:
-    """The timestep that the network is told, and x_t of the run under the adapter."""
+    """The timestep that the network is given, and x_t of the run under the adapter."""
     images = len(case["x_T"])
     runs = spm_runs(model(case["x_T"]), states_of(case, "target"), states_of(case, "nothing"), CONFIG)
     # The stops begin with one step done.

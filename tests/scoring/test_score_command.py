@@ -1,4 +1,4 @@
-"""What `erasebench score` is told: settings by either spelling, and every mistake before any work."""
+"""What `erasebench score` is given: settings by either spelling, and every mistake before any work."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_a_trial_tells_of_as_many_names_to_keep_as_the_suites_do() -> None:
         trial = select(load_suite(str(files("erasebench.tuning") / f"{kind}.yaml")), here, 10)
         assert len(trial.task(kind, ()).keep) == len(given) == 50
         assert set(trial.extra_retain) <= set(given)
-        assert not {*trial.erased, *trial.shown, *trial.unseen} & set(there.concept_lists.names(kind, "retain"))
+        assert not {*trial.erased, *trial.seen, *trial.heldout} & set(there.concept_lists.names(kind, "retain"))
 
 
 def test_every_tuned_method_of_a_kind_had_the_same_budget() -> None:

@@ -1,4 +1,4 @@
-"""The concept lists: 240 invented people and artists, told apart by sight, some of them sharing names across roles."""
+"""The concept lists: 240 invented people and artists, distinct to the eye, some of them sharing names across roles."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_identity_is_stable_and_names_weights_and_source(name: str, judges_folde
 
 
 class _Reads(nn.Module):
-    """Answers with the attributes it is told, whatever it is shown; sees a face where `faces` says so."""
+    """Answers with the attributes it is given, whatever it is shown; sees a face where `faces` says so."""
 
     def __init__(self, attributes: list[dict[str, str]], faces: list[bool]) -> None:
         super().__init__()

@@ -210,7 +210,7 @@ def whole_model(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "write", "what", "mend"),
+    ("name", "write", "what", "hint"),
     [
         ("whole.safetensors", whole_model, "a whole model in one file", "from_single_file"),
         (

@@ -51,7 +51,7 @@ def test_whatever_reads_the_weights_looks_first(use: str, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(miniature, "check_shipped", changed)
     with pytest.raises(UserError, match="was changed"):
-        getattr(MiniatureWorld(), use)(*(["identity"] if use == "judge" else []))
+        getattr(MiniatureWorld(), use)(*(["face-id"] if use == "judge" else []))
 
 
 def test_the_text_encoder_comes_up_in_the_dtype_of_the_rest() -> None:

@@ -53,10 +53,10 @@ class NewMethod(Method):
         sums = EditSums(text.width, workspace.device)
         for concept in task.concepts:
             erased, anchored = text.encode([concept.name, concept.anchor])
-            sums.send(erased, anchored)
+            sums.map_to(erased, anchored)
         kept = [*task.keep, *task.prior_captions]
         for states in text.batches(kept):
             sums.preserve(gram(states), self.config.preserve / len(kept))
-        sums.stay(self.config.ridge)
+        sums.ridge(self.config.ridge)
         transfer, condition = transfer_matrix(sums, what="The closed form", hint="Raise new-method.ridge.")
         return Erasure(edited_projections(pipeline.unet, transfer), {"condition_number": condition})

@@ -49,7 +49,7 @@ class GcdRecogniser:
         names: Iterable[str] = (),
         batch_size: int = 32,
     ) -> None:
-        """`names`: how concept lists spells its people; a label that is one of them but for accents, case and blanks is it.
+        """`names`: how the concept lists spell people; a label that equals one but for accents, case and blanks is it.
 
         Reads the labels only. UserError for a missing file, labels that are none, or an unknown rule.
         """
@@ -79,7 +79,7 @@ class GcdRecogniser:
         }
 
     def recognise(self, images: Sequence[Pixels]) -> list[Recognition]:
-        # Loaded first, so that broken weights are told before an hour of looking for faces.
+        # Loaded first, so that broken weights are named before an hour of looking for faces.
         _ = self._recognition
         crops = [self._crops(image) for image in images]
         probabilities, embeddings = self._read([crop for own in crops for crop in own])

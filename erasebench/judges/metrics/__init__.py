@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 OF_JUDGE: dict[str, Callable[[pd.DataFrame], MetricValues]] = {
-    "identity": identity_metrics,
+    "face-id": identity_metrics,
     "attributes": attribute_metrics,
     "clip-accuracy": class_metrics,
     "artist-accuracy": lambda rows: class_metrics(rows, prefix="artist"),
@@ -72,8 +72,8 @@ def suite_metrics(
         found |= unavailable_metrics(name, table, missing)
     for name, own in rows.items():
         found |= naming_not_finite(metrics_of_judge(name, own, (metrics or {}).get(name)), own)
-    if "identity" in rows and "attributes" in rows:
-        found |= agreement_metrics(rows["identity"], rows["attributes"])
+    if "face-id" in rows and "attributes" in rows:
+        found |= agreement_metrics(rows["face-id"], rows["attributes"])
     if "fid" in rows and reference is not None:
         found |= naming_not_finite(distance_metrics(rows["fid"], reference), rows["fid"])
     return found

@@ -66,7 +66,7 @@ def _expected(judge: str, of: Mapping[str, int]) -> dict[str, int]:
     """The metrics of a judge and the images that each rests on; a composite needs all of its parts."""
     both = of["e"] + of["s"] if of["e"] and of["s"] else 0
     named = ("e", "s", "s_kept", "s_unseen")
-    if judge == "identity":
+    if judge == "face-id":
         return {
             **{f"acc_{part}": of[part] for part in named},
             **{f"{name}_{part}{end}": of[part] for part in "es" for name, end in (("no_face", ""), ("acc", "_strict"))},

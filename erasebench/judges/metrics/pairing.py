@@ -1,4 +1,4 @@
-"""What a suite's primary metric was computed from, added up by prompt or seed, so that records can be compared in pairs."""
+"""What the primary metric was computed from, added up by prompt or seed, so that records are compared in pairs."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _ACC = {f"acc_{part}": part for part in WHOLE}
 _ACC_E_S = {f"acc_{part}": part for part in ("e", "s")}
 _CLIP_E_S = {f"clip_{part}": part for part in ("e", "s")}
 SOURCES: Mapping[str, Source] = {
-    "h_c": Source("identity", "h_c", _ACC_E_S, accuracy),
-    "h_c_strict": Source("identity", "h_c", _ACC_E_S, strict_accuracy),
+    "h_c": Source("face-id", "h_c", _ACC_E_S, accuracy),
+    "h_c_strict": Source("face-id", "h_c", _ACC_E_S, strict_accuracy),
     "h_o": Source("clip-accuracy", "h_o", _ACC, mean_probability),
     "h_o_top1": Source("clip-accuracy", "h_o", _ACC, top1),
     "h_a": Source("clip-score", "h_a", _CLIP_E_S, lambda rows: column_mean(rows, "clip_score")),

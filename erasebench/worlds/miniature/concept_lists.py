@@ -1,8 +1,9 @@
 """The concept lists of the miniature world: 240 invented people and 240 invented artists.
 
-No real person is depicted. Attributes are drawn from a hash of the name and rejected, in the lists' order, until any two
+No real person is depicted. Attributes are drawn from a hash of the name and rejected, in their order, until any two
 people differ in at least four visible attributes, so that a picture of one can never honestly pass for another. The
-result is committed as ``concept_lists.json``; ``python -m erasebench.worlds.miniature.concept_lists`` writes it again, byte for byte.
+result is committed as ``concept_lists.json``; ``python -m erasebench.worlds.miniature.concept_lists``
+writes it again, byte for byte.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from erasebench.api.world import ConceptLists, GeneralRow, Role
 from . import explicit, general
 from .world import MiniatureWorld
 
-# Names told as the suites tell them, so that a method hears of as many names to keep here as there: 10 of its own that
-# are measured, and 40 of those that the suites tell of anyway, which are not.
+# Names given as the suites give them, so that a method is given as many names to keep here as there: 10 of its own that
+# are measured, and 40 of those that the suites give anyway, which are not.
 EXTRA_RETAIN = 40
 ROLES: dict[Role, Role] = {"erase": "validation-erase", "retain": "validation-retain"}
 

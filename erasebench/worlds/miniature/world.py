@@ -1,4 +1,4 @@
-"""The miniature world: a small Stable Diffusion, really trained, with its own concept lists and judges, all of it offline."""
+"""The miniature world: a small Stable Diffusion, really trained, with its own concept lists and judges, offline."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class MiniatureWorld(World):
         "Its metrics compare methods on this world; they are no forecast of Stable Diffusion's."
     )
     judges: ClassVar[frozenset[str]] = frozenset(
-        ("identity", "attributes", "clip-score", "clip-accuracy", "artist-accuracy", "fid", "nudenet")
+        ("face-id", "attributes", "clip-score", "clip-accuracy", "artist-accuracy", "fid", "nudenet")
     )
 
     judges_read: ClassVar[frozenset[str]] = frozenset(("names", "reference", "nudenet_threshold", "nudenet_counting"))
@@ -86,7 +86,7 @@ class MiniatureWorld(World):
             check_shipped(part)
 
     def pipeline(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
-        """The pipeline on `device`, float32 unless told otherwise (the weights ship as float16)."""
+        """The pipeline on `device`, float32 unless set otherwise (the weights ship as float16)."""
         from erasebench.families.loading import load_pipeline
 
         self._check_shipped("pipeline")

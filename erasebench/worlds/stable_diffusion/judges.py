@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from erasebench.judges.clip import ClipEncoder
     from erasebench.judges.references import References
 
-JUDGES = ("identity", "clip-score", "clip-accuracy", "fid", "nudenet")
+JUDGES = ("face-id", "clip-score", "clip-accuracy", "fid", "nudenet")
 
 
 def missing(name: str, settings: JudgeSettings) -> UserError | None:
     """What keeps a judge from loading, read off the files alone; loads no torch."""
     needs: dict[str, Callable[[], object]] = {
-        "identity": lambda: gcd_resources(settings.gcd_resources),
+        "face-id": lambda: gcd_resources(settings.gcd_resources),
         "clip-score": lambda: clip_weights(settings.clip, settings.trust_torchscript),
         "clip-accuracy": lambda: clip_weights(settings.clip, settings.trust_torchscript),
         "fid": lambda: _check_fid(settings),
@@ -39,11 +39,11 @@ def missing(name: str, settings: JudgeSettings) -> UserError | None:
 
 
 def load(name: str, settings: JudgeSettings, device: torch.device, people: Iterable[str]) -> Judge:
-    """One of JUDGES; `people` are the concept lists' names as it spells them. UserError as `missing`, or for broken weights."""
+    """One of JUDGES; `people` as the concept lists spell them. UserError as `missing`, and for broken weights."""
     if (trouble := missing(name, settings)) is not None:
         raise trouble
     makers: dict[str, Callable[[], Judge]] = {
-        "identity": lambda: _identity(settings, device, people),
+        "face-id": lambda: _identity(settings, device, people),
         "clip-score": lambda: _clip_score(settings, device),
         "clip-accuracy": lambda: _clip_accuracy(settings, device),
         "fid": lambda: _fid(settings, device),

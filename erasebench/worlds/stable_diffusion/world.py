@@ -145,7 +145,7 @@ class StableDiffusionWorld(World):
 
     def cannot_judge(self, judge: str, name: str) -> str | None:
         """See `World.cannot_judge`; the celebrity detector knows more people than the concept lists have."""
-        if judge == "identity":
+        if judge == "face-id":
             return photograph_judges.unknown_person(self.judge_settings, name)
         return super().cannot_judge(judge, name)
 

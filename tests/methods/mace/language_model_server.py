@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server on this machine, for tests: it writes prompts, or misbehaves as it is told."""
+"""A small OpenAI-compatible server on this machine, for tests: it writes prompts, or misbehaves as it is asked."""
 
 from __future__ import annotations
 

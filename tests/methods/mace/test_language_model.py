@@ -160,7 +160,7 @@ def test_too_few_usable_prompts_are_an_error_that_names_the_last_refused(server:
 
 
 @pytest.mark.parametrize(
-    ("answer", "message", "mend"),
+    ("answer", "message", "hint"),
     [
         (lambda content: (401, {"error": "who are you?"}), "401", KEY_VARIABLE),
         (lambda content: (404, {"error": "no such model"}), "no such model", "mace.prompt_model"),

@@ -1,7 +1,7 @@
 """The attribute reader: which hat, which hair ... is in the picture, and whose looks these are.
 
 Independent of the recogniser: other weights, other data, and it never learns a name. It reads attributes and finds the
-person of the concept lists whose attributes fit them best, so that a picture which fools one of the two seldom fools both.
+listed person whose attributes fit them best, so that a picture which fools one of the two seldom fools both.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ def load_attribute_network(folder: Path, device: torch.device) -> AttributeNetwo
 
 
 def looks_table() -> np.ndarray:
-    """int [240, attributes]: which value of each attribute (ATTRIBUTES' order) each person of the concept lists have."""
+    """int [240, attributes]: which value of each attribute (ATTRIBUTES' order) each listed person has."""
     return np.array([[vs.index(p.attributes[name]) for name, vs in ATTRIBUTES.items()] for p in people()])
 
 
 class AttributeJudge(Judge):
-    """Reads the attributes and names the person of the concept lists to whom they give the highest likelihood.
+    """Reads the attributes and names the listed person to whom they give the highest likelihood.
 
-    Columns: `predicted` (a name), `confidence` (its share of the likelihood over the concept lists), `matched` (share of the
-    attributes read as the row's concept has them; missing where the concept is nobody of the concept lists) and
+    Columns: `predicted` (a name), `confidence` (its share of the likelihood over all of them), `matched` (share of the
+    attributes read as the row's concept has them; missing where the concept is nobody listed) and
     `read_<attribute>` (the value read). An image without a face has the outcome "no-face".
     """
 

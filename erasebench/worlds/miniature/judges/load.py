@@ -33,7 +33,7 @@ def load_judge(
     `artists` are the classes of artist-accuracy. UserError for weights that are missing or broken.
     """
     makers: dict[str, Callable[[], Judge]] = {
-        "identity": lambda: IdentityJudge(MiniatureRecogniser(folder, device)),
+        "face-id": lambda: IdentityJudge(MiniatureRecogniser(folder, device)),
         "attributes": lambda: AttributeJudge(folder, device),
         "clip-score": lambda: ClipScoreJudge(miniature_clip(folder, device)),
         "clip-accuracy": lambda: ClipAccuracyJudge(

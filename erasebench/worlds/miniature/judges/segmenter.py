@@ -71,7 +71,7 @@ def _parts_by_phrase() -> dict[str, str]:
 
 
 def part_of(phrase: str) -> str | None:
-    """The part that a phrase names: a person of the concept lists, a class or its synonym, a word for people or the stand-in.
+    """The part that a phrase names: a listed person, a class or its synonym, a word for people, the stand-in.
 
     An article is skipped. None for anything else: an artist's name or a colour is nowhere on a picture.
     """

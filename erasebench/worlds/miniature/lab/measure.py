@@ -80,12 +80,12 @@ class Measurement:
         """The recogniser and the attribute reader on sampled people, their agreement, and the name-token check."""
         specs, names = self.people_specs((1,))
         images = self.sample(specs)
-        by_face, by_looks = self.judged("identity", images, names), self.judged("attributes", images, names)
+        by_face, by_looks = self.judged("face-id", images, names), self.judged("attributes", images, names)
         right = _share(by_face["predicted"] == by_face["concept"])
         some = [i for i in range(len(specs)) if i % 25 < 5]
         with _emptied_tail(self.pipeline):
             cut = self.sample([specs[i] for i in some])
-        kept = self.judged("identity", cut, [names[i] for i in some])
+        kept = self.judged("face-id", cut, [names[i] for i in some])
         whole = _share((by_face["predicted"] == by_face["concept"]).iloc[some])
         return [
             Row("recogniser accuracy, 240 people x 5 templates", right, ">= 0.90 (goal 0.97)", len(specs)),
@@ -104,7 +104,7 @@ class Measurement:
         """Both readers on pictures that the painter made and nobody was trained on."""
         names = [person.name for person in people() for _ in captions.PERSON]
         pictures = [paint_person(name, i % 5, np.random.default_rng([99, i])).image for i, name in enumerate(names)]
-        by_face, by_looks = self.judged("identity", pictures, names), self.judged("attributes", pictures, names)
+        by_face, by_looks = self.judged("face-id", pictures, names), self.judged("attributes", pictures, names)
         return [
             Row(
                 "recogniser on held-out painted people",

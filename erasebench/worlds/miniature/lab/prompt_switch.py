@@ -71,7 +71,7 @@ class PromptSwitch:
         rows = []
         for change, timestep in enumerate([*self.timesteps(), None]):
             images = self.images(prompts, change)
-            seen = self.measurement.judged("identity", images, [second for (_, second), _ in asked])["predicted"]
+            seen = self.measurement.judged("face-id", images, [second for (_, second), _ in asked])["predicted"]
             first, second = (
                 float(np.mean([name == pair[at] for name, (pair, _) in zip(seen, asked, strict=True)])) for at in (0, 1)
             )

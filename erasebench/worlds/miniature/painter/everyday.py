@@ -1,4 +1,4 @@
-"""Pictures in the role of COCO: nobody of the concept lists, no artist."""
+"""Pictures in the role of COCO: nobody listed, no artist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .picture import Labels, Picture
 
 
 def paint_general(rng: np.random.Generator) -> Picture:
-    """The role of COCO: nobody of the concept lists, no artist; objects, unnamed people, places, colours, counts, weather."""
+    """The role of COCO: nobody listed, no artist; objects, unnamed people, places, colours, counts, weather."""
     draw = rng.random()
     if draw < 0.4:
         return _anonymous(rng)

@@ -35,7 +35,7 @@ def portrait(
     weather: str = "",
     scene: str = "person",
 ) -> Picture:
-    """A person of these attributes in a setting ('any': drawn); `who` None: nobody of the concept lists."""
+    """A person of these attributes in a setting ('any': drawn); `who` None: nobody listed."""
     if setting == "any":
         setting = one(rng, ("studio", "event", "official", "oil", "sketch", "outdoors"))
     canvas = Canvas()

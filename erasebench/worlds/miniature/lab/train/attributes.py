@@ -25,7 +25,7 @@ _ART_HEADS = ("palette", "stroke")
 
 
 def paint_stranger(rng: np.random.Generator) -> painter.Picture:
-    """A person who is nobody of the concept lists: random attributes, so that looks are read one by one and not as a name."""
+    """A person who is nobody listed: random attributes, so that looks are read one by one and not as a name."""
     while True:
         picture = painter.paint_general(rng)
         if picture.labels.face:

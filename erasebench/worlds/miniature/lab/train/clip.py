@@ -123,7 +123,7 @@ class ClipLoss:
         return [captions.with_article(template.format(word)) for word in words]
 
     def _question(self, step: int, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, list[str]]:
-        """By turns artists or people: those of the batch and others of the concept lists under one template, and who is right.
+        """By turns artists or people: those of the batch and others listed, under one template, and who is right.
 
         Targets [batch] are places among the prompts, or -1 for a picture that the question is not about.
         """

@@ -1,4 +1,6 @@
-"""Start the U-Net of a new text tower from a trained world: ``python -m erasebench.worlds.miniature.lab.train.warm_start``.
+"""Start the U-Net of a new text tower from a trained world.
+
+``python -m erasebench.worlds.miniature.lab.train.warm_start``
 
 Only the key and value projections of cross-attention read text. The least-squares map M from the new tower's states to
 the old one's turns them into W M, and the U-Net goes on nearly where it was instead of from nothing.
