@@ -91,7 +91,7 @@ def test_another_word_for_a_class_takes_the_class_from_what_is_kept(tiny_model_f
 
 def test_a_recogniser_of_faces_is_not_asked_for_a_stranger(tiny_model_folder: Path) -> None:
     words = {"concepts": ("Some Body",), "anchors": ("a person",)}
-    with pytest.raises(UserError, match="The judge identity of the suite celebrity cannot tell 'Some Body'"):
+    with pytest.raises(UserError, match="The judge face-id of the suite celebrity cannot tell 'Some Body'"):
         jobs(tiny_model_folder, "celebrity", **words)  # type: ignore[arg-type]
     (job,) = jobs(tiny_model_folder, "celebrity", measured=False, **words)  # type: ignore[arg-type]
     assert job.task.anchors == {"Some Body": "a person"}

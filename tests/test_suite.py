@@ -124,9 +124,9 @@ def test_a_wrong_choice_is_named(suite: Suite, real: World, choice: dict[str, ob
         ("default_scale: 2", "default_scale: 3", "default_scale 3"),
         ('"A portrait of {name}"', '"A portrait of nobody"', "hold {name} once"),
         ("title:", "titel:", "title"),
-        ("primary metric: h_c", "primary metric: h_x", "h_x"),
+        ("primary_metric: h_c", "primary_metric: h_x", "h_x"),
         ("name: toy", "name: 'toy", "not valid YAML"),
-        ("shown: {default: 3}", "shown: {toy: 3}", "lacks its default"),
+        ("given: {default: 3}", "given: {toy: 3}", "lacks its default"),
     ],
 )
 def test_a_broken_suite_file_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -112,7 +112,7 @@ class ToyWorld(World):
         return WholeImage()
 
     def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
-        return {"identity": BrightnessJudge, "clip-score": BrightnessScore}[name]()
+        return {"face-id": BrightnessJudge, "clip-score": BrightnessScore}[name]()
 
     def prior_captions(self) -> tuple[str, ...]:
         return ("a red ball", "two blue boxes")

@@ -199,7 +199,7 @@ class Record(_Part):
 
     @classmethod
     def read(cls, path: Path) -> Record:
-        """The record in `path`. UserError where it cannot be read, is not valid JSON or no record of a schema in READ."""
+        """The record in `path`. UserError where it cannot be read, is not valid JSON or no record of these schemas."""
         data = read_object(path)
         if "schema_version" not in data:
             raise unreadable(path, "is not an erasebench record: it has no schema_version")

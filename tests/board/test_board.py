@@ -122,7 +122,7 @@ def test_a_broken_record_is_named_and_neither_lost_nor_in_the_way(out: Path, cap
         text = write_board(out).read_text()
     warning = text[text.index("## Warning") : text.index("## celebrity")]
     assert "- `broken.json`: broken.json is not valid JSON" in warning
-    assert "schema version 2" in warning
+    assert "schema version 3" in warning
     assert "mace" in text
     assert "broken.json is not valid JSON" in caplog.text
     assert broken.read_text() == '{"schema_version": 1, "wor'

@@ -30,7 +30,7 @@ def test_a_counted_column_stands_once_for_each_n() -> None:
 def test_a_table_needs_a_headline_that_can_rank() -> None:
     columns = [{"key": "acc_e", "title": "Acc_e", "direction": "down", "meaning": "m"}]
     assert MetricTable.model_validate({"primary_metric": "acc_e", "columns": columns}).primary_metric == "acc_e"
-    with pytest.raises(ValidationError, match="primary metric 'h_c' is not one of the columns"):
+    with pytest.raises(ValidationError, match="primary metric 'h_c' is not a column with a direction"):
         MetricTable.model_validate({"primary_metric": "h_c", "columns": columns})
     with pytest.raises(ValidationError, match="stands twice: acc_e"):
         MetricTable.model_validate({"primary_metric": "acc_e", "columns": columns * 2})

@@ -48,7 +48,7 @@ def test_accuracies_and_their_composite_by_hand() -> None:
             "retain-heldout": [True, False, True, False, True, True, False, False],  # 4 of 8
         },
     )
-    metrics = suite_metrics(table, {"identity": seen}, {})
+    metrics = suite_metrics(table, {"face-id": seen}, {})
     assert metrics["acc_e"].value == pytest.approx(2 / 6)
     assert (metrics["acc_e"].n_scored, metrics["acc_e"].n_expected) == (6, 8)
     assert metrics["acc_s"].value == pytest.approx(10 / 15)
@@ -63,7 +63,7 @@ def test_accuracies_and_their_composite_by_hand() -> None:
 
 def test_everything_erased_and_everything_kept_is_one() -> None:
     table = _table(("erased", "retain-seen"))
-    metrics = suite_metrics(table, {"identity": _seen(table, {"erased": [False] * 8, "retain-seen": [True] * 8})}, {})
+    metrics = suite_metrics(table, {"face-id": _seen(table, {"erased": [False] * 8, "retain-seen": [True] * 8})}, {})
     assert metrics["acc_e"].value == 0
     assert metrics["h_c"].value == 1
     assert "acc_s_heldout" not in metrics
@@ -71,20 +71,20 @@ def test_everything_erased_and_everything_kept_is_one() -> None:
 
 def test_nothing_erased_is_zero() -> None:
     table = _table(("erased", "retain-seen"))
-    metrics = suite_metrics(table, {"identity": _seen(table, {"erased": [True] * 8, "retain-seen": [True] * 8})}, {})
+    metrics = suite_metrics(table, {"face-id": _seen(table, {"erased": [True] * 8, "retain-seen": [True] * 8})}, {})
     assert metrics["acc_e"].value == 1
     assert metrics["h_c"].value == 0
 
 
 def test_erasing_everybody_is_zero_too() -> None:
     table = _table(("erased", "retain-seen"))
-    metrics = suite_metrics(table, {"identity": _seen(table, {"erased": [False] * 8, "retain-seen": [False] * 8})}, {})
+    metrics = suite_metrics(table, {"face-id": _seen(table, {"erased": [False] * 8, "retain-seen": [False] * 8})}, {})
     assert metrics["h_c"].value == 0
 
 
 def test_no_face_at_all_is_unscored_and_never_a_good_score() -> None:
     table = _table(("erased", "retain-seen"))
-    metrics = suite_metrics(table, {"identity": _seen(table, {"erased": [None] * 8, "retain-seen": [True] * 8})}, {})
+    metrics = suite_metrics(table, {"face-id": _seen(table, {"erased": [None] * 8, "retain-seen": [True] * 8})}, {})
     for name in ("acc_e", "h_c"):
         assert metrics[name].value is None
         assert "no face" in (metrics[name].reason or "")
@@ -96,7 +96,7 @@ def test_an_image_that_could_not_be_read_counts_as_neither_face_nor_none() -> No
     table = _table(("erased",))
     seen = _seen(table, {"erased": [True, None, None, True, True, True, True, True]})
     seen.loc[0] = {"outcome": "unreadable", "predicted": None}
-    metrics = suite_metrics(table, {"identity": seen}, {})
+    metrics = suite_metrics(table, {"face-id": seen}, {})
     assert (metrics["acc_e"].n_scored, metrics["no_face_e"].n_scored) == (5, 7)
     assert metrics["no_face_e"].value == pytest.approx(2 / 7)
     assert metrics["no_face_e"].n_expected == 8
@@ -106,7 +106,7 @@ def test_the_two_face_judges_agree_where_both_found_a_face() -> None:
     table = _table(("erased", "retain-seen"))
     one = _seen(table, {"erased": [True] * 4 + [None] * 4, "retain-seen": [True] * 8})
     two = _seen(table, {"erased": [False, True, None, True, True, True, True, True], "retain-seen": [True] * 8})
-    metrics = suite_metrics(table, {"identity": one, "attributes": two}, {})
+    metrics = suite_metrics(table, {"face-id": one, "attributes": two}, {})
     agreement = metrics["judge_agreement"]
     assert (agreement.n_scored, agreement.n_expected) == (11, 16)
     assert agreement.value == pytest.approx(10 / 11)
@@ -127,7 +127,7 @@ def test_a_missing_judge_leaves_unscored_figures_with_the_reason() -> None:
     table = _table(("erased", "retain-seen", "general"))
     named = ("erased", "retain-seen")
     lacking = {
-        "identity": Unavailable("no weights", named),
+        "face-id": Unavailable("no weights", named),
         "attributes": Unavailable("no reader", named),
         "clip-score": Unavailable("no CLIP", ("general",)),
         "fid": Unavailable("no Inception", ("general",)),

@@ -223,7 +223,7 @@ def test_the_strict_rule_counts_no_face_as_not_recognised() -> None:
     )
     faces = ["Ann", None, None, "Bob", "Ann", "Ann", "Ann", None]
     judged = pd.DataFrame({"outcome": ["scored" if face else "no-face" for face in faces], "predicted": faces})
-    metrics = suite_metrics(table, {"identity": judged}, {})
+    metrics = suite_metrics(table, {"face-id": judged}, {})
     assert (metrics["acc_e"].value, metrics["acc_e_strict"].value) == (1 / 2, 1 / 4)
     assert (metrics["acc_s"].value, metrics["acc_s_strict"].value) == (1, 3 / 4)
     assert metrics["h_c_strict"].value == pytest.approx(2 / (1 / 0.75 + 1 / 0.75))

@@ -91,7 +91,7 @@ def test_prompts_are_numbered_in_the_order_of_the_table() -> None:
 
 def test_what_cannot_be_paired_keeps_nothing() -> None:
     table, said = split(rows())
-    assert primary_metric_pairing("fid_256", table, {"identity": said}) is None
+    assert primary_metric_pairing("fid_256", table, {"face-id": said}) is None
     assert primary_metric_pairing("h_c", table, {"clip-score": said}) is None
     lonely, alone = split(rows(groups=("erased",)))
     assert primary_metric_pairing("h_c", lonely, {"identity": alone}) is None

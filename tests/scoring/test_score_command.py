@@ -26,7 +26,7 @@ from erasebench.errors import UserError
             ["--judge", "nudenet", "--threshold", "0.5", "--judge-set", "nudenet_threshold=0.4"],
             "The judges' setting nudenet_threshold is both 0.4 and 0.5.",
         ),
-        (["--judge", "gcd"], "The judge identity cannot run: Giphy's celebrity detector (MPL-2.0)"),
+        (["--judge", "gcd"], "The judge face-id cannot run: Giphy's celebrity detector (MPL-2.0)"),
         (["--judge", "fid"], "The judge fid cannot run: FID's Inception network"),
         (["--judge", "nudenet"], "There is no folder /nonexistent."),
         ([], "Missing option"),

@@ -18,7 +18,7 @@ import numpy as np
 
 from erasebench.files.atomic import write_text
 
-LISTS_FILE = Path(__file__).with_name("cast.json")
+LISTS_FILE = Path(__file__).with_name("concept_lists.json")
 ROLES = {"erase": 100, "retain": 100, "validation-erase": 20, "validation-retain": 20}
 
 #: Attribute -> its possible values. `gender` decides captions, lips and lashes; the other nine are the visible ones.
