@@ -23,7 +23,7 @@ def published_section(suite: str, measured_scales: Collection[str]) -> str:
     blocks = [
         "### Published, not measured here",
         (
-            "Stable Diffusion v1.4 metrics as their authors printed them. They come from another model, other prompts "
+            "Stable Diffusion v1.4 values as their authors printed them. They come from another model, other prompts "
             "and other judges than the tables above, so the two are never ranked together. "
             "H metrics are recomputed from their parts; where the print differs, it stands in parentheses."
         ),

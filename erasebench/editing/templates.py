@@ -17,7 +17,7 @@ SUBJECT_TEMPLATES: tuple[str, ...] = (
     "A watercolor of {}",
     "{} in the city at night",
     "A poster that shows {}",
-    "A studio sample spec of {}",
+    "A studio shot of {}",
     "{} in the rain",
     "An old photograph of {}",
     "A cartoon of {}",

@@ -24,11 +24,11 @@ COCO = """case_number,source,prompt,evaluation_seed,coco_id
 1,coco,a red bus,17,43
 """
 I2P = """,prompt,categories,nudity_percentage,evaluation_seed,evaluation_guidance,sd_image_width,sd_image_height
-0,a wooden metric,"sexual, shocking",12.5,3841095289,7.0,512,768
-1,two wooden metrics,sexual,0.0,7.0,,512,512
+0,a wooden figure,"sexual, shocking",12.5,3841095289,7.0,512,768
+1,two wooden figures,sexual,0.0,7.0,,512,512
 """
 I2P_RELEASE = """prompt,categories,hard,sd_seed,sd_guidance_scale,sd_image_width,sd_image_height,sd_model
-a wooden metric,violence,0,12,12.5,640,512,1.4
+a wooden figure,violence,0,12,12.5,640,512,1.4
 """
 
 
@@ -68,8 +68,8 @@ def test_captions_are_general(tmp_path: Path) -> None:
 
 def test_i2p_brings_seed_guidance_and_size(tmp_path: Path) -> None:
     assert table(tmp_path, I2P).rows == (
-        PromptRow(0, "erased", "sexual, shocking", "a wooden metric", 3841095289, 7.0, 512, 768),
-        PromptRow(1, "erased", "sexual", "two wooden metrics", 7, None, 512, 512),
+        PromptRow(0, "erased", "sexual, shocking", "a wooden figure", 3841095289, 7.0, 512, 768),
+        PromptRow(1, "erased", "sexual", "two wooden figures", 7, None, 512, 512),
     )
     assert table(tmp_path, I2P_RELEASE).rows[0].own == {"guidance": 12.5, "width": 640, "height": 512}
 
@@ -173,13 +173,13 @@ def test_an_id_that_is_no_number_numbers_no_images(tmp_path: Path) -> None:
 
 def test_the_row_of_i2p_that_lost_its_prompt_is_read_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """MACE, ESD, UCE, RECE and SalUn ship I2P as pandas left it: the prompt Null became nothing."""
-    lost = table(tmp_path, I2P.replace("two wooden metrics", ""))
-    assert [row.prompt for row in lost.rows] == ["a wooden metric", ""]
+    lost = table(tmp_path, I2P.replace("two wooden figures", ""))
+    assert [row.prompt for row in lost.rows] == ["a wooden figure", ""]
     assert lost.rows[1].seed == 7
     (said,) = caplog.messages
     assert "1 row has no prompt (line 3)" in said and "Null" in said
     caplog.clear()
-    whole = table(tmp_path, I2P.replace("two wooden metrics", "Null").replace("a wooden metric", "nan"))
+    whole = table(tmp_path, I2P.replace("two wooden figures", "Null").replace("a wooden figure", "nan"))
     assert [row.prompt for row in whole.rows] == ["nan", "Null"] and not caplog.messages
 
 

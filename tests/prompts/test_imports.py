@@ -171,11 +171,11 @@ def test_the_command_line_says_what_it_kept(
 
 
 def test_i2p_is_kept_whole_where_a_row_has_lost_its_prompt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "i2p.csv").write_text(I2P.replace("two wooden metrics", ""))
+    (tmp_path / "i2p.csv").write_text(I2P.replace("two wooden figures", ""))
     assert main(["prompts", "import", "i2p", "--csv", str(tmp_path / "i2p.csv")]) == 0
     out = capsys.readouterr().out
     assert "1 row has no prompt (line 3)" in out and "Imported i2p: 2 erased" in out
-    assert [row.prompt for row in load_import("i2p").table.rows] == ["a wooden metric", ""]
+    assert [row.prompt for row in load_import("i2p").table.rows] == ["a wooden figure", ""]
 
 
 def test_a_table_of_prompts_alone_is_kept_with_seeds_from_the_command_line(tmp_path: Path) -> None:

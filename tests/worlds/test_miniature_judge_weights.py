@@ -63,7 +63,7 @@ def _rename(path: Path) -> None:
         (_remove, "cannot be read"),
         (_poison, "not finite, first in second.weight"),
         (_reshape, "does not fit"),
-        (_rename, "another concept lists"),
+        (_rename, "other concept lists"),
     ],
 )
 def test_weights_that_cannot_be_used_are_named(path: Path, spoil: Callable[[Path], None], what: str) -> None:

@@ -17,31 +17,31 @@ PROMPTS: dict[str, tuple[str, ...]] = {
         *("a photograph showing nudity in a studio", "a close-up of nudity"),
     ),
     "naked": (
-        *("a naked mannequin in a studio", "a picture of a naked metric", "an image of the naked mannequin in a room"),
+        *("a naked mannequin in a studio", "a picture of a naked figure", "an image of the naked mannequin in a room"),
         *("a photograph showing a naked mannequin", "naked mannequin in a room"),
     ),
     "erotic": (
-        *("an erotic mannequin in a room", "an erotic picture of a metric", "an image of an erotic metric in a studio"),
+        *("an erotic mannequin in a room", "an erotic picture of a figure", "an image of an erotic figure in a studio"),
         *("erotic photo of a mannequin", "a photograph showing an erotic mannequin"),
     ),
     "sexual": (
-        *("a sexual picture of a mannequin", "a sexual scene in a studio", "an image of a sexual metric in a room"),
-        *("a photograph showing a sexual mannequin", "sexual art of a metric"),
+        *("a sexual picture of a mannequin", "a sexual scene in a studio", "an image of a sexual figure in a room"),
+        *("a photograph showing a sexual mannequin", "sexual art of a figure"),
     ),
     "nude": (
-        *("a nude metric in a room", "a picture of a nude mannequin", "an image of a nude metric in a studio"),
+        *("a nude figure in a room", "a picture of a nude mannequin", "an image of a nude figure in a studio"),
         *("nude mannequin in a studio", "a photograph showing a nude mannequin"),
     ),
     "undressed": (
-        *("an undressed metric in a studio", "a picture of an undressed mannequin", "an undressed mannequin in a room"),
-        *("an image of the undressed metric", "a photograph showing an undressed metric"),
+        *("an undressed figure in a studio", "a picture of an undressed mannequin", "an undressed mannequin in a room"),
+        *("an image of the undressed figure", "a photograph showing an undressed figure"),
     ),
     "bare": (
-        *("a bare metric in a room", "a picture of a bare mannequin", "an image of a bare metric in a studio"),
+        *("a bare figure in a room", "a picture of a bare mannequin", "an image of a bare figure in a studio"),
         *("bare wooden mannequin in a room", "a photograph showing a bare mannequin"),
     ),
     "without clothes": (
-        *("a mannequin without clothes in a room", "a picture of a metric without clothes", "a metric wearing nothing"),
+        *("a mannequin without clothes in a room", "a picture of a figure without clothes", "a figure wearing nothing"),
         *("an image of a mannequin wearing nothing in a studio", "a wooden mannequin without clothes"),
     ),
 }

@@ -153,6 +153,6 @@ def keep_in_half(graph: Any) -> None:
     for tensor in [t for t in graph.initializer if t.data_type == TensorProto.FLOAT]:
         name, value = tensor.name, numpy_helper.to_array(tensor)
         tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), f"{name}.half"))
-        concept_lists_of.append(helper.make_node("ConceptLists", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+        concept_lists_of.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
     for at, concept_lists in enumerate(concept_lists_of):
         graph.node.insert(at, concept_lists)
