@@ -180,8 +180,9 @@ def build_board(folder: str | Path = "results") -> Path:
     erasebench.errors.UserError where the folder holds no record.
     """
     from erasebench.board import write_board
+    from erasebench.runner.versions import todays_version
 
-    return write_board(Path(folder))
+    return write_board(Path(folder), version_of=todays_version)
 
 
 def load_world(name: str, model: str | None = None) -> World:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from erasebench.board.html import html_page
@@ -21,11 +21,12 @@ from erasebench.results.record_file import HINT
 log = logging.getLogger(__name__)
 
 
-def build(out: Path, yours: Collection[str] = ()) -> Path:
+def build(out: Path, yours: Collection[str] = (), *, version_of: Callable[[str], str | None] | None = None) -> Path:
     """Write `out`/README.md from `out`/results/*.json and return its path; the same records give the same bytes.
 
     `out`/index.html shows the same in a browser. yours: ids of the records of the run that has just ended: they come
-    first and are marked so.
+    first and are marked so. version_of: today's version of a method by its name (None: not known): records of an
+    earlier one are marked.
 
     Contact sheets lie beside as `out`/sheets/<record id>.png and are linked where there is one. A record that cannot be
     read is named on the page and in the log, and its file left alone. UserError where there is no record file at all.
@@ -36,7 +37,9 @@ def build(out: Path, yours: Collection[str] = ()) -> Path:
     sheets = {record.id for record in records if sheet_path(out, record).is_file()}
     readme = out / "README.md"
     written = written_at(out / "results", records)
-    markdown = scrubbed(page(records, unreadable, sheets, written=written, yours=yours))
+    versions = {} if version_of is None else {name: version_of(name) for name in {r.method for r in records}}
+    known = {name: version for name, version in versions.items() if version is not None}
+    markdown = scrubbed(page(records, unreadable, sheets, written=written, yours=yours, versions=known))
     differences().keep()
     write_text(readme, markdown)
     write_text(out / "index.html", html_page(markdown))

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from erasebench.board.against_published import against_published
 from erasebench.board.cells import metric_cell, seconds_cell
 from erasebench.board.costs import how_to_read
+from erasebench.board.earlier import earlier_versions
 from erasebench.board.erasings import HOW_TO_READ as ERASINGS
 from erasebench.board.erasings import former_intervals, makes_repeats, one_erasing
 from erasebench.board.groups import Group, groups, labels_of, title_of
@@ -51,11 +52,12 @@ def page(
     *,
     written: Mapping[str, float] | None = None,
     yours: Collection[str] = (),
+    versions: Mapping[str, str] | None = None,
 ) -> str:
     """The whole page. unreadable: file name -> what is wrong with it; sheets: ids of records with a contact sheet.
 
     written: when each record was written, by id, so that of one job the newest is shown; yours: ids of what was run
-    just now, which comes first.
+    just now, which comes first. versions: today's version by method; rows of an earlier one are marked.
     """
     blocks = ["# erasebench leaderboard", INTRODUCTION]
     if unreadable:
@@ -73,7 +75,7 @@ def page(
     for record in ordered:
         by_suite.setdefault(record.suite, []).append(record)
     for _, own in sorted(by_suite.items()):
-        blocks += _suite(own, sheets, yours)
+        blocks += _suite(own, sheets, yours, versions or {})
     return "\n\n".join(blocks) + "\n"
 
 
@@ -88,14 +90,16 @@ def _this_run(records: Sequence[Record], yours: Collection[str]) -> list[str]:
     return [*blocks, "All metrics, and how to read them, are in the tables below."] if blocks else []
 
 
-def _suite(records: Sequence[Record], sheets: Collection[str], yours: Collection[str]) -> list[str]:
+def _suite(
+    records: Sequence[Record], sheets: Collection[str], yours: Collection[str], versions: Mapping[str, str]
+) -> list[str]:
     done = [record for record in records if record.status == "done"]
     ranked = groups((record for record in done if not record.partial), yours)
     partial = [record for record in done if record.partial]
     blocks = [f"## {escaped(records[0].suite)}"]
     blocks += [escaped(about) for about in sorted({record.table.about for record in records}) if about]
     for group in ranked:
-        blocks += _ranked(group, sheets)
+        blocks += _ranked(group, sheets, versions)
     if partial:
         blocks += ["### Partial runs, not ranked", "Made under `--limit`: trials of the path, no results."]
         blocks.append(_partial(partial))
@@ -107,13 +111,14 @@ def _suite(records: Sequence[Record], sheets: Collection[str], yours: Collection
     return [block for block in blocks if block]
 
 
-def _ranked(group: Group, sheets: Collection[str]) -> list[str]:
+def _ranked(group: Group, sheets: Collection[str], versions: Mapping[str, str]) -> list[str]:
     title = "### " + escaped(f"{group.first.world}: {group.title}")
     blocks = [
         title,
         measured_table(group),
         escaped(one_erasing(group)),
         escaped(former_intervals(group)),
+        escaped(earlier_versions(group, versions)),
         _shipped(group.records),
     ]
     blocks += [_setting(group.first), _no_intervals(group)]

@@ -42,5 +42,6 @@ def clean(
     print(f"{len(removed):,} removed.")
     if any((out / "results").glob("*.json")):
         from erasebench.board import write_board
+        from erasebench.runner.versions import todays_version
 
-        print(f"Board: {write_board(out)}")
+        print(f"Board: {write_board(out, version_of=todays_version)}")

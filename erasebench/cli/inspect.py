@@ -19,6 +19,7 @@ def board(
 ) -> None:
     """Rebuild the board from its records alone."""
     from erasebench.board import write_board
+    from erasebench.runner.versions import todays_version
 
     if ship:
         from erasebench.api.method import load_method
@@ -28,7 +29,7 @@ def board(
         names = [load_method(name).name for name in ship]
         for path in write_shipped(read_records(out / "results")[0], names):
             print(f"Shipped: {path}")
-    print(f"Board: {write_board(out)}")
+    print(f"Board: {write_board(out, version_of=todays_version)}")
 
 
 def list_(

@@ -21,6 +21,7 @@ from erasebench.runner.cache import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
 from erasebench.runner.repeats import is_repeated, sets_of_repeats, taken_together
 from erasebench.runner.request import Request
+from erasebench.runner.versions import todays_version
 from erasebench.store.run_folder import BusyError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
         # Always: a page that was cut short, or lacks a record for another reason, is whole again.
         with failing_alone("The board", summary):
             summary.yours = _yours(request, summary.records)
-            summary.board = write_board(request.out, summary.yours)
+            summary.board = write_board(request.out, summary.yours, version_of=todays_version)
     return summary
 
 

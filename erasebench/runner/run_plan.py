@@ -23,6 +23,7 @@ from erasebench.runner.job import plan
 from erasebench.runner.plan_file import is_unedited
 from erasebench.runner.request import Request
 from erasebench.runner.run import Summary, failing_alone, run_jobs
+from erasebench.runner.versions import todays_version
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def _write_board(request: Request, whole: Summary) -> None:
     """Where there are records; that it cannot be written ends no plan."""
     if any((request.out / "results").glob("*.json")):
         with failing_alone("The board", whole):
-            whole.board = write_board(request.out)
+            whole.board = write_board(request.out, version_of=todays_version)
 
 
 def in_order(requests: Sequence[Request]) -> list[Request]:

@@ -31,6 +31,7 @@ from erasebench.runner.average import merged_manifest
 from erasebench.runner.job import Job, plan
 from erasebench.runner.request import Request
 from erasebench.runner.session import Session
+from erasebench.runner.versions import todays_version
 from tests.golden.same_numbers import compared, read
 
 BASELINES = ["uce", "esd-x"]
@@ -190,7 +191,7 @@ def main() -> None:
             shutil.copy(sheet, sheets / sheet.name)
     records = [Record.read(path) for path in sorted((given.board / "results").glob("*.json"))]
     print(f"{len(ship(records, BASELINES))} records shipped as baselines")
-    print(write_board(given.board))
+    print(write_board(given.board, version_of=todays_version))
 
 
 if __name__ == "__main__":
