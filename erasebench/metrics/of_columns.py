@@ -49,7 +49,7 @@ class ColumnMeans(Metrics):
     def paired(self) -> Mapping[str, Paired]:
         """Every mean is the mean over prompts."""
         return {
-            f"{column}_{part}": Paired(column, part, unit == "fraction")
+            f"{column}_{part}": Paired(column, {"mean": part}, unit == "fraction")
             for column, unit in self.units.items()
             for part in PARTS
         }

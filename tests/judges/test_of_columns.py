@@ -53,7 +53,7 @@ def test_what_is_expected_of_a_judge_that_is_not_there() -> None:
 
 
 def test_every_mean_over_a_part_is_paired() -> None:
-    assert ColumnMeans(sharpness="points").paired()["sharpness_e"] == Paired("sharpness", "e", False)
+    assert ColumnMeans(sharpness="points").paired()["sharpness_e"] == Paired("sharpness", {"mean": "e"}, False)
 
 
 def test_no_column_is_refused() -> None:
