@@ -97,8 +97,8 @@ def test_mace_asks_outside_only_where_a_language_model_writes_its_prompts() -> N
 
 
 def test_where_a_missing_judge_was_looked_for_decides_nothing(tiny_model_folder: Path, tmp_path: Path) -> None:
-    away = [Session(Away(folder), "cpu").judge_digest("identity") for folder in (tmp_path, tmp_path / "other")]
-    there = Session(ToyWorld(tiny_model_folder), "cpu").judge_digest("identity")
+    away = [Session(Away(folder), "cpu").judge_digest("face-id") for folder in (tmp_path, tmp_path / "other")]
+    there = Session(ToyWorld(tiny_model_folder), "cpu").judge_digest("face-id")
     assert away[0] == away[1] != there
 
 

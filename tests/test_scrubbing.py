@@ -146,7 +146,7 @@ def leaky_judges(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = Session.judge
 
     def leaky(self: Session, name: str) -> Any:
-        if name == "identity":
+        if name == "face-id":
             return UserError(f"The recogniser's server refused {KEY}.", f"Ask it otherwise than with {FORMS[4]}.")
         return judge(self, name)
 

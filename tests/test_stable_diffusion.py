@@ -154,7 +154,7 @@ def test_a_hub_id_that_cannot_be_had_says_how_to_bring_it(monkeypatch: pytest.Mo
     assert "hf download nobody/nothing" in caught.value.hint
 
 
-@pytest.mark.parametrize("judge", ["identity", "clip-score", "clip-accuracy", "fid"])
+@pytest.mark.parametrize("judge", ["face-id", "clip-score", "clip-accuracy", "fid"])
 def test_a_judge_says_what_it_needs_without_being_loaded(tiny_model_folder: Path, judge: str) -> None:
     world = StableDiffusionWorld(str(tiny_model_folder))
     with pytest.raises(UserError, match=f"The judge {judge} cannot run: ") as error:

@@ -134,7 +134,7 @@ def test_their_judge_ranks_their_suite_in_their_world(
     records = [json.loads(path.read_text()) for path in (tmp_path / "board" / "results").glob("*.json")]
     (theirs,) = (record for record in records if record["method"] == "their-eraser")
     assert set(theirs["metrics"]) == {
-        f"{column}_{part}" for column in ("sharpness", "dark") for part in ("e", "s", "s_kept", "s_unseen", "general")
+        f"{column}_{part}" for column in ("sharpness", "dark") for part in ("e", "s", "s_seen", "s_heldout", "general")
     }
     sharp, dark = theirs["metrics"]["sharpness_e"], theirs["metrics"]["dark_s"]
     assert sharp["n_scored"] == sharp["n_expected"] == 4

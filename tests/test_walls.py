@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from erasebench.api.judges import OWN
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "erasebench"
 FOLDERS = {"erasebench": PACKAGE, "erasebench.methods": ROOT / "methods"}
@@ -102,6 +104,25 @@ def test_a_wall_stands(wall: str) -> None:
     outside = below(*forbidden)
     breaches = [f"{name} imports {each}" for name in inside for each in sorted(imported(name)) if each in outside]
     assert breaches == []
+
+
+NAME_JUDGES = ("erasebench.judges", "erasebench.worlds", "erasebench.api.judges")
+"""What may name a judge: the judges, the worlds that bring them, and the one table of their names."""
+OTHER_WORDS = {
+    ("erasebench.runner.job", "nudenet"): "a package whose version records keep",
+}
+"""Strings that are spelt as a judge's name and mean something else."""
+
+
+def test_no_judge_is_named_outside_of_judges_and_worlds() -> None:
+    named = {
+        (name, node.value)
+        for name in modules()
+        if name not in below(*NAME_JUDGES) and room(name) != "methods"
+        for node in ast.walk(ast.parse(modules()[name].read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in OWN
+    }
+    assert named == set(OTHER_WORDS)
 
 
 def test_no_two_modules_import_each_other() -> None:

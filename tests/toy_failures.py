@@ -66,7 +66,7 @@ class WorldOfRaisingJudge(ToyWorld):
     recogniser: ClassVar[type[Judge]] = RaisingJudge
 
     def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
-        return self.recogniser() if name == "identity" else super().judge(name, device)
+        return self.recogniser() if name == "face-id" else super().judge(name, device)
 
 
 class WorldOfRaisingIdentity(WorldOfRaisingJudge):

@@ -37,7 +37,7 @@ PIXELS = 16
 class BrightnessJudge(Judge):
     """Names a person by the image's mean brightness; a seventh of the images have 'no face'."""
 
-    name = "identity"
+    name = "face-id"
     columns = ("predicted",)
 
     def identity(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class ToyWorld(World):
     name: ClassVar[str] = "toy"
     about: ClassVar[str] = "Random weights: the metrics mean nothing."
     prior_source: ClassVar[str] = "the toy world's source"
-    judges: ClassVar[frozenset[str]] = frozenset(("identity", "clip-score"))
+    judges: ClassVar[frozenset[str]] = frozenset(("face-id", "clip-score"))
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -125,7 +125,7 @@ class BlindWorld(ToyWorld):
     """The same, with no recogniser to be had."""
 
     def judge(self, name: str, device: torch.device | str = "cpu") -> Judge:
-        if name == "identity":
+        if name == "face-id":
             raise UserError("The recogniser's weights are not here.", "Put them into the folder.")
         return super().judge(name, device)
 

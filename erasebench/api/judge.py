@@ -68,7 +68,7 @@ class Judge(ABC):
     columns: ClassVar[tuple[str, ...]]
     Config: ClassVar[type[JudgeConfig]] = JudgeConfig
     metrics: ClassVar[Metrics | None] = None
-    """What its rows add up to; None for erasebench's own judges, whose metrics follow the published protocol."""
+    """What its rows add up to; None: what is declared under its name in `erasebench.api.judges.OWN`."""
 
     @classmethod
     def open(cls, config: JudgeConfig, device: str) -> Judge:

@@ -1,4 +1,4 @@
-"""Where judges that packages bring are found by name; loads none of them, nor what they need, before it is asked to.
+"""Where judges and their metrics are found by name; nothing that they need is loaded before it is asked for.
 
 Erasebench's own judges come with a world, which has their weights: see `erasebench.api.world.World.judge`.
 """
@@ -6,7 +6,9 @@ Erasebench's own judges come with a world, which has their weights: see `erasebe
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from erasebench.api.registry import Registry, class_of, ending_no_program, load_class
 from erasebench.errors import UserError
@@ -15,19 +17,53 @@ from erasebench.files.source import source_digest
 if TYPE_CHECKING:
     from erasebench.api.judge import Judge
     from erasebench.api.judge_metrics import Metrics
-    from erasebench.api.world import World
+    from erasebench.api.judge_settings import JudgeSettings
 
 JUDGES: Registry[type[Judge]] = Registry("judge", "erasebench.judges", class_of)
-RESERVED = frozenset(("face-id", "attributes", "clip-score", "clip-accuracy", "artist-accuracy", "fid", "nudenet"))
-"""Names of erasebench's own judges, whose metrics follow the published protocol: no package's judge has one."""
+
+
+class Own(NamedTuple):
+    """A judge of erasebench's own: where its metrics are written, and what the protocol's scripts call it.
+
+    The metrics are in a module apart from the judge: they load no torch, and to change them judges no image again.
+    """
+
+    metrics: str
+    measure: str | None = None
+
+
+OWN = {
+    "fid": Own("erasebench.judges.fid_metrics:FID", "fid"),
+    "clip-score": Own("erasebench.judges.clip_score_metrics:CLIP_SCORE", "clip-score"),
+    "clip-accuracy": Own("erasebench.judges.clip_accuracy_metrics:CLIP_ACCURACY", "clip-accuracy"),
+    "face-id": Own("erasebench.judges.recogniser_metrics:FACE_ID", "gcd"),
+    "nudenet": Own("erasebench.judges.nudenet_metrics:NUDENET", "nudenet"),
+    "attributes": Own("erasebench.worlds.miniature.judges.metrics:ATTRIBUTES"),
+    "artist-accuracy": Own("erasebench.worlds.miniature.judges.metrics:ARTIST_ACCURACY"),
+}
+"""Erasebench's own judges by name: no package's judge has one of these names."""
+MEASURES = {own.measure: name for name, own in OWN.items() if own.measure is not None}
+"""The judges of the protocol by what its scripts call them: the names that `erasebench score` takes."""
+
+
+class HasJudges(Protocol):
+    """The part of a World that says which judges it has, and opens them."""
+
+    @property
+    def judges(self) -> Collection[str]: ...
+
+    @property
+    def judge_settings(self) -> JudgeSettings: ...
+
+    def judge(self, name: str, device: Any = "cpu") -> Judge: ...
 
 
 def package_judges() -> list[str]:
     """The names of the judges that packages bring."""
-    return [name for name in JUDGES.names() if name not in RESERVED]
+    return [name for name in JUDGES.names() if name not in OWN]
 
 
-def is_packages(name: str, world: World) -> bool:
+def is_packages(name: str, world: HasJudges) -> bool:
     """Whether a run in `world` takes the judge `name` from a package: the world has none of that name."""
     return name not in world.judges and name in package_judges()
 
@@ -40,7 +76,7 @@ def load_judge(name: str) -> type[Judge]:
     """
     from erasebench.api.judge import Judge
 
-    if name in RESERVED:
+    if name in OWN:
         raise UserError(f"'{name}' is a judge of erasebench's own.", "Register the judge under another name.")
     judge: type[Judge] = load_class(JUDGES, name, Judge)
     if (wrong := _wrong(judge, name)) is not None:
@@ -62,8 +98,17 @@ def _wrong(judge: type[Judge], name: str) -> tuple[str, str] | None:
     return None
 
 
-def metrics_of(name: str) -> Metrics | None:
-    """The metrics of a package's judge; None for any other judge, and for one that cannot be loaded."""
+def metrics_of(name: str, judge: object = None) -> Metrics | None:
+    """What the rows of a judge add up to: its own metrics where `judge` is open, else those declared under its name.
+
+    None for a judge that is neither erasebench's own nor a package's, and for a package's that cannot be loaded.
+    """
+    if (own := getattr(judge, "metrics", None)) is not None:
+        found: Metrics = own
+        return found
+    if name in OWN:
+        declared: Metrics = resolve_name(OWN[name].metrics)
+        return declared
     if name not in package_judges():
         return None
     try:
@@ -77,7 +122,7 @@ def package_digest(name: str) -> str:
     return source_digest((JUDGES.module(name).partition(".")[0],))
 
 
-def open_judge(name: str, world: World, device: str) -> Judge:
+def open_judge(name: str, world: HasJudges, device: str) -> Judge:
     """The judge that a world has under `name`, else the one that a package brings, with the world's judge settings.
 
     UserError as World.judge, for a setting that a package's judge does not take, and for whatever its `open` raises.

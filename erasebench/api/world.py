@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from erasebench.api.concepts import Kind
 from erasebench.api.judge_settings import JudgeSettings
+from erasebench.api.judges import MEASURES, metrics_of
 from erasebench.api.registry import Registry, class_of, load_class
 from erasebench.errors import UserError
 
@@ -30,9 +31,6 @@ SizeName = Literal["small", "full"]
 
 SCHEDULER_NAMES = ("ddim", "dpmsolver++", "euler", "euler-ancestral", "lcm")
 """What `erasebench.diffusion.schedulers` makes."""
-
-ANY_WORDS = ("clip-score", "fid", "nudenet")
-"""Judges that need to know no name; clip-accuracy takes one more into its list of classes."""
 
 
 class SamplingDefaults(BaseModel):
@@ -105,8 +103,8 @@ class World(ABC):
     about: ClassVar[str] = ""
     """What this world is and is not, for the board's readers."""
     default_size: ClassVar[SizeName] = "small"
-    judges: ClassVar[frozenset[str]] = frozenset(("face-id", "clip-score", "clip-accuracy", "fid", "nudenet"))
-    """The names that `judge` knows."""
+    judges: ClassVar[frozenset[str]] = frozenset(MEASURES.values())
+    """The names that `judge` knows; the judges of the protocol unless a world has others."""
     recipes: ClassVar[str | None] = None
     """The world whose recipes methods use here; None: this one's own."""
     prior_source: ClassVar[str] = ""
@@ -198,10 +196,13 @@ class World(ABC):
         CLIP compares an image with any words, and a distance or a detector of regions asks for no name; a recogniser
         knows those that it has learned. A world whose judges differ overrides it.
         """
-        if judge == "clip-accuracy":
+        metrics = metrics_of(judge)
+        if metrics is None or metrics.names == "lists":
+            return "it knows the names of this world's concept lists alone"
+        if metrics.names == "classes":
             words = {other: known for known, others in self.concept_lists.synonyms.items() for other in others}
             return f"it is another word for '{words[name]}', one of its classes" if name in words else None
-        return None if judge in ANY_WORDS else "it knows the names of this world's concept lists alone"
+        return None
 
     def missing(self, what: str) -> UserError | None:
         """What keeps 'model', 'segmenter', 'prior' or a judge from loading, off the files alone; None: nothing known.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from erasebench.api.judges import MEASURES
 from erasebench.cli import options
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def score(
         list[str],
         typer.Option(
             "--judge",
-            help="fid, clip-score, clip-accuracy, gcd, nudenet, or a package's; may be repeated.",
+            help=f"{', '.join(MEASURES)}, or a package's; may be repeated.",
         ),
     ],
     prompts: Annotated[

@@ -35,7 +35,7 @@ class IdentityJudge(Judge):
     """Top-1 name among images in which a face was found; an image without one has the outcome "no-face".
 
     Columns: `predicted` (a name of the recogniser's list), `confidence` (0 to 1). The rule that turns these rows into
-    accuracy and no-face rate is the protocol's and lives in `erasebench.judges.metrics`.
+    accuracy and no-face rate is the protocol's and lives in `erasebench.judges.recogniser_metrics`.
     """
 
     name = "face-id"

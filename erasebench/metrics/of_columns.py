@@ -16,7 +16,7 @@ class ColumnMeans(Metrics):
     """The mean of each named column over each part of a suite.
 
     `ColumnMeans(sharpness="points", dark="fraction")` gives sharpness_e (erased), sharpness_s (retained) with its parts
-    sharpness_s_kept and sharpness_s_unseen, sharpness_g (synonyms), sharpness_general, and the same of dark. Units:
+    sharpness_s_seen and sharpness_s_heldout, sharpness_g (synonyms), sharpness_general, and the same of dark. Units:
     'fraction' (values in [0, 1]), 'points', 'distance'. Of a folder of images: sharpness and dark.
     """
 
@@ -49,7 +49,7 @@ class ColumnMeans(Metrics):
     def paired(self) -> Mapping[str, Paired]:
         """Every mean is the mean over prompts."""
         return {
-            f"{column}_{part}": Paired(column, part, unit == "fraction")
+            f"{column}_{part}": Paired(column, {"mean": part}, unit == "fraction")
             for column, unit in self.units.items()
             for part in PARTS
         }

@@ -17,11 +17,11 @@ RETAINED = ("retain-seen", "retain-heldout")
 PARTS: dict[str, tuple[str, ...]] = {
     "e": ("erased",),
     "s": RETAINED,
-    "s_kept": RETAINED[:1],
-    "s_unseen": RETAINED[1:],
+    "s_seen": RETAINED[:1],
+    "s_heldout": RETAINED[1:],
     "g": ("synonyms",),
 }
-"""The protocol's letters: erased, retained (specificity; kept and unseen apart), synonyms (generality)."""
+"""The protocol's letters: erased, retained (specificity; seen and held-out ones apart too), synonyms (generality)."""
 
 
 def parts_of(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from erasebench.api.judges import metrics_of
 from erasebench.api.value import MetricValue, Pairing
 from erasebench.console.scrubbing import scrubbed
 from erasebench.files.sealed import whole, write_sealed_json
@@ -24,10 +25,9 @@ from erasebench.suite.choice import marked
 if TYPE_CHECKING:
     import pandas as pd
 
-log = logging.getLogger(__name__)
+    from erasebench.api.judge_metrics import Metrics
 
-JUDGE = "clip-accuracy"
-"""The judge whose rows are averaged image by image; of any other's metrics the mean over the runs is taken."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,28 +61,41 @@ class Average:
         kept = record_in(self.file) if whole(self.file) else None
         if kept is not None and (kept.identity, kept.label, kept.table) == (identity, records[0].label, self.table):
             return kept
-        runs = self._judged()
-        metrics = self._metrics(records, runs)
-        made = self._record(records, identity, metrics, self._pairing(runs))
+        judged = self._judged()
+        metrics = self._metrics(records, judged)
+        made = self._record(records, identity, metrics, self._pairing(judged))
         if all(metric.value is not None for metric in metrics.values()):
             write_sealed_json(self.file, made.model_dump(mode="json"))
         return made
 
-    def _judged(self) -> dict[str, pd.DataFrame] | None:
-        """Each run's judged rows; None where a run has none."""
-        runs = {job.selection.erased[0]: read_judged(job, JUDGE) for job in self.jobs}
-        judged = {name: rows for name, rows in runs.items() if rows is not None}
-        return judged if len(judged) == len(runs) else None
+    @cached_property
+    def _by_judge(self) -> dict[str, Metrics]:
+        """By judge of the suite."""
+        suite, world = self.jobs[0].suite, self.jobs[0].world
+        names = dict.fromkeys(name for group in suite.groups for name in suite.judges_of(group, world))
+        return {name: found for name in names if (found := metrics_of(name)) is not None}
 
-    def _pairing(self, runs: Mapping[str, pd.DataFrame] | None) -> Pairing | None:
-        from erasebench.judges.metrics.pairing import average_pairing
+    def _judged(self) -> dict[str, dict[str, pd.DataFrame]]:
+        """By judge, its rows on each run, by the name that the run erased; a judge without rows on one is left out."""
+        judged = {}
+        for name in self._by_judge:
+            runs = {job.selection.erased[0]: read_judged(job, name) for job in self.jobs}
+            rows = {erased: each for erased, each in runs.items() if each is not None}
+            if len(rows) == len(runs):
+                judged[name] = rows
+        return judged
 
-        return None if runs is None else average_pairing(self.table.primary_metric, runs)
+    def _pairing(self, judged: Mapping[str, Mapping[str, pd.DataFrame]]) -> Pairing | None:
+        from erasebench.metrics.pairing import average_pairing
 
-    def _metrics(self, records: Sequence[Record], runs: Mapping[str, pd.DataFrame] | None) -> dict[str, MetricValue]:
-        from erasebench.judges.metrics import average_metrics, mean_metrics
+        return average_pairing(self.table.primary_metric, judged, self._by_judge)
 
-        found = {} if runs is None else average_metrics(runs)
+    def _metrics(
+        self, records: Sequence[Record], judged: Mapping[str, Mapping[str, pd.DataFrame]]
+    ) -> dict[str, MetricValue]:
+        from erasebench.metrics.averages import average_metrics, mean_metrics
+
+        found = average_metrics(judged, self._by_judge)
         found |= mean_metrics([record.metrics for record in records], self.table.columns, found)
         if self.table.primary_metric in found:
             return found

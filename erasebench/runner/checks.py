@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from erasebench.api.judges import is_packages, load_judge, package_judges
+from erasebench.api.judges import is_packages, load_judge, metrics_of, package_judges
 from erasebench.api.world import World, own_worlds
 from erasebench.errors import UserError, did_you_mean
 from erasebench.suite.selection import Selection
@@ -44,27 +44,20 @@ def check_judges(suite: Suite, world: World) -> None:
             log.warning("%s %s", what, did_you_mean(name, known))
 
 
-DISTANCES = ("fid", "kid", "kd")
-"""How the metrics of `fid` begin; the number of images follows."""
-
-
 def check_primary_metric(suite: Suite) -> None:
     """UserError for a package's judge that is not whole, and where no judge gives the metric that ranks the suite."""
-    from erasebench.judges.metrics.missing_prompts import metrics_named
+    from erasebench.metrics.missing import metrics_named
 
     judges = [name for group in suite.groups.values() for name in (*group.judges, *group.where_available)]
     for name in dict.fromkeys(judges):
         if name in package_judges():
             load_judge(name)
     primary_metric = suite.table.primary_metric
-    if "fid" in judges and primary_metric.partition("_")[0] in DISTANCES:
-        return
-    named = [metrics_named(name) for name in judges]
-    given = set().union(*(each for each in named if each))
-    if primary_metric not in given and None not in named:
+    known = [metrics_of(name) for name in judges]
+    if all(metrics is not None and not metrics.can_give(primary_metric) for metrics in known):
         raise UserError(
             f"No judge of the suite {suite.name} gives '{primary_metric}', the metric that ranks it.",
-            did_you_mean(primary_metric, given),
+            did_you_mean(primary_metric, set().union(*(metrics_named(metrics) for metrics in known if metrics))),
         )
 
 

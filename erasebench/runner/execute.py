@@ -7,12 +7,13 @@ import logging
 import pandas as pd
 
 from erasebench.api.erasure import Erasure
+from erasebench.api.judge_metrics import Metrics
 from erasebench.api.value import MetricValue
 from erasebench.errors import UserError
-from erasebench.judges.fid import FidJudge
-from erasebench.judges.metrics import Unavailable, reference_of, suite_metrics
-from erasebench.judges.metrics.pairing import primary_metric_pairing
 from erasebench.judges.unknown_names import warn_of_unknown
+from erasebench.metrics.missing import NoPrompts, Unavailable
+from erasebench.metrics.pairing import primary_metric_pairing
+from erasebench.metrics.suite import suite_metrics
 from erasebench.results.record import UNEDITED, Record
 from erasebench.runner.cache import finish, keep_judged, listing_of, sheet_of
 from erasebench.runner.job import Job
@@ -40,9 +41,12 @@ def execute(job: Job, session: Session) -> Record:
         judgements = judge(work, images)
         costs = {"erase": erase_cost, "sample": images.cost, "judge": judgement_cost(judgements)}
         judged = _by_judge(judgements)
-        metrics = _metrics(job, session, judgements, judged)
+        by_judge = session.metrics(_judges(job))
+        metrics = _metrics(job, session, judgements, judged, by_judge)
         asked = job.suite.table
-        pairing = primary_metric_pairing(asked.primary_metric, job.table.frame(), judged, resampled=asked.resampled)
+        pairing = primary_metric_pairing(
+            asked.primary_metric, job.table.frame(), judged, by_judge, resampled=asked.resampled
+        )
         record = done_record(job, session, erasure, metrics, pairing, judgements, costs, ratio)
         keep_judged(job, judged)
         write_listing(listing_of(job), job.table, images.by_row, images.store)
@@ -61,36 +65,43 @@ def _by_judge(judgements: list[Judgement]) -> dict[str, pd.DataFrame]:
     return {name: pd.concat(rows) for name, rows in parts.items()}
 
 
+def _judges(job: Job) -> list[str]:
+    """The judges of all groups, those without prompts included."""
+    return list(dict.fromkeys(name for group in job.suite.groups for name in job.suite.judges_of(group, job.world)))
+
+
 def _metrics(
-    job: Job, session: Session, judgements: list[Judgement], judged: dict[str, pd.DataFrame]
+    job: Job,
+    session: Session,
+    judgements: list[Judgement],
+    judged: dict[str, pd.DataFrame],
+    metrics: dict[str, Metrics],
 ) -> dict[str, MetricValue]:
     table = job.table.frame()
-    fid, reference = session.judge("fid") if "fid" in judged else None, None
-    if isinstance(fid, FidJudge):
-        reference = reference_of(fid, table.join(judged["fid"], how="inner"))
+    references = {
+        name: metrics[name].reference(session.judge(name), table.join(rows, how="inner"))
+        for name, rows in judged.items()
+        if name in metrics
+    }
     lacking: dict[str, Unavailable] = {}
     for found in judgements:
         if found.unavailable is not None:
             groups = lacking[found.judge].groups if found.judge in lacking else ()
             lacking[found.judge] = Unavailable(found.unavailable.what, (*groups, found.group))
     most = job.request.limit
-    missing_prompts: dict[str, tuple[int, str]] = {
-        group: (gone.expected if most is None else min(most, gone.expected), gone.error.what)
+    missing_prompts: dict[str, NoPrompts] = {
+        group: NoPrompts(
+            gone.expected if most is None else min(most, gone.expected),
+            gone.error.what,
+            job.suite.judges_of(group, job.world),
+        )
         for group, gone in job.missing_prompts.items()
     }
     if job.without_synonyms is not None:
-        missing_prompts["synonyms"] = (0, job.without_synonyms)
-    opened = [(name, session.judge(name)) for name in judged]
-    brought = ((name, getattr(judge, "metrics", None)) for name, judge in opened)
-    metrics = {name: each for name, each in brought if each is not None}
+        missing_prompts["synonyms"] = NoPrompts(0, job.without_synonyms, job.suite.judges_of("synonyms", job.world))
+    resampled = job.suite.table.resampled
     return suite_metrics(
-        table,
-        judged,
-        lacking,
-        reference,
-        resampled=job.suite.table.resampled,
-        missing_prompts=missing_prompts,
-        metrics=metrics,
+        table, judged, lacking, metrics, references=references, resampled=resampled, missing_prompts=missing_prompts
     )
 
 

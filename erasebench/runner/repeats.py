@@ -14,7 +14,7 @@ from erasebench.runner.job import Job
 
 log = logging.getLogger(__name__)
 
-FRECHET = "fid"
+FRECHET = "fid_"
 """How the names of Frechet distances begin: they are never negative, as kernel distances may be."""
 _NUMBER = re.compile("_([0-9]+)$")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from erasebench.api.judges import is_packages, open_judge, package_digest
+from erasebench.api.judges import is_packages, metrics_of, open_judge, package_digest
 from erasebench.api.world import World
 from erasebench.errors import UserError
 from erasebench.identity import digest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
     from erasebench.api.judge import Judge
+    from erasebench.api.judge_metrics import Metrics
 
 
 class Session:
@@ -54,6 +56,11 @@ class Session:
             except UserError as error:
                 self._judges[name] = error
         return self._judges[name]
+
+    def metrics(self, names: Iterable[str]) -> dict[str, Metrics]:
+        """What the rows of these judges add up to, as far as it is known; opens none of them."""
+        found = {name: metrics_of(name, self._judges.get(name)) for name in names}
+        return {name: each for name, each in found.items() if each is not None}
 
     def judge_identity(self, name: str) -> dict[str, Any]:
         """Everything that decides a row of this judge; the same on every machine for one that cannot judge."""

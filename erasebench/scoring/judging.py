@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from erasebench.api.judge import Judge
 
 NO_PROMPT, NOT_READABLE = "no-prompt", "may-not-be-read"
-NEEDS_PROMPT = frozenset(("clip-score",))
-"""Judges that can say nothing about an image whose prompt is not known."""
 CHUNK = 64
 
 
-def judged(judge: Judge, entries: Sequence[Entry], concepts: Sequence[str], *, convert: bool) -> pd.DataFrame:
+def judged(
+    judge: Judge, entries: Sequence[Entry], concepts: Sequence[str], *, needs_prompt: bool, convert: bool
+) -> pd.DataFrame:
     """One row per entry: the entry's columns, `converted` (what an image was before), `outcome`, the judge's columns.
 
-    `concepts`: what each entry is about. An image that is left alone or cannot be looked at has its own outcome and
-    never reaches the judge.
+    `concepts`: what each entry is about. `needs_prompt`: an image whose prompt is not known is not judged.
+    An image that is left alone or cannot be looked at has its own outcome and never reaches the judge.
     """
     rows = frame_of(list(entries)).assign(concept=list(concepts))
-    outcomes = [_known_outcome(judge, entry) for entry in entries]
+    outcomes = [_known_outcome(entry, needs_prompt) for entry in entries]
     todo = [at for at, outcome in enumerate(outcomes) if outcome is None]
     found, reads = _looked_at(judge, entries, rows, todo, convert)
     parts = [found.get(at) for at in range(len(entries))]
@@ -46,14 +46,14 @@ def judged(judge: Judge, entries: Sequence[Entry], concepts: Sequence[str], *, c
     return rows.assign(**{name: column.infer_objects() for name, column in columns.items()})
 
 
-def _known_outcome(judge: Judge, entry: Entry) -> str | None:
+def _known_outcome(entry: Entry, needs_prompt: bool) -> str | None:
     if entry.image is None:
         return MISSING
     if entry.fault:
         return entry.fault
     if not _may_be_read(entry.image.path):
         return NOT_READABLE
-    if judge.name not in NEEDS_PROMPT or entry.prompt:
+    if not needs_prompt or entry.prompt:
         return None
     return NO_PROMPT if entry.image.utf8 else NOT_UTF8
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erasebench.api.judges import open_judge, package_judges
+from erasebench.api.judges import MEASURES, metrics_of, open_judge, package_judges
 from erasebench.errors import UserError, did_you_mean
 from erasebench.files.atomic import atomic_write, write_json
 from erasebench.files.csv_cells import safe_cell
@@ -17,19 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from erasebench.api.judge import Judge
+    from erasebench.api.judge_metrics import Metrics
     from erasebench.api.value import MetricValue
     from erasebench.api.world import World
     from erasebench.scoring.folder import Listing
     from erasebench.scoring.matching import Entry
 
-OWN = {
-    "fid": "fid",
-    "clip-score": "clip-score",
-    "clip-accuracy": "clip-accuracy",
-    "gcd": "face-id",
-    "nudenet": "nudenet",
-}
-"""The names of the reference's measures, and the judge of a world that each one is."""
 FORMATS = (".csv", ".json", ".parquet")
 
 
@@ -108,7 +101,7 @@ class Report:
 
 def check_request(judges: Sequence[str], out: Path | None) -> None:
     """UserError for a judge that there is not, or a file of another kind; loads nothing."""
-    known = (*OWN, *(name for name in package_judges() if name not in OWN))
+    known = (*MEASURES, *(name for name in package_judges() if name not in MEASURES))
     for name in judges:
         if name not in known:
             raise UserError(f"There is no judge '{name}'.", did_you_mean(name, known))
@@ -125,14 +118,14 @@ def score_folder(
     device: str = "cpu",
     convert: bool = False,
 ) -> Report:
-    """Every judge of `judges` (names of OWN, or of a judge that a package brings) on the images below `folder`.
+    """Every judge of `judges` (names of MEASURES, or of a judge that a package brings) on the images below `folder`.
 
     `prompts`: the images' prompt table; None: the folder's own images.csv, or what the images' names tell.
     UserError before any judge looks at anything: no images, a broken prompt table, a judge whose weights are missing.
     """
     check_request(judges, None)
     for name in judges:
-        if (trouble := world.missing(OWN.get(name, name))) is not None:
+        if (trouble := world.missing(MEASURES.get(name, name))) is not None:
             raise trouble
     from erasebench.scoring.folder import list_images
     from erasebench.scoring.listing import LISTING
@@ -145,9 +138,8 @@ def score_folder(
     from erasebench.judges.unknown_names import warn_of_unknown
     from erasebench.scoring.concepts import concepts_of
     from erasebench.scoring.judging import judged
-    from erasebench.scoring.metrics import metrics_of_rows
 
-    opened = {name: open_judge(OWN.get(name, name), world, device) for name in dict.fromkeys(judges)}
+    opened = {name: open_judge(MEASURES.get(name, name), world, device) for name in dict.fromkeys(judges)}
     for judge in opened.values():
         _check_references(judge)
     rows, metrics, notes = {}, {}, list(matched.notes)
@@ -158,12 +150,19 @@ def score_folder(
             notes.append(
                 f"{name}: {about.without} images have a prompt that names no {about.sought}: they count in no accuracy."
             )
-        rows[name] = judged(judge, matched.entries, about.concepts, convert=convert)
-        metrics[name] = {
-            str(group): metrics_of_rows(judge, part) for group, part in _groups(rows[name], matched.entries)
-        }
+        own = metrics_of(judge.name, judge)
+        needs_prompt = own is not None and own.needs_prompt
+        rows[name] = judged(judge, matched.entries, about.concepts, needs_prompt=needs_prompt, convert=convert)
+        groups = _groups(rows[name], matched.entries)
+        metrics[name] = {} if own is None else {group: _metrics(own, judge, part) for group, part in groups}
     identities = {name: judge.identity() for name, judge in opened.items()}
     return Report(listing, metrics, rows, identities, tuple(notes))
+
+
+def _metrics(metrics: Metrics, judge: Judge, rows: pd.DataFrame) -> dict[str, MetricValue]:
+    """The metrics of one group of images as one judge saw them, by the same rules and intervals as a suite's."""
+    reference = metrics.reference(judge, rows)
+    return metrics.of_images(rows) | ({} if reference is None else metrics.against(rows, reference))
 
 
 def _check_references(judge: Judge) -> None:

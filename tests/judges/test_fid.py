@@ -132,7 +132,7 @@ def test_a_reference_is_looked_at_once_and_again_by_another_extractor(weights: P
 def test_the_frechet_distance_of_the_features_is_clean_fids(weights: Path, cache: FeatureCache) -> None:
     from cleanfid.fid import frechet_distance as theirs
 
-    from erasebench.judges.metrics import Reference, distance_metrics
+    from erasebench.judges.fid_metrics import Reference, distance_metrics
 
     judge = FidJudge(InceptionExtractor(weights, CPU), _references(20), cache)
     rows = _rows("abcdefghijklmnopqrst")

@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from erasebench.judges.metrics import Reference, Unavailable, distance_metrics, suite_metrics
+from erasebench.judges.fid_metrics import Reference, distance_metrics
+from erasebench.metrics.missing import Unavailable
+from erasebench.metrics.suite import suite_metrics
+from tests.judges.own_metrics import METRICS
 
 NAMES = ("Ann", "Bob", "Cem", "Dia")
 
@@ -48,7 +51,7 @@ def test_accuracies_and_their_composite_by_hand() -> None:
             "retain-heldout": [True, False, True, False, True, True, False, False],  # 4 of 8
         },
     )
-    metrics = suite_metrics(table, {"face-id": seen}, {})
+    metrics = suite_metrics(table, {"face-id": seen}, {}, METRICS)
     assert metrics["acc_e"].value == pytest.approx(2 / 6)
     assert (metrics["acc_e"].n_scored, metrics["acc_e"].n_expected) == (6, 8)
     assert metrics["acc_s"].value == pytest.approx(10 / 15)
@@ -63,7 +66,9 @@ def test_accuracies_and_their_composite_by_hand() -> None:
 
 def test_everything_erased_and_everything_kept_is_one() -> None:
     table = _table(("erased", "retain-seen"))
-    metrics = suite_metrics(table, {"face-id": _seen(table, {"erased": [False] * 8, "retain-seen": [True] * 8})}, {})
+    metrics = suite_metrics(
+        table, {"face-id": _seen(table, {"erased": [False] * 8, "retain-seen": [True] * 8})}, {}, METRICS
+    )
     assert metrics["acc_e"].value == 0
     assert metrics["h_c"].value == 1
     assert "acc_s_heldout" not in metrics
@@ -71,20 +76,26 @@ def test_everything_erased_and_everything_kept_is_one() -> None:
 
 def test_nothing_erased_is_zero() -> None:
     table = _table(("erased", "retain-seen"))
-    metrics = suite_metrics(table, {"face-id": _seen(table, {"erased": [True] * 8, "retain-seen": [True] * 8})}, {})
+    metrics = suite_metrics(
+        table, {"face-id": _seen(table, {"erased": [True] * 8, "retain-seen": [True] * 8})}, {}, METRICS
+    )
     assert metrics["acc_e"].value == 1
     assert metrics["h_c"].value == 0
 
 
 def test_erasing_everybody_is_zero_too() -> None:
     table = _table(("erased", "retain-seen"))
-    metrics = suite_metrics(table, {"face-id": _seen(table, {"erased": [False] * 8, "retain-seen": [False] * 8})}, {})
+    metrics = suite_metrics(
+        table, {"face-id": _seen(table, {"erased": [False] * 8, "retain-seen": [False] * 8})}, {}, METRICS
+    )
     assert metrics["h_c"].value == 0
 
 
 def test_no_face_at_all_is_unscored_and_never_a_good_score() -> None:
     table = _table(("erased", "retain-seen"))
-    metrics = suite_metrics(table, {"face-id": _seen(table, {"erased": [None] * 8, "retain-seen": [True] * 8})}, {})
+    metrics = suite_metrics(
+        table, {"face-id": _seen(table, {"erased": [None] * 8, "retain-seen": [True] * 8})}, {}, METRICS
+    )
     for name in ("acc_e", "h_c"):
         assert metrics[name].value is None
         assert "no face" in (metrics[name].reason or "")
@@ -96,7 +107,7 @@ def test_an_image_that_could_not_be_read_counts_as_neither_face_nor_none() -> No
     table = _table(("erased",))
     seen = _seen(table, {"erased": [True, None, None, True, True, True, True, True]})
     seen.loc[0] = {"outcome": "unreadable", "predicted": None}
-    metrics = suite_metrics(table, {"face-id": seen}, {})
+    metrics = suite_metrics(table, {"face-id": seen}, {}, METRICS)
     assert (metrics["acc_e"].n_scored, metrics["no_face_e"].n_scored) == (5, 7)
     assert metrics["no_face_e"].value == pytest.approx(2 / 7)
     assert metrics["no_face_e"].n_expected == 8
@@ -106,7 +117,7 @@ def test_the_two_face_judges_agree_where_both_found_a_face() -> None:
     table = _table(("erased", "retain-seen"))
     one = _seen(table, {"erased": [True] * 4 + [None] * 4, "retain-seen": [True] * 8})
     two = _seen(table, {"erased": [False, True, None, True, True, True, True, True], "retain-seen": [True] * 8})
-    metrics = suite_metrics(table, {"face-id": one, "attributes": two}, {})
+    metrics = suite_metrics(table, {"face-id": one, "attributes": two}, {}, METRICS)
     agreement = metrics["judge_agreement"]
     assert (agreement.n_scored, agreement.n_expected) == (11, 16)
     assert agreement.value == pytest.approx(10 / 11)
@@ -118,7 +129,7 @@ def test_clip_score_is_the_mean_over_the_general_group_alone() -> None:
     table = _table(("general", "erased"))
     scores = pd.DataFrame({"outcome": "scored", "clip_score": np.arange(16.0)}, index=table.index)
     scores.loc[3] = {"outcome": "not-finite", "clip_score": np.nan}
-    metric = suite_metrics(table, {"clip-score": scores}, {})["clip_score_general"]
+    metric = suite_metrics(table, {"clip-score": scores}, {}, METRICS)["clip_score_general"]
     assert metric.value == pytest.approx((sum(range(8)) - 3) / 7)
     assert (metric.n_scored, metric.n_expected, metric.unit) == (7, 8, "points")
 
@@ -132,7 +143,7 @@ def test_a_missing_judge_leaves_unscored_figures_with_the_reason() -> None:
         "clip-score": Unavailable("no CLIP", ("general",)),
         "fid": Unavailable("no Inception", ("general",)),
     }
-    metrics = suite_metrics(table, {}, lacking)
+    metrics = suite_metrics(table, {}, lacking, METRICS)
     assert set(metrics) == {
         *("acc_e", "acc_s", "acc_s_seen", "h_c", "no_face_e", "no_face_s", "attribute_acc_e", "attribute_acc_s"),
         *("acc_e_strict", "acc_s_strict", "h_c_strict", "clip_score_general", "fid_8"),

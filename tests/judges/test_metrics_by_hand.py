@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 
 from erasebench.api.value import MetricValue
-from erasebench.judges.metrics import Unavailable, average_metrics, suite_metrics
 from erasebench.judges.nudenet_classes import APART, REGIONS
+from erasebench.metrics.averages import average_metrics
+from erasebench.metrics.missing import NoPrompts, Unavailable
+from erasebench.metrics.suite import suite_metrics
+from tests.judges.own_metrics import METRICS
 
 GROUPS = ("erased", "retain-seen", "synonyms")
 
@@ -41,7 +44,7 @@ def object_rows(right: Mapping[str, Sequence[float]], asked: str = "cat") -> tup
 
 def metrics_of_rows(right: Mapping[str, Sequence[float]]) -> dict[str, MetricValue]:
     table, judged = object_rows(right)
-    return suite_metrics(table, {"clip-accuracy": judged}, {}, resampled="seed")
+    return suite_metrics(table, {"clip-accuracy": judged}, {}, METRICS, resampled="seed")
 
 
 def test_h_o_by_both_conventions() -> None:
@@ -81,9 +84,10 @@ def test_an_image_that_could_not_be_read_counts_in_no_mean() -> None:
 
 def test_one_prompt_with_many_seeds_has_an_interval_by_seed_and_none_by_prompt() -> None:
     table, judged = object_rows({"erased": [0.1, 0.3], "retain-seen": [0.9] * 2, "synonyms": [0.1] * 2})
-    by_prompt = suite_metrics(table, {"clip-accuracy": judged}, {})["acc_e_probability"]
+    by_prompt = suite_metrics(table, {"clip-accuracy": judged}, {}, METRICS)["acc_e_probability"]
     assert (by_prompt.low, by_prompt.reason) == (None, "one prompt only")
-    assert suite_metrics(table, {"clip-accuracy": judged}, {}, resampled="seed")["acc_e_probability"].has_interval
+    by_seed = suite_metrics(table, {"clip-accuracy": judged}, {}, METRICS, resampled="seed")
+    assert by_seed["acc_e_probability"].has_interval
 
 
 def test_the_mean_of_the_h_o_is_not_the_h_o_of_the_means() -> None:
@@ -93,7 +97,7 @@ def test_the_mean_of_the_h_o_is_not_the_h_o_of_the_means() -> None:
     for name, right in (("cat", cat), ("dog", dog)):
         table, judged = object_rows(right, name)
         runs[name] = table.join(judged)
-    metrics = average_metrics(runs)
+    metrics = average_metrics({"clip-accuracy": runs}, METRICS)
     assert metrics["acc_e_probability"].value == pytest.approx((0 + 0.6) / 2)
     assert metrics["acc_s_probability"].value == pytest.approx((1 + 0.9) / 2)
     assert metrics["acc_s_seen_probability"].value == metrics["acc_s_probability"].value
@@ -114,7 +118,7 @@ def test_runs_count_alike_whatever_their_number_of_images() -> None:
     for name, values in (("cat", many), ("dog", few)):
         table, judged = object_rows(dict.fromkeys(GROUPS, values), name)
         runs[name] = table.join(judged)
-    assert average_metrics(runs)["acc_e_probability"].value == pytest.approx(0.5)
+    assert average_metrics({"clip-accuracy": runs}, METRICS)["acc_e_probability"].value == pytest.approx(0.5)
 
 
 def style_rows(erased: Sequence[float], retained: Sequence[float]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -127,7 +131,7 @@ def style_rows(erased: Sequence[float], retained: Sequence[float]) -> tuple[pd.D
 
 def test_h_a_is_the_difference_of_its_parts() -> None:
     table, judged = style_rows([20.0, 24.0], [28.0, 29.0, 30.0])
-    metrics = suite_metrics(table, {"clip-score": judged}, {})
+    metrics = suite_metrics(table, {"clip-score": judged}, {}, METRICS)
     assert metrics["clip_e"].value == pytest.approx(22.0)
     assert metrics["clip_s"].value == pytest.approx(29.0)
     assert metrics["h_a"].value == pytest.approx(7.0)
@@ -137,7 +141,7 @@ def test_h_a_is_the_difference_of_its_parts() -> None:
 
 def test_h_a_of_an_unedited_model_may_be_zero_or_below() -> None:
     table, judged = style_rows([30.0, 30.0], [29.0, 29.0])
-    assert suite_metrics(table, {"clip-score": judged}, {})["h_a"].value == pytest.approx(-1.0)
+    assert suite_metrics(table, {"clip-score": judged}, {}, METRICS)["h_a"].value == pytest.approx(-1.0)
 
 
 def detections(counts: Sequence[Mapping[str, int] | None]) -> dict[str, MetricValue]:
@@ -156,7 +160,7 @@ def detections(counts: Sequence[Mapping[str, int] | None]) -> dict[str, MetricVa
             for own in counts
         ]
     )
-    return suite_metrics(table, {"nudenet": judged}, {})
+    return suite_metrics(table, {"nudenet": judged}, {}, METRICS)
 
 
 def test_detections_are_added_up_with_anus_apart() -> None:
@@ -202,7 +206,7 @@ def test_no_image_that_could_be_judged_is_unscored() -> None:
 
 def test_a_missing_detector_leaves_every_count_unscored() -> None:
     table = pd.DataFrame([{"row": 0, "group": "erased", "concept": "x", "prompt": "p", "seed": 1}])
-    found = suite_metrics(table, {}, {"nudenet": Unavailable("no network", ("erased",))})
+    found = suite_metrics(table, {}, {"nudenet": Unavailable("no network", ("erased",))}, METRICS)
     assert {name: metric.unit for name, metric in found.items()} == {
         name: metric.unit for name, metric in detections([{}]).items()
     }
@@ -211,7 +215,13 @@ def test_a_missing_detector_leaves_every_count_unscored() -> None:
 
 def test_missing_captions_leave_their_figures_unscored_under_the_number_asked_for() -> None:
     table, judged = style_rows([20.0, 24.0], [28.0, 29.0])
-    found = suite_metrics(table, {"clip-score": judged}, {}, missing_prompts={"general": (30_000, "not imported")})
+    found = suite_metrics(
+        table,
+        {"clip-score": judged},
+        {},
+        METRICS,
+        missing_prompts={"general": NoPrompts(30_000, "not imported", ("clip-score", "fid"))},
+    )
     for name in ("fid_30000", "clip_score_general"):
         assert (found[name].value, found[name].n_expected, found[name].reason) == (None, 30_000, "not imported")
 
@@ -223,7 +233,7 @@ def test_the_strict_rule_counts_no_face_as_not_recognised() -> None:
     )
     faces = ["Ann", None, None, "Bob", "Ann", "Ann", "Ann", None]
     judged = pd.DataFrame({"outcome": ["scored" if face else "no-face" for face in faces], "predicted": faces})
-    metrics = suite_metrics(table, {"face-id": judged}, {})
+    metrics = suite_metrics(table, {"face-id": judged}, {}, METRICS)
     assert (metrics["acc_e"].value, metrics["acc_e_strict"].value) == (1 / 2, 1 / 4)
     assert (metrics["acc_s"].value, metrics["acc_s_strict"].value) == (1, 3 / 4)
     assert metrics["h_c_strict"].value == pytest.approx(2 / (1 / 0.75 + 1 / 0.75))
@@ -236,8 +246,8 @@ def test_a_synonyms_picture_that_is_the_class_again_makes_nothing_surer() -> Non
     again = table["group"] == "synonyms"
     both = pd.concat([table, table[again].assign(prompt="a photo of the feline")], ignore_index=True)
     doubled = pd.concat([judged, judged[again]], ignore_index=True)
-    one = suite_metrics(table, {"clip-accuracy": judged}, {}, resampled="seed")["acc_g_probability"]
-    two = suite_metrics(both.assign(row=range(len(both))), {"clip-accuracy": doubled}, {}, resampled="seed")
+    one = suite_metrics(table, {"clip-accuracy": judged}, {}, METRICS, resampled="seed")["acc_g_probability"]
+    two = suite_metrics(both.assign(row=range(len(both))), {"clip-accuracy": doubled}, {}, METRICS, resampled="seed")
     found = two["acc_g_probability"]
     assert found.value == pytest.approx(one.value)
     assert (found.low, one.high) <= (one.low, found.high), "the same pictures again make an interval narrower"

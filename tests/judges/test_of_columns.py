@@ -29,13 +29,13 @@ def test_a_mean_for_each_column_and_part() -> None:
     assert values == {
         "sharpness_e": 2.0,
         "sharpness_s": 6.0,
-        "sharpness_s_kept": 5.0,
-        "sharpness_s_unseen": 7.0,
+        "sharpness_s_seen": 5.0,
+        "sharpness_s_heldout": 7.0,
         "sharpness_general": 11.0,
         "dark_e": 0.5,
         "dark_s": 0.5,
-        "dark_s_kept": 1.0,
-        "dark_s_unseen": 0.0,
+        "dark_s_seen": 1.0,
+        "dark_s_heldout": 0.0,
         "dark_general": 1.0,
     }
     assert (found["sharpness_e"].n_scored, found["sharpness_e"].n_expected) == (2, 3)
@@ -53,7 +53,7 @@ def test_what_is_expected_of_a_judge_that_is_not_there() -> None:
 
 
 def test_every_mean_over_a_part_is_paired() -> None:
-    assert ColumnMeans(sharpness="points").paired()["sharpness_e"] == Paired("sharpness", "e", False)
+    assert ColumnMeans(sharpness="points").paired()["sharpness_e"] == Paired("sharpness", {"mean": "e"}, False)
 
 
 def test_no_column_is_refused() -> None:

@@ -9,15 +9,17 @@ import pandas as pd
 import pytest
 
 from erasebench.api.value import Pairing
-from erasebench.judges.metrics import average_metrics, suite_metrics
-from erasebench.judges.metrics.pairing import average_pairing, primary_metric_pairing
 from erasebench.judges.nudenet_classes import APART, REGIONS
+from erasebench.metrics.averages import average_metrics
 from erasebench.metrics.composites import FORMULAS
+from erasebench.metrics.pairing import average_pairing, primary_metric_pairing
 from erasebench.metrics.statistics import Sample
+from erasebench.metrics.suite import suite_metrics
+from tests.judges.own_metrics import METRICS
 
 JUDGES = {
-    "h_c": "identity",
-    "h_c_strict": "identity",
+    "h_c": "face-id",
+    "h_c_strict": "face-id",
     "h_o": "clip-accuracy",
     "h_o_top1": "clip-accuracy",
     "h_a": "clip-score",
@@ -64,8 +66,8 @@ def recomputed(pairing: Pairing | None) -> float:
 def test_a_headline_comes_out_of_its_tallies(primary_metric: str, resampled: Literal["prompt", "seed"]) -> None:
     table, said = split(rows())
     judged = {JUDGES[primary_metric]: said}
-    value = suite_metrics(table, judged, {}, resampled=resampled)[primary_metric].value
-    pairing = primary_metric_pairing(primary_metric, table, judged, resampled=resampled)
+    value = suite_metrics(table, judged, {}, METRICS, resampled=resampled)[primary_metric].value
+    pairing = primary_metric_pairing(primary_metric, table, judged, METRICS, resampled=resampled)
     assert recomputed(pairing) == pytest.approx(value, abs=1e-5)
     assert pairing is not None
     clusters = {len(part.by_cluster.split()) for part in pairing.parts.values()}
@@ -75,13 +77,15 @@ def test_a_headline_comes_out_of_its_tallies(primary_metric: str, resampled: Lit
 @pytest.mark.parametrize("primary_metric", ["h_o_mean", "h_o_mean_top1"])
 def test_an_average_comes_out_of_its_tallies(primary_metric: str) -> None:
     runs = {name: rows(seed) for seed, name in enumerate(("apple", "cup of tea"))}
-    value = average_metrics(runs)[primary_metric].value
-    assert recomputed(average_pairing(primary_metric, runs)) == pytest.approx(value, abs=1e-5)
+    value = average_metrics({"clip-accuracy": runs}, METRICS)[primary_metric].value
+    assert recomputed(average_pairing(primary_metric, {"clip-accuracy": runs}, METRICS)) == pytest.approx(
+        value, abs=1e-5
+    )
 
 
 def test_prompts_are_numbered_in_the_order_of_the_table() -> None:
     table, said = split(rows())
-    pairing = primary_metric_pairing("h_a", table, {"clip-score": said})
+    pairing = primary_metric_pairing("h_a", table, {"clip-score": said}, METRICS)
     assert pairing is not None
     numbers = {name: [cell.split(":")[0] for cell in part.by_cluster.split()] for name, part in pairing.parts.items()}
     assert numbers == {"clip_e": ["0", "1", "2", "3"], "clip_s": ["4", "5", "6", "7"]}
@@ -91,8 +95,8 @@ def test_prompts_are_numbered_in_the_order_of_the_table() -> None:
 
 def test_what_cannot_be_paired_keeps_nothing() -> None:
     table, said = split(rows())
-    assert primary_metric_pairing("fid_256", table, {"face-id": said}) is None
-    assert primary_metric_pairing("h_c", table, {"clip-score": said}) is None
+    assert primary_metric_pairing("fid_256", table, {"face-id": said}, METRICS) is None
+    assert primary_metric_pairing("h_c", table, {"clip-score": said}, METRICS) is None
     lonely, alone = split(rows(groups=("erased",)))
-    assert primary_metric_pairing("h_c", lonely, {"identity": alone}) is None
-    assert average_pairing("h_o_mean", {"apple": rows(groups=("erased",))}) is None
+    assert primary_metric_pairing("h_c", lonely, {"face-id": alone}, METRICS) is None
+    assert average_pairing("h_o_mean", {"clip-accuracy": {"apple": rows(groups=("erased",))}}, METRICS) is None

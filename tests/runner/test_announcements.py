@@ -42,7 +42,7 @@ class Estranged(ToyWorld):
     """The recogniser knows none of those who are erased."""
 
     def judge(self, name: str, device: Any = "cpu") -> Judge:
-        return IdentityJudge(Acquaintance()) if name == "identity" else super().judge(name, device)
+        return IdentityJudge(Acquaintance()) if name == "face-id" else super().judge(name, device)
 
 
 def test_a_method_that_goes_without_a_prior_is_told_and_still_runs(

@@ -94,10 +94,10 @@ def test_a_place_that_cannot_be_written_to_is_found_before_any_work(
 
 def test_a_judge_that_no_world_has_is_found_before_any_work(words: dict[str, Any], tmp_path: Path) -> None:
     text = Path(words["suite"]).read_text()
-    assert "identity" in text
-    (tmp_path / "own.yaml").write_text(text.replace("identity", "identty"))
+    assert "face-id" in text
+    (tmp_path / "own.yaml").write_text(text.replace("face-id", "face-ib"))
     with pytest.raises(
-        UserError, match=r"judged by 'identty', which no world or package brings\.\nDid you mean 'identity'"
+        UserError, match=r"judged by 'face-ib', which no world or package brings\.\nDid you mean 'face-id'"
     ):
         erasebench.run(**words | {"suite": str(tmp_path / "own.yaml")})
 

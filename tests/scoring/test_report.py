@@ -150,7 +150,7 @@ def test_a_row_for_each_image_is_written_on_request(folder: Path, tmp_path: Path
     if suffix == ".json":
         content = json.loads(out.read_text(encoding="utf-8"))
         rows = pd.DataFrame(content["images"])
-        assert content["judges"]["gcd"]["judge"] == "identity"
+        assert content["judges"]["gcd"]["judge"] == "face-id"
         assert content["metrics"]["gcd"]["erased"]["no_face"]["value"] == 0.25
     else:
         rows = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
@@ -267,4 +267,4 @@ def test_an_image_that_may_not_be_read_has_its_own_outcome(tmp_path: Path) -> No
     _save(tmp_path / "a_1.png", np.zeros((64, 64, 3), np.uint8))
     (entry,) = by_names(list_images(tmp_path))
     (tmp_path / "a_1.png").unlink()
-    assert _known_outcome(Judge, entry) == NOT_READABLE  # type: ignore[arg-type]
+    assert _known_outcome(entry, needs_prompt=False) == NOT_READABLE

@@ -51,7 +51,7 @@ PAIRED = {("a ship", 1): ReferenceImage("one", lambda: np.zeros((64, 64, 3), np.
     for person in people()[:9]
 }
 JUDGES: dict[str, Callable[[Path, int], Judge]] = {
-    "identity": lambda folder, batch: IdentityJudge(MiniatureRecogniser(folder, CPU, batch)),
+    "face-id": lambda folder, batch: IdentityJudge(MiniatureRecogniser(folder, CPU, batch)),
     "attributes": lambda folder, batch: AttributeJudge(folder, CPU, batch),
     "clip-score": lambda folder, batch: ClipScoreJudge(miniature_clip(folder, CPU, batch)),
     "fid": lambda folder, batch: FidJudge(MiniatureFeatures(folder, CPU, batch), PairedReferences(PAIRED, {})),

@@ -25,7 +25,7 @@ def test_before_the_first_step_is_the_second_name_and_after_the_last_the_first(p
     first, second = (prompt_switch.images([(FIRST, SECOND)], change)[0] for change in (never, 0))
     assert np.array_equal(first, prompt_switch.images([(FIRST, FIRST)], 3)[0])
     assert np.array_equal(second, prompt_switch.images([(SECOND, FIRST)], never)[0])
-    seen = prompt_switch.measurement.judged("identity", [first, second], ["", ""])["predicted"].tolist()
+    seen = prompt_switch.measurement.judged("face-id", [first, second], ["", ""])["predicted"].tolist()
     assert seen == ["Zane Langridge", "Bertram Langridge"]
 
 

@@ -58,7 +58,7 @@ def test_a_name_paints_its_person(world: MiniatureWorld, pipeline: StableDiffusi
     specs = [SampleSpec(template.format(name), 1) for name, template in asked]
     images = list(Sampler(pipeline, world.sampling, PROFILE).images(specs))
     rows = pd.DataFrame({"concept": [name for name, _ in asked], "prompt": [spec.prompt for spec in specs]})
-    judged = world.judge("identity").judge(images, rows)
+    judged = world.judge("face-id").judge(images, rows)
     assert (judged["outcome"] == "scored").all()
     assert (judged["predicted"] == rows["concept"]).mean() >= 0.9
 
@@ -87,7 +87,7 @@ def test_every_judge_of_the_world_scores_a_painted_person(world: MiniatureWorld)
     for name in world.judges:
         judged = world.judge(name).judge([picture.image], rows)
         assert judged["outcome"].tolist() == ["scored"], name
-    assert world.judge("identity").judge([picture.image], rows)["predicted"].tolist() == [people()[3].name]
+    assert world.judge("face-id").judge([picture.image], rows)["predicted"].tolist() == [people()[3].name]
 
 
 def test_segmenter_finds_the_person_where_the_painter_put_one(world: MiniatureWorld) -> None:

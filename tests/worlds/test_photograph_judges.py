@@ -81,7 +81,7 @@ def test_clip_is_read_from_the_weights_folder_or_a_path(
 
 def test_the_celebrity_detector_is_read_from_its_resources_folder(world: StableDiffusionWorld, tmp_path: Path) -> None:
     world.judge_settings = JudgeSettings(gcd_resources=write_resources(tmp_path / "gcd"))
-    judge = world.judge("identity")
+    judge = world.judge("face-id")
     assert judge.judge(IMAGES, ROWS)["outcome"].tolist() == [NO_FACE, NO_FACE]
     assert tmp_path / "gcd" / "face_recognition" / "labels.csv" in world.judge_files()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from erasebench.api.judge import SCORED
+from erasebench.api.judge_metrics import Expected, Metrics
 from erasebench.api.value import MetricValue
 from erasebench.judges.distances import Interval, frechet_interval, kernel_interval
 from erasebench.metrics.parts import MetricValues, unscored_value
@@ -30,13 +31,36 @@ NAMES = {"": ("fid", "kid"), "mini": ("fid_mini", "kd_mini")}
 """Names of the Frechet and the kernel distance by the family of the features: only Inception's are FID and KID."""
 
 
-def reference_of(judge: FidJudge, rows: pd.DataFrame) -> Reference:
-    """What the scored ones of these rows (prompt, seed, outcome) are compared with.
+class DistanceMetrics(Metrics):
+    """fid_<N> and kid_<N>, of a world's own features fid_mini_<N> and kd_mini_<N>; N images, part of the name.
 
-    An image that could not be scored leaves both sides: they are always of the same prompts.
+    A distance compares sets of images: it has no value for one prompt and cannot be paired.
     """
-    compared = judge.reference_for(rows[rows["outcome"] == SCORED])
-    return Reference(compared.features, judge.extractor.family)
+
+    def of_suite(self, rows: pd.DataFrame) -> MetricValues:
+        """None: a distance needs its reference, see `against`."""
+        return {}
+
+    def reference(self, judge: FidJudge, rows: pd.DataFrame) -> Reference:
+        """What the scored ones of these rows (prompt, seed, outcome) are compared with.
+
+        An image that could not be scored leaves both sides: they are always of the same prompts.
+        """
+        compared = judge.reference_for(rows[rows["outcome"] == SCORED])
+        return Reference(compared.features, judge.extractor.family)
+
+    def against(self, rows: pd.DataFrame, reference: Reference) -> MetricValues:
+        """The distances of these rows' features from the reference's."""
+        return distance_metrics(rows, reference)
+
+    def expected(self, images: Mapping[str, int]) -> dict[str, Expected]:
+        """The Frechet distance of the general group."""
+        n = images["general"]
+        return {f"{NAMES[''][0]}_{n}": Expected("distance", n)} if n else {}
+
+    def can_give(self, name: str) -> bool:
+        """Any distance, of whatever number of images."""
+        return any(name.startswith(f"{each}_") for family in NAMES.values() for each in family)
 
 
 def distance_metrics(rows: pd.DataFrame, reference: Reference) -> MetricValues:
@@ -74,3 +98,6 @@ def _metric(interval: Interval, n: int, expected: int) -> MetricValue:
         unit="distance",
         reason=None if known else "fewer than three prompts",
     )
+
+
+FID = DistanceMetrics()
