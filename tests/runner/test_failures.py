@@ -67,7 +67,7 @@ def test_a_finished_job_that_cannot_be_read_ends_alone(words: dict[str, Any], mo
 
 
 def test_a_board_that_cannot_be_written_is_a_failure(words: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ValueError("an interval is no number")
 
     monkeypatch.setattr("erasebench.runner.run.write_board", broken)
@@ -95,9 +95,9 @@ def test_a_place_that_cannot_be_written_to_is_found_before_any_work(
 def test_a_judge_that_no_world_has_is_found_before_any_work(words: dict[str, Any], tmp_path: Path) -> None:
     text = Path(words["suite"]).read_text()
     assert "face-id" in text
-    (tmp_path / "own.yaml").write_text(text.replace("face-id", "face-ib"))
+    (tmp_path / "own.yaml").write_text(text.replace("face-id", "face-iid"))
     with pytest.raises(
-        UserError, match=r"judged by 'face-ib', which no world or package brings\.\nDid you mean 'face-id'"
+        UserError, match=r"judged by 'face-iid', which no world or package brings\.\nDid you mean 'face-id'"
     ):
         erasebench.run(**words | {"suite": str(tmp_path / "own.yaml")})
 
