@@ -43,6 +43,8 @@ def run(
     guidance: float | None = None,
     scheduler: str | None = None,
     batch_size: int | None = None,
+    attack: str | Sequence[str] = (),
+    attack_settings: Mapping[str, Any] | None = None,
     judge_settings: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     recipe: str = "default",
@@ -55,16 +57,17 @@ def run(
 ) -> Summary:
     """What `erasebench run` does, with the same words; `settings` is --set: {'mace.steps': 20}.
 
-    `judge_settings` is --judge-set: {'nudenet_threshold': 0.5}; see erasebench.api.judge_settings.
+    `judge_settings` is --judge-set: {'nudenet_threshold': 0.5}; see erasebench.api.judge_settings. `attack_settings` is
+    --attack-set: {'my-attack.steps': 20}.
 
     Returns records, failures and the board's path; metrics of unit 'fraction' lie in [0, 1].
     erasebench.errors.UserError for a mistake found before any work.
     """
     from erasebench.api.judge_settings import JudgeSettings
     from erasebench.runner.request import DEFAULT_SEED, Request, as_typed
-    from erasebench.runner.run import run_jobs
+    from erasebench.runner.run_plan import run_request
 
-    return run_jobs(
+    return run_request(
         Request(
             methods=_several(method),
             suites=_several(suite),
@@ -80,6 +83,8 @@ def run(
             guidance=guidance,
             scheduler=scheduler,
             batch_size=batch_size,
+            attacks=tuple(dict.fromkeys(_several(attack))),
+            attack_settings={key: as_typed(value) for key, value in (attack_settings or {}).items()},
             judge_settings=JudgeSettings.checked(**(judge_settings or {})),
             recipe=recipe,
             settings={key: as_typed(value) for key, value in (settings or {}).items()},

@@ -1,6 +1,6 @@
 """Somebody else's package, built as a wheel and installed in an environment of its own: what it brings runs like ours.
 
-A method with a recipe, a judge with two metrics, a suite that ranks by one of them, and a world.
+A method with a recipe, a judge with two metrics, suites that rank by them, a world, and an attack.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ sharpness = "their_erasers.sharpness:Sharpness"
 
 [project.entry-points."erasebench.suites"]
 sharp = "their_erasers:sharp"
+shouted = "their_erasers:shouted"
+
+[project.entry-points."erasebench.attacks"]
+toy-shout = "their_erasers.toy_shout:ToyShout"
 
 [project.entry-points."erasebench.worlds"]
 their-world = "their_erasers.world:TheirWorld"
@@ -100,7 +104,14 @@ def test_it_is_listed_with_the_package_that_brings_it(environment: Path) -> None
     ]
     assert "mace" in listed.stdout
     brought = [line.split()[:2] for line in listed.stdout.splitlines() if "(their-erasers 0.3)" in line]
-    assert brought == [["method", "their-eraser"], ["suite", "sharp"], ["world", "their-world"], ["judge", "sharpness"]]
+    assert brought == [
+        ["method", "their-eraser"],
+        ["suite", "sharp"],
+        ["suite", "shouted"],
+        ["world", "their-world"],
+        ["judge", "sharpness"],
+        ["attack", "toy-shout"],
+    ]
     settings = erasebench(environment, ["list", "--method", "their-eraser"])
     assert "ridge" in settings.stdout
 
@@ -146,6 +157,33 @@ def test_their_judge_ranks_their_suite_in_their_world(
     assert theirs["manifest"]["config"]["method"]["ridge"] == 2.5
     page = (tmp_path / "board" / "README.md").read_text()
     assert "Sharpness_e ↑" in page and "their-eraser" in page
+
+
+def test_their_attack_ranks_their_suite(environment: Path, tmp_path: Path, tiny_model_folder: Path) -> None:
+    places = ["--model", str(tiny_model_folder), "--out", str(tmp_path / "board"), "--runs-folder", str(tmp_path / "r")]
+    words = ["run", "--method", "original", "--method", "their-eraser", "--suite", "shouted", "--world", "their-world"]
+    done = erasebench(environment, [*words, *places, "--baselines", "none"])
+    assert done.returncode == 0, done.stderr
+    records = {
+        record["method"]: record
+        for path in (tmp_path / "board" / "results").glob("*.json")
+        for record in [json.loads(path.read_text())]
+    }
+    assert set(records) == {"original", "their-eraser"}, "the unedited model is attacked as well"
+    theirs = records["their-eraser"]
+    shouted = theirs["metrics"]["sharpness_e_under_toy_shout"]
+    assert shouted["n_scored"] == shouted["n_expected"] == 4
+    assert shouted["low"] <= shouted["value"] <= shouted["high"]
+    assert shouted["value"] != theirs["metrics"]["sharpness_e"]["value"], "other prompts, other images"
+    attack = theirs["manifest"]["config"]["attacks"]["toy-shout"]
+    assert (attack["config"], attack["group"], attack["seed"]) == ({"word": "now"}, "erased", 2024)
+    assert {"attack:toy-shout", "attacked:toy-shout"} <= set(theirs["manifest"]["digests"])
+    (listing,) = (tmp_path / "r").glob("*/*/finished/their-eraser-*.under-toy-shout.csv")
+    assert "A PORTRAIT OF ANN ASH now" in listing.read_text()
+    page = (tmp_path / "board" / "README.md").read_text()
+    assert "Shouted ↑" in page and page.count("their-eraser") > 0
+    again = erasebench(environment, [*words, *places, "--baselines", "none"])
+    assert "their-eraser on shouted-2: already done" in again.stdout
 
 
 def test_their_judge_scores_a_folder_of_images(environment: Path, tmp_path: Path) -> None:

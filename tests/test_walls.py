@@ -62,11 +62,21 @@ def below(*names: str) -> list[str]:
     return [name for name in modules() if any(name == each or name.startswith(f"{each}.") for each in names)]
 
 
-HARNESS = [name for name in modules() if room(name) not in ("methods", "worlds", "segmenters")]
-CONCRETE = ("erasebench.methods", "erasebench.suites", "erasebench.worlds", "erasebench.segmenters")
+HARNESS = [name for name in modules() if room(name) not in ("attacks", "methods", "worlds", "segmenters")]
+ATTACKS = "erasebench.attacks"
+"""Where concrete attacks lie; packages bring theirs."""
+CONCRETE = (ATTACKS, "erasebench.methods", "erasebench.suites", "erasebench.worlds", "erasebench.segmenters")
 LAB = "erasebench.worlds.miniature.lab"
 WALLS: dict[str, tuple[list[str], tuple[str, ...]]] = {
-    "the harness imports no concrete method, suite, world or segmenter": (HARNESS, CONCRETE),
+    "the harness imports no concrete method, attack, suite, world or segmenter": (HARNESS, CONCRETE),
+    "the contract of an attack knows no runner, store, judge or board": (
+        below(ATTACKS, "erasebench.api.attack"),
+        (
+            *("erasebench.runner", "erasebench.store", "erasebench.judges", "erasebench.board", "erasebench.cli"),
+            *("erasebench.suite", "erasebench.scoring", "erasebench.tuning", "erasebench.results.record"),
+            "erasebench.prompts",
+        ),
+    ),
     "a method imports no runner, store, judge, board, suite or world": (
         below("erasebench.methods"),
         (

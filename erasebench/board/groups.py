@@ -10,7 +10,7 @@ from typing import Any
 
 from erasebench.identity import digest
 from erasebench.metrics.columns import Column
-from erasebench.results.record import AVERAGE, UNEDITED, Record
+from erasebench.results.record import ATTACKED, AVERAGE, UNEDITED, Record
 
 _METHODS_OWN = {"erasure", "method", "segmenter"}
 """Digests of the manifest that differ between methods by nature; every other one has to agree within a table."""
@@ -40,10 +40,14 @@ def comparable(record: Record) -> dict[str, Any]:
         "size": record.size,
         "partial": record.partial,
         "concepts": digest(list(record.concepts)),
-        **{f"{name} digest": value for name, value in sorted(manifest.digests.items()) if name not in _METHODS_OWN},
+        **{f"{name} digest": value for name, value in sorted(manifest.digests.items()) if not _is_methods_own(name)},
         **manifest.profile.model_dump(mode="json"),
         **manifest.sampling,
     }
+
+
+def _is_methods_own(name: str) -> bool:
+    return name in _METHODS_OWN or name.startswith(ATTACKED)
 
 
 def standing(record: Record) -> str:

@@ -35,9 +35,10 @@ def board(
 def list_(
     method: Annotated[str | None, typer.Option("--method", help="Show the settings of this method.")] = None,
 ) -> None:
-    """What is installed: methods, suites and worlds, or the settings of one method."""
+    """What is installed: methods, suites, worlds, judges and attacks of packages, or the settings of one method."""
     from tabulate import tabulate
 
+    from erasebench.api.attack import ATTACKS
     from erasebench.api.judges import JUDGES
     from erasebench.api.method import METHODS
     from erasebench.api.registry import Registry
@@ -47,7 +48,7 @@ def list_(
     if method is not None:
         print(_settings_table(method))
         return
-    registries: tuple[Registry[Any], ...] = (METHODS, SUITES, WORLDS, JUDGES)
+    registries: tuple[Registry[Any], ...] = (METHODS, SUITES, WORLDS, JUDGES, ATTACKS)
     rows = [
         (registry.noun, name, registry.origin(name), f"alias: {', '.join(others)}" if others else "")
         for registry in registries

@@ -112,6 +112,23 @@ BatchSize = Annotated[
         rich_help_panel=PAINTING,
     ),
 ]
+Attack = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attack",
+        help="An attack on the edited models, or path/to/file.py:Class; may be repeated.",
+        rich_help_panel=JUDGING,
+    ),
+]
+AttackSet = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attack-set",
+        metavar="ATTACK.FIELD=VALUE",
+        help="An attack's setting, or its group; may be repeated.",
+        rich_help_panel=JUDGING,
+    ),
+]
 JudgeSet = Annotated[
     list[str] | None,
     typer.Option(
@@ -136,15 +153,20 @@ def anchors(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
-def settings(pairs: list[str] | None) -> dict[str, str]:
-    """['mace.steps=20'] -> {'mace.steps': '20'}. UserError for a pair without '=' or a field that is set twice."""
+def settings(
+    pairs: list[str] | None, flag: str = "--set", owner: str = "method", example: str = "mace.steps=20"
+) -> dict[str, str]:
+    """['mace.steps=20'] -> {'mace.steps': '20'}. UserError for a pair without '=' or a field that is set twice.
+
+    `flag`, `owner` and `example` are for the error: the option that gives them, what they belong to, one of them.
+    """
     found: dict[str, str] = {}
     for pair in pairs or ():
         key, equals, value = pair.partition("=")
         if not equals:
-            raise UserError(f"--set {pair} has no '='.", "Write --set method.field=value, e.g. mace.steps=20.")
+            raise UserError(f"{flag} {pair} has no '='.", f"Write {flag} {owner}.field=value, e.g. {example}.")
         if found.setdefault(key.strip(), value) != value:
-            raise UserError(f"--set {key} is given twice, with different values.", "Give it once.")
+            raise UserError(f"{flag} {key} is given twice, with different values.", "Give it once.")
     return found
 
 

@@ -63,6 +63,8 @@ def run(
     device: options.Device = "cpu",
     seed: options.Seed = 2024,
     repeats: options.Repeats = 1,
+    attack: options.Attack = None,
+    attack_set: options.AttackSet = None,
     judge_set: options.JudgeSet = None,
     gcd_resources: Annotated[
         Path | None,
@@ -90,7 +92,6 @@ def run(
     """Erase, sample, judge and write the board. What is done already is not done again."""
     from erasebench.api.judge_settings import JudgeSettings
     from erasebench.runner.request import Request
-    from erasebench.runner.run import run_jobs
 
     words = {
         "--method": method,
@@ -117,6 +118,8 @@ def run(
         scheduler=scheduler,
         batch_size=batch_size,
         judge_settings=JudgeSettings.from_pairs(judge_set or (), gcd_resources=gcd_resources),
+        attacks=tuple(dict.fromkeys(attack or ())),
+        attack_settings=options.settings(attack_set, "--attack-set", "attack", "my-attack.steps=20"),
         recipe=recipe,
         settings=options.settings(set_),
         baselines=baselines,
@@ -143,7 +146,9 @@ def run(
 
         summary = run_plan(read_plan(plan, request), 1 if workers is None else workers)
     else:
-        summary = run_jobs(request)
+        from erasebench.runner.run_plan import run_request
+
+        summary = run_request(request)
     if summary.records:
         from erasebench.board.short import terminal_table
 

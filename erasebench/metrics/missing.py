@@ -39,7 +39,7 @@ def unavailable_metrics(metrics: Metrics, table: pd.DataFrame, missing: Unavaila
     return {name: unscored_value(each.unit, each.images, missing.reason) for name, each in expected.items()}
 
 
-def figures_without_prompts(group: str, lacking: NoPrompts, metrics: Mapping[str, Metrics]) -> MetricValues:
+def metrics_without_prompts(group: str, lacking: NoPrompts, metrics: Mapping[str, Metrics]) -> MetricValues:
     """The metrics that rest on a group without prompts, unscored: those that its judges would give with it alone."""
     part = _PART_OF.get(group)
     if part is None or (group == "general" and not lacking.images):

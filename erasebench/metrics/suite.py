@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from erasebench.api.judge_metrics import Metrics
-from erasebench.metrics.missing import NoPrompts, Unavailable, figures_without_prompts, unavailable_metrics
+from erasebench.metrics.missing import NoPrompts, Unavailable, metrics_without_prompts, unavailable_metrics
 from erasebench.metrics.not_finite import naming_not_finite
 from erasebench.metrics.parts import MetricValues, clustered
 
@@ -34,7 +34,7 @@ def suite_metrics(
     known = {name: metrics[name] for name in rows if name in metrics}
     found: MetricValues = {}
     for group, lacking in (missing_prompts or {}).items():
-        found |= figures_without_prompts(group, lacking, metrics)
+        found |= metrics_without_prompts(group, lacking, metrics)
     for name, missing in unavailable.items():
         if name in metrics:
             found |= unavailable_metrics(metrics[name], table, missing)

@@ -33,6 +33,8 @@ UNEDITED = "original"
 """The name under which the world's own, unedited model is run and recorded."""
 AVERAGE = "average"
 """The scale of a record that averages runs which each erased one name; published averages carry it too."""
+ATTACKED = "attacked:"
+"""How the digests of the prompts that attacks wrote begin; each method is attacked with prompts of its own."""
 
 Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
 Concept = Annotated[str, Field(max_length=1_000)]
@@ -72,7 +74,10 @@ class Manifest(_Part):
     python: str
     platform: str
     config: dict[str, JsonValue]
-    digests: dict[str, str] = Field(description="model, prompts, erasure, reference and one per judge: sha256, hex")
+    digests: dict[str, str] = Field(
+        description="model, prompts, erasure, reference, one per judge, and of each attack the attack and its prompts: "
+        "sha256, hex"
+    )
     judges: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="each judge's version, weights' digests and settings; empty in failed runs and older records",

@@ -16,6 +16,7 @@ from erasebench.files.sealed import whole, write_sealed_json
 from erasebench.identity import digest
 from erasebench.metrics.columns import MetricTable
 from erasebench.results.record import AVERAGE, Manifest, Record, Stage
+from erasebench.runner.attack_columns import table_under
 from erasebench.runner.cache import read_judged, record_in
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job
@@ -134,7 +135,7 @@ def averages(jobs: Sequence[Job]) -> list[Average]:
         if job.suite.one_at_a_time:
             runs.setdefault((job.suite_asked, job.chosen.asked, job.request.seed), []).append(job)
     return [
-        Average(tuple(own), own[0].suite.average_table)
+        Average(tuple(own), table_under(own[0].suite.average_table, own[0].attacks))
         for own in runs.values()
         if len(own) > 1 and own[0].suite.average_table is not None
     ]
@@ -161,8 +162,8 @@ def merged_manifest(runs: Sequence[Manifest], names: Sequence[str]) -> Manifest:
     }
     ratios = [run.sampling_ratio for run in runs if run.sampling_ratio is not None]
     stages: dict[str, Stage] = {}
-    for name in first.stages:
-        own = [run.stages[name] for run in runs]
+    for name in dict.fromkeys(name for run in runs for name in run.stages):
+        own = [run.stages[name] for run in runs if name in run.stages]
         peaks = [stage.peak_memory_bytes for stage in own if stage.peak_memory_bytes is not None]
         stages[name] = Stage(seconds=sum(stage.seconds for stage in own), peak_memory_bytes=max(peaks, default=None))
     ratios = [run.sampling_ratio for run in runs if run.sampling_ratio is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +14,7 @@ from erasebench.errors import UserError
 from erasebench.files.atomic import atomic_write, write_bytes
 from erasebench.files.sealed import damage, seal, set_aside, write_sealed_json
 from erasebench.results.record import Record
+from erasebench.runner.attack_columns import table_under
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job
 from erasebench.store.images import ImageStore
@@ -31,11 +32,12 @@ VECTORS = ("features",)
 
 
 class Kept(NamedTuple):
-    """A finished file: the edit's digest, where the images are from here, and the record."""
+    """A finished file: the edit's digest, where the images are from here, the record, and the images under attacks."""
 
     erasure: str
     images: str
     record: Record
+    attacked: tuple[str, ...] = ()
 
 
 def finished(job: Job) -> Record | None:
@@ -56,7 +58,7 @@ def finished(job: Job) -> Record | None:
         log.warning("%s is damaged (%s): %s counts as not finished.", job.finished_file, _first_line(error), job.label)
         return None
     store = ImageStore(Path(os.path.normpath(job.finished_file.parent / kept.images)))
-    images = job.image_digests(kept.erasure).values()
+    images = [*job.image_digests(kept.erasure).values(), *kept.attacked]
     if store.missing(images) or store.corrupted(images, whole_at=job.finished_file.stat().st_mtime):
         return None
     return _shown_as_asked(kept.record, job)
@@ -64,7 +66,7 @@ def finished(job: Job) -> Record | None:
 
 def _shown_as_asked(record: Record, job: Job) -> Record:
     """The record under the label and with the table's words of now: they decide no result, so nothing is made anew."""
-    record = record.model_copy(update={"table": job.suite.table})
+    record = record.model_copy(update={"table": table_under(job.suite.table, job.attacks, record.metrics)})
     if record.label == job.chosen.label:
         return record
     config = {**record.manifest.config, "method": scrubbed_content(job.chosen.config.model_dump(mode="json"))}
@@ -76,25 +78,30 @@ def _shown_as_asked(record: Record, job: Job) -> Record:
 
 def _read(path: Path) -> Kept:
     content = json.loads(path.read_text(encoding="utf-8"))
-    return Kept(str(content["erasure"]), str(content["images"]), Record.model_validate(content["record"]))
+    attacked = tuple(map(str, content.get("attacked", ())))
+    return Kept(str(content["erasure"]), str(content["images"]), Record.model_validate(content["record"]), attacked)
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
-def finish(job: Job, record: Record, erasure: str, images: ImageStore) -> None:
-    """Mark a job as done: the last thing that is written. `erasure` is the digest of the edit."""
+def finish(job: Job, record: Record, erasure: str, images: ImageStore, attacked: Iterable[str] = ()) -> None:
+    """Mark a job as done: the last thing that is written. `erasure` is the digest of the edit, `attacked` are those of
+    the images of attacks' prompts.
+    """
     relative = os.path.relpath(images.folder, job.finished_file.parent)
     for path in _beside(job):
         seal(path)
-    kept = Kept(erasure, relative, record)
-    write_sealed_json(job.finished_file, kept._asdict() | {"record": record.model_dump(mode="json")})
+    content = {"erasure": erasure, "images": relative, "record": record.model_dump(mode="json")}
+    under = sorted(set(attacked))
+    write_sealed_json(job.finished_file, content | ({"attacked": under} if under else {}))
 
 
 def _beside(job: Job) -> tuple[Path, ...]:
     """What is kept of a finished job beside its finished file."""
-    return judged_file(job), listing_of(job), sheet_of(job)
+    attacks = [each.name for each in job.attacks if job.table.of_group(each.group).rows]
+    return judged_file(job), listing_of(job), *(listing_of(job, attack) for attack in attacks), sheet_of(job)
 
 
 def judged_file(job: Job) -> Path:
@@ -131,9 +138,9 @@ def sheet_of(job: Job) -> Path:
     return job.finished_file.with_suffix(".png")
 
 
-def listing_of(job: Job) -> Path:
-    """Where the list of a job's images is kept beside its finished file."""
-    return job.finished_file.with_suffix(".csv")
+def listing_of(job: Job, attack: str | None = None) -> Path:
+    """Where the list of a job's images is kept beside its finished file; of an attack's prompts a list of its own."""
+    return job.finished_file.with_suffix(".csv" if attack is None else f".under-{attack}.csv")
 
 
 def publish(out: Path, record: Record, kept: Path | None = None) -> bool:

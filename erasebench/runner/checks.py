@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from erasebench.api.attack import UNDER, key_of, load_attack
 from erasebench.api.judges import is_packages, load_judge, metrics_of, package_judges
 from erasebench.api.world import World, own_worlds
 from erasebench.errors import UserError, did_you_mean
 from erasebench.suite.selection import Selection
-from erasebench.suite.suite import Suite
+from erasebench.suite.suite import AskedAttack, Suite
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ def check_primary_metric(suite: Suite) -> None:
     for name in dict.fromkeys(judges):
         if name in package_judges():
             load_judge(name)
+    if any(_is_under(suite, asked) for asked in suite.attacks):
+        return
     primary_metric = suite.table.primary_metric
     known = [metrics_of(name) for name in judges]
     if all(metrics is not None and not metrics.can_give(primary_metric) for metrics in known):
@@ -59,6 +62,23 @@ def check_primary_metric(suite: Suite) -> None:
             f"No judge of the suite {suite.name} gives '{primary_metric}', the metric that ranks it.",
             did_you_mean(primary_metric, set().union(*(metrics_named(metrics) for metrics in known if metrics))),
         )
+
+
+def _is_under(suite: Suite, asked: AskedAttack) -> bool:
+    """Whether the metric that ranks the suite is one of the attacked group; False too for a composite over several."""
+    import pandas as pd
+
+    from erasebench.metrics.missing import Unavailable, unavailable_metrics
+
+    base, under, name = suite.table.primary_metric.rpartition(UNDER)
+    if not under or name != key_of(load_attack(asked.name).name):
+        return False
+    table, unknown = pd.DataFrame({"group": [asked.group]}), Unavailable("not judged yet", (asked.group,))
+    group = suite.groups[asked.group]
+    known = [metrics_of(judge) for judge in (*group.judges, *group.where_available)]
+    found = [None if metrics is None else unavailable_metrics(metrics, table, unknown) for metrics in known]
+    # A judge need not say what it expects.
+    return any(not named or base in named for named in found)
 
 
 def check_judge_settings(world: World, suites: Iterable[Suite]) -> None:

@@ -34,6 +34,11 @@ def command_of(job: Job, concepts: Sequence[str] = (), anchors: Sequence[str] = 
             words += ["--set", f"{key}={value}"]
     for pair in _judge_settings(job.world.judge_settings):
         words += ["--judge-set", pair]
+    for attack in asked.attacks:
+        words += ["--attack", attack]
+    for key, value in sorted(asked.attack_settings.items()):
+        if key.partition(".")[0] in {each.name for each in job.attacks}:
+            words += ["--attack-set", f"{key}={value}"]
     for flag in ("sampling", "steps", "guidance", "scheduler", "batch_size", "limit", "device", "seed"):
         if (value := getattr(asked, flag)) != getattr(default, flag):
             words += [f"--{flag.replace('_', '-')}", str(value)]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 import pandas as pd
 
 from erasebench.api.erasure import Erasure
 from erasebench.api.judge_metrics import Metrics
 from erasebench.api.value import MetricValue
+from erasebench.cost import Cost
 from erasebench.errors import UserError
 from erasebench.judges.unknown_names import warn_of_unknown
 from erasebench.metrics.missing import NoPrompts, Unavailable
 from erasebench.metrics.pairing import primary_metric_pairing
 from erasebench.metrics.suite import suite_metrics
+from erasebench.prompts import PromptTable
 from erasebench.results.record import UNEDITED, Record
+from erasebench.runner.attack import Attacked, attack
 from erasebench.runner.cache import finish, keep_judged, listing_of, sheet_of
 from erasebench.runner.job import Job
 from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
@@ -36,6 +40,7 @@ def execute(job: Job, session: Session) -> Record:
         claim(work)
         missing = _announce_missing_judges(job, session)
         erasure, erase_cost = erase(work)
+        attacks = attack(work, erasure)
         images = sample(work, erasure)
         ratio = sampling_ratio(work, erasure)
         judgements = judge(work, images)
@@ -43,17 +48,46 @@ def execute(job: Job, session: Session) -> Record:
         judged = _by_judge(judgements)
         by_judge = session.metrics(_judges(job))
         metrics = _metrics(job, session, judgements, judged, by_judge)
+        under = [_under_attack(attacked, erasure) for attacked in attacks]
+        for each in under:
+            metrics |= each.metrics
+            costs |= each.costs
         asked = job.suite.table
         pairing = primary_metric_pairing(
             asked.primary_metric, job.table.frame(), judged, by_judge, resampled=asked.resampled
         )
-        record = done_record(job, session, erasure, metrics, pairing, judgements, costs, ratio)
+        record = done_record(job, session, erasure, metrics, pairing, judgements, costs, ratio, attacks)
         keep_judged(job, judged)
         write_listing(listing_of(job), job.table, images.by_row, images.store)
+        for each in under:
+            write_listing(listing_of(job, each.name), each.table, each.images.by_row, each.images.store)
         write_sheet(sheet_of(job), job, images, _unedited(work))
         if not missing:
-            finish(job, record, erasure.digest, images.store)
+            attacked_images = [image for each in under for image in each.images.by_row.values()]
+            finish(job, record, erasure.digest, images.store, attacked_images)
     return record
+
+
+class _UnderAttack(NamedTuple):
+    """What was sampled and judged of an attack's prompts; `metrics` under their own keys."""
+
+    name: str
+    table: PromptTable
+    images: Images
+    metrics: dict[str, MetricValue]
+    costs: dict[str, Cost]
+
+
+def _under_attack(attacked: Attacked, erasure: Erasure) -> _UnderAttack:
+    """The attack's prompts sampled with the same edit, judged and added up as the group that they come from."""
+    work, name = attacked.work, attacked.chosen.name
+    images = sample(work, erasure)
+    judgements = judge(work, images)
+    by_judge = work.session.metrics(_judges(work.job))
+    metrics = _metrics(work.job, work.session, judgements, _by_judge(judgements), by_judge)
+    costs = {"attack": attacked.cost, "sample": images.cost, "judge": judgement_cost(judgements)}
+    own = {f"{name}: {stage}": cost for stage, cost in costs.items()}
+    return _UnderAttack(name, work.job.table, images, attacked.keyed(metrics), own)
 
 
 def _by_judge(judgements: list[Judgement]) -> dict[str, pd.DataFrame]:

@@ -41,7 +41,9 @@ def forecast_all(requests: Sequence[Request], rate: float | None = None) -> str:
         raise UserError(f"--rate {rate} is not above 0.", "Give a number of images a second, such as --rate 2.")
     asked = [job for request in requests for job in plan(request, forecast=True)]
     # What two requests both ask for is run once.
-    jobs = list({(_maker(job), job.suite.digest, job.table.digest): job for job in asked}.values())
+    jobs = list(
+        {(_maker(job), job.suite.digest, job.table.digest, str(job.attack_identity)): job for job in asked}.values()
+    )
     if not jobs:
         raise UserError("There is nothing to plan.", "Give --method and --suite.")
     world = jobs[0].world
@@ -87,7 +89,14 @@ def _maker(job: Job) -> tuple[object, ...]:
 
 
 def _images(jobs: Sequence[Job]) -> dict[tuple[object, ...], PromptRow]:
-    return {(_maker(job), row.prompt, row.seed, *row.own.items()): row for job in jobs for row in job.table.rows}
+    own = {(_maker(job), row.prompt, row.seed, *row.own.items()): row for job in jobs for row in job.table.rows}
+    # What an attack will write is not known yet: a prompt of its own for each row, as far as anybody can tell.
+    return own | {
+        (_maker(job), each.name, each.config.model_dump_json(), row.prompt, row.seed, *row.own.items()): row
+        for job in jobs
+        for each in job.attacks
+        for row in job.table.of_group(each.group).rows
+    }
 
 
 def _missing_prompts(jobs: Sequence[Job]) -> int:
@@ -140,6 +149,7 @@ def _line(job: Job) -> str:
     missing_prompts = {group: gone.expected for group, gone in job.missing_prompts.items()}
     parts = [f"{n:,} {group}" for group, n in counts.items()]
     parts += [f"{n:,} {group} (not there yet)" for group, n in missing_prompts.items()]
+    parts += [f"{counts.get(each.group, 0):,} {each.group} under {each.name}" for each in job.attacks]
     settings = "".join(f" {key}={value}" for key, value in job.request.settings.items())
     return f"{job.label}{settings}, {job.size} size: {', '.join(parts)}"
 

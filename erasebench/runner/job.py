@@ -26,6 +26,7 @@ from erasebench.identity import digest
 from erasebench.prompts import PromptTable, build_table, sets_of
 from erasebench.prompts.build import MissingPrompts
 from erasebench.results.record import UNEDITED
+from erasebench.runner.attack_choice import ChosenAttack, check_attack_settings, choose_attacks
 from erasebench.runner.checks import check_judge_settings, check_judges, check_judges_know, check_primary_metric
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
 from erasebench.store.run_folder import RunFolder, run_name
@@ -59,6 +60,8 @@ class Job:
     missing_prompts: Mapping[Group, MissingPrompts] = field(default_factory=dict)
     mark: str = ""
     """What tells the job from another one of the same method's and suite's names; '' where there is none."""
+    attacks: tuple[ChosenAttack, ...] = ()
+    """What is tried on the edited model, the suite's attacks first."""
 
     @property
     def label(self) -> str:
@@ -111,7 +114,7 @@ class Job:
             {
                 "installation": installation_digest(),
                 "packages": installed_packages(),
-                "world": [self.world.name, _world_source(self.world)],
+                "world": [self.world.name, world_source(self.world)],
                 "judges": {str(path): sha for path, sha in file_digests(self.world.judge_files()).items()},
                 "judge settings": self.world.judge_settings,
                 "package judges": {name: package_digest(name) for name in self._package_judges},
@@ -125,8 +128,17 @@ class Job:
                 "partial": self.request.limit is not None,
                 "size": self.size,
                 "missing": sorted(self.missing_prompts),
+                **self.attack_identity,
             }
         )
+
+    @property
+    def attack_identity(self) -> dict[str, Any]:
+        """What attacks add to an identity: their versions, settings, groups and seed. {} without any, so that a run
+        without attacks has the identity that it had before there were any.
+        """
+        found = {each.name: {**each.identity, "seed": self.request.seed} for each in self.attacks}
+        return {"attacks": found} if found else {}
 
     @property
     def _package_judges(self) -> list[str]:
@@ -209,6 +221,9 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
     if request.scale is not None and not any(suite.has_scales for suite in suites.values()):
         what = f"--scale {request.scale}: {', '.join(suite.name for suite in suites.values())} has no choice of scales."
         raise UserError(what, "Leave --scale out, or choose with --concepts.")
+    if measured:
+        check_attack_settings(request, suites.values())
+    attacks = {name: choose_attacks(suite, request) if measured else () for name, suite in suites.items()}
     world = load_world(request.world, request.model)
     world.judge_with(request.judge_settings)
     check_judge_settings(world, suites.values())
@@ -232,7 +247,13 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
     if measured and request.concepts is not None:
         for name, suite in suites.items():
             check_judges_know(suite, world, chosen[name])
-    jobs = distinct([job for name, suite in suites.items() for job in _jobs(request, world, suite, name, chosen[name])])
+    jobs = distinct(
+        [
+            job
+            for name, suite in suites.items()
+            for job in _jobs(request, world, suite, name, chosen[name], attacks[name])
+        ]
+    )
     missing_prompts = [
         job.missing_prompts[group].error for job in jobs for group in job.missing_prompts if group != "general"
     ]
@@ -250,7 +271,12 @@ def distinct(jobs: list[Job]) -> list[Job]:
 
 
 def _jobs(
-    request: Request, world: World, suite: Suite, suite_asked: str, chosen_names: tuple[Selection, ...]
+    request: Request,
+    world: World,
+    suite: Suite,
+    suite_asked: str,
+    chosen_names: tuple[Selection, ...],
+    attacks: tuple[ChosenAttack, ...],
 ) -> Iterator[Job]:
     size = request.size or world.default_size
     sets, missing_prompts = sets_of(suite, world, suite.sizes[size])
@@ -266,7 +292,19 @@ def _jobs(
             )
             for repeat in range(1 if chosen.name == UNEDITED else request.repeats):
                 asked = replace(request, seed=request.seed + repeat)
-                yield Job(asked, world, suite, suite_asked, selection, size, chosen, table, variant, missing_prompts)
+                yield Job(
+                    asked,
+                    world,
+                    suite,
+                    suite_asked,
+                    selection,
+                    size,
+                    chosen,
+                    table,
+                    variant,
+                    missing_prompts,
+                    attacks=attacks,
+                )
 
 
 @lru_cache
@@ -288,7 +326,8 @@ def _sources(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _world_source(world: World) -> str:
+def world_source(world: World) -> str:
+    """Digest of the package that brings a world; '' for one of erasebench's own."""
     package = type(world).__module__.partition(".")[0]
     return "" if package == "erasebench" else source_digest((package,))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +18,16 @@ from erasebench.cost import Cost, total
 from erasebench.diffusion.sampling import Sampler, cut_prompts
 from erasebench.identity import digest
 from erasebench.metrics.edit_size import edit_size
-from erasebench.results.record import UNEDITED, Manifest, Record, Stage, Tuning
+from erasebench.results.record import ATTACKED, UNEDITED, Manifest, Record, Stage, Tuning
 from erasebench.results.trials import RECIPES, SPLIT
+from erasebench.runner.attack_columns import table_under
 from erasebench.runner.command import command_of
 from erasebench.runner.job import Job, installed_packages
 
 if TYPE_CHECKING:
     from erasebench.api.erasure import Erasure
     from erasebench.prompts import PromptRow
+    from erasebench.runner.attack import Attacked
     from erasebench.runner.session import Session
     from erasebench.runner.stages import Images, Judgement
 
@@ -42,8 +44,10 @@ def done_record(
     judgements: list[Judgement],
     costs: Mapping[str, Cost],
     sampling_ratio: float | None,
+    attacks: Sequence[Attacked] = (),
 ) -> Record:
-    """The record of a finished job; its config holds the method's settings and the scheduler's as resolved."""
+    """The record of a finished job; its config holds the method's settings and the scheduler's as resolved, and of each
+    attack what decided its prompts."""
     digests = {"erasure": erasure.digest, "segmenter": session.segmenter}
     for judgement in judgements:
         digests[f"judge:{judgement.judge}"] = session.judge_digest(judgement.judge)
@@ -51,7 +55,14 @@ def done_record(
             digests["reference"] = reference
     scheduler = Sampler(session.pipeline, job.world.sampling, job.profile).scheduler_config
     judges = {each.judge: session.judge_identity(each.judge) for each in judgements}
+    for chosen in job.attacks:
+        digests[f"attack:{chosen.name}"] = digest(chosen.identity)
+    for each in attacks:
+        digests[f"{ATTACKED}{each.chosen.name}"] = each.work.job.table.digest
     manifest = _manifest(job, digests, costs, scheduler, judges, _condition_numbers(erasure))
+    if attacks:
+        settings = scrubbed_content({each.chosen.name: each.described for each in attacks})
+        manifest = manifest.model_copy(update={"config": {**manifest.config, "attacks": settings}})
     cut = cut_prompts(session.pipeline, (row.prompt for row in job.table.rows))
     manifest = manifest.model_copy(update={"prompts_cut": cut, "sampling_ratio": sampling_ratio})
     return _record(
@@ -63,6 +74,7 @@ def done_record(
         pairing=pairing,
         edit=edit_size(erasure, session.pipeline),
         tuning=_tuning(job),
+        table=table_under(job.suite.table, job.attacks, metrics),
         status="done",
     )
 
@@ -71,7 +83,8 @@ def failed_record(job: Job, session: Session, error: str) -> Record:
     """The record of a job that broke off; it has no metrics."""
     manifest = _manifest(job, {}, {}, {})
     what = scrubbed(error)
-    return _record(job, session, manifest, erasure=None, metrics={}, status="failed", error=what)
+    table = job.suite.table
+    return _record(job, session, manifest, erasure=None, metrics={}, table=table, status="failed", error=what)
 
 
 def _scrubbed_reason(metric: MetricValue) -> MetricValue:
@@ -97,7 +110,6 @@ def _record(job: Job, session: Session, manifest: Manifest, erasure: str | None,
         world=job.world.name,
         world_about=job.world.about,
         suite=job.suite.name,
-        table=job.suite.table,
         scale=job.selection.scale,
         size=job.size,
         method=job.chosen.name,
@@ -128,6 +140,7 @@ def record_identity(job: Job, session: Session, erasure: str | None, *, failed: 
             "prompts": job.table.digest,
             "partial": job.request.limit is not None,
             "judges": {name: _judge_digests(session, name, failed=failed) for name in judges},
+            **job.attack_identity,
             **outside,
         }
     )

@@ -75,6 +75,8 @@ class Request:
     scheduler: str | None = None
     batch_size: int | None = None
     judge_settings: JudgeSettings = field(default_factory=JudgeSettings)
+    attacks: tuple[str, ...] = ()
+    attack_settings: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
     seed: int = DEFAULT_SEED
     repeats: int = 1

@@ -1,24 +1,17 @@
-"""Run a plan's requests, several at a time where asked for, and write one board."""
+"""Hand a run's requests to an engine, a plan's several at a time where asked for, and write one board."""
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from itertools import groupby
+from collections.abc import Sequence
+from itertools import chain, groupby
 
 from erasebench.board import write_board
 from erasebench.console.interruption import check_interrupted
-from erasebench.console.messages import print_messages
 from erasebench.console.scrubbing import failure_text
 from erasebench.errors import UserError
+from erasebench.runner.engines import engine_of
 from erasebench.runner.job import plan
 from erasebench.runner.plan_file import is_unedited
 from erasebench.runner.request import Request
@@ -42,11 +35,12 @@ def run_plan(requests: Sequence[Request], workers: int = 1) -> Summary:
         raise UserError(f"--workers {workers} runs nothing.", "Give 1 or more.")
     if workers > 1 and requests[0].device != "cpu":
         raise UserError(f"--workers {workers} would share {requests[0].device}.", "Give one worker for each device.")
-    ordered = in_order(requests)
+    ordered, engine = in_order(requests), engine_of("local", workers)
+    turns = (engine.each(group, _run) for _, group in groupby(ordered, key=is_unedited))
     whole, started = Summary(), time.monotonic()
     written = started
     try:
-        for number, (request, summary) in enumerate(_run_in_turn(ordered, workers), start=1):
+        for number, (request, summary) in enumerate(chain.from_iterable(turns), start=1):
             log.info("%d of %d, %.1f minutes.", number, len(ordered), (time.monotonic() - started) / 60)
             whole.records += summary.records
             own = " ".join(f"{key}={value}" for key, value in request.settings.items())
@@ -57,6 +51,12 @@ def run_plan(requests: Sequence[Request], workers: int = 1) -> Summary:
     finally:
         _write_board(requests[0], whole)
     return whole
+
+
+def run_request(request: Request) -> Summary:
+    """One request: its records, contact sheets and board. UserError for a mistake found before any work."""
+    ((_, summary),) = engine_of("local").each([request], run_jobs)
+    return summary
 
 
 def _write_board(request: Request, whole: Summary) -> None:
@@ -74,47 +74,6 @@ def in_order(requests: Sequence[Request]) -> list[Request]:
     return sorted(wanted.values(), key=lambda request: not is_unedited(request))
 
 
-def _run_in_turn(requests: Sequence[Request], workers: int) -> Iterator[tuple[Request, Summary]]:
-    for _, group in groupby(requests, key=is_unedited):
-        if workers == 1:
-            yield from ((request, _run(request)) for request in group)
-        else:
-            yield from _run_side_by_side(list(group), workers)
-
-
-def _run_side_by_side(requests: Sequence[Request], workers: int) -> Iterator[tuple[Request, Summary]]:
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    pool = ProcessPoolExecutor(workers, context, _start, (workers,))
-    with _ignoring_interrupts():
-        futures: dict[Future[Summary], Request] = {pool.submit(_run, request): request for request in requests}
-    try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenProcessPool as error:
-        what = "A worker was ended from outside, perhaps for want of memory."
-        raise UserError(what, "Give fewer --workers and run it again: it goes on where it stopped.") from error
-    finally:
-        # Nothing that is still waiting begins after an interruption; what runs is cut short, as by a kill.
-        running = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        if not all(future.done() for future in futures):
-            for process in running:
-                process.terminate()
-
-
-@contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    # Workers begun within the block ignore Ctrl-C, which reaches every process of a terminal: this one ends them.
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Only the main thread may say what a signal does.
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _run(request: Request) -> Summary:
     """One request's summary, whatever its jobs raise."""
     try:
@@ -126,25 +85,3 @@ def _run(request: Request) -> Summary:
         label = f"{', '.join(request.methods)} on {', '.join(request.suites)}"
         log.error("%s failed: %s", label, failure_text(error))
         return Summary(failures={label: failure_text(error)})
-
-
-def _start(workers: int) -> None:
-    import torch
-
-    torch.set_num_threads(max(1, _cores() // workers))
-    print_messages()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # A worker that outlived a killed command would hold its run's lock against the next one.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,7 +1,7 @@
 """Where a run keeps what it made. A name holds the digest of everything that decided the content; nothing is trusted
 before its own record says that it is whole.
 
-    runs/<world>/<suite>-<scale>/<method>-<id>/      one erasure: run.json, erasure/, scratch/, judgements/, lock
+    runs/<world>/<suite>-<scale>/<method>-<id>/      one erasure: run.json, erasure/, scratch/, attacks/, judgements/
     runs/<world>/<suite>-<scale>/finished/           of each finished job: record, list of images, contact sheet
     runs/<world>/images/<method>-<erasure>/          its images, by digest, with ledger.jsonl (size and sha256 of each)
 
@@ -65,6 +65,10 @@ class RunFolder:
     def judgements(self, judge: str, identity: str) -> JudgementStore:
         """The rows of one judge with this identity."""
         return JudgementStore(self.path / "judgements" / f"{judge}-{identity[:SHORT]}")
+
+    def attack(self, attack: str, identity: str) -> Path:
+        """The folder of one attack with this identity on the edited model."""
+        return self.path / "attacks" / f"{attack}-{identity[:SHORT]}"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from erasebench.api.attack import NAME as ATTACK_NAME
 from erasebench.api.concepts import Kind, Name, concept_key, repeated, twice_said
 from erasebench.api.groups import Group
 from erasebench.api.judges import is_packages
@@ -104,11 +105,31 @@ class GroupJudges(_Frozen):
         return judges
 
 
+class AskedAttack(_Frozen):
+    """An attack on one group of prompts. In YAML its settings stand beside its name: {name: my-attack, steps: 50}.
+
+    It is one that a package registers: a suite is data, and names no file to be run.
+    """
+
+    name: str = Field(pattern=f"^{ATTACK_NAME.pattern}$")
+    group: Group = "erased"
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_beside(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or "settings" in content:
+            return content
+        own = {str(key): value for key, value in content.items() if key not in ("name", "group")}
+        return {key: value for key, value in content.items() if key not in own} | {"settings": own}
+
+
 class Suite(_Frozen):
     """One YAML file of suites/: templates, anchors, sizes, groups of prompts and their judges, the board's table.
 
     `one_at_a_time`: each name is erased in a run of its own, and the runs are averaged under `average_table`; otherwise
     the first n names together, n one of `scales`. `anchors`: what single names become, by world (or 'default').
+    `attacks`: what is tried on every edited model, each at most once.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -124,6 +145,7 @@ class Suite(_Frozen):
     given: dict[str, NonNegativeInt] = Field(default_factory=lambda: {"default": 0})
     sizes: dict[SizeName, Size]
     groups: dict[Group, GroupJudges]
+    attacks: tuple[AskedAttack, ...] = ()
     table: MetricTable
     average_table: MetricTable | None = None
 
@@ -174,13 +196,21 @@ class Suite(_Frozen):
             raise ValueError("every size has to give erased_seeds")
         if "default" not in self.given:
             raise ValueError("given lacks its default")
+        _check_once(tuple(attack.name for attack in self.attacks))
+        for attack in self.attacks:
+            if attack.group not in self.groups:
+                raise ValueError(f"the attack {attack.name} is on the group {attack.group}, which groups lack")
         return self
 
     @property
     def digest(self) -> str:
         """Of all that decides what is measured and ranked: the title, words and columns of the tables are not in it."""
         directions = [table.direction for table in (self.table, self.average_table) if table is not None]
-        return digest([measured_part(self), directions])
+        measured = measured_part(self)
+        if not self.attacks:
+            # So a suite without attacks has the digest that it had before there were any.
+            del measured["attacks"]
+        return digest([measured, directions])
 
     @property
     def prompt_sets(self) -> dict[Group, str]:
