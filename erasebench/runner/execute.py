@@ -142,7 +142,7 @@ def _metrics(
 def _announce_missing_judges(job: Job, session: Session) -> bool:
     """Say at once which metrics will be unscored, and why; whether a judge that is installed would give any.
 
-    Said too is whom a judge of people does not know.
+    It also names the people whom a judge does not know.
     """
     missing = False
     for group, gone in job.missing_prompts.items():

@@ -1,1 +1,1 @@
-"""Segmenters for real images; a world that paints its own figures brings its own."""
+"""Segmenters for real images; a world that draws its own pictures brings its own."""

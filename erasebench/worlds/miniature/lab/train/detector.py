@@ -149,10 +149,10 @@ def keep_in_half(graph: Any) -> None:
     """Replace every float32 weight of an ONNX graph by its float16 and a cast back: half the size, the same network."""
     from onnx import TensorProto, helper, numpy_helper
 
-    concept_lists_of = []
+    casts = []
     for tensor in [t for t in graph.initializer if t.data_type == TensorProto.FLOAT]:
         name, value = tensor.name, numpy_helper.to_array(tensor)
         tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), f"{name}.half"))
-        concept_lists_of.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    for at, concept_lists in enumerate(concept_lists_of):
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    for at, concept_lists in enumerate(casts):
         graph.node.insert(at, concept_lists)
