@@ -120,7 +120,7 @@ def test_two_workers_work_at_once_and_make_the_records_that_single_runs_make(
 def test_a_board_that_cannot_be_written_ends_no_plan(
     tmp_path: Path, common: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ValueError("an interval is no number")
 
     monkeypatch.setattr("erasebench.runner.run_plan.write_board", broken)

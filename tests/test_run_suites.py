@@ -112,7 +112,7 @@ def test_a_suite_of_another_judge_is_averaged_by_its_own_figures(words: dict[str
     other = Path(OBJECTS).read_text().replace("clip-accuracy", "clip-score")
     for old, new in (("h_o_mean", "h_a"), ("h_o_of_means", "clip_e"), ("h_o", "h_a"), ("acc_e_probability", "clip_e")):
         other = other.replace(f"key: {old},", f"key: {new},").replace(
-            f"primary metric: {old}\n", f"primary metric: {new}\n"
+            f"primary_metric: {old}\n", f"primary_metric: {new}\n"
         )
     (tmp_path / "other.yaml").write_text(other)
     runs = by_scale(erasebench.run(**words | {"suite": str(tmp_path / "other.yaml")}))
@@ -129,7 +129,7 @@ def test_a_suite_of_another_judge_is_averaged_by_its_own_figures(words: dict[str
 def test_a_headline_that_no_run_gives_is_unscored(words: dict[str, Any], tmp_path: Path) -> None:
     other = Path(OBJECTS).read_text().replace("clip-accuracy", "clip-score")
     own, average = other.split("average_table:")
-    own = own.replace("primary metric: h_o", "primary metric: h_a").replace("key: h_o,", "key: h_a,")
+    own = own.replace("primary_metric: h_o", "primary_metric: h_a").replace("key: h_o,", "key: h_a,")
     (tmp_path / "other.yaml").write_text(f"{own}average_table:{average}")
     record = by_scale(erasebench.run(**words | {"suite": str(tmp_path / "other.yaml")}))[AVERAGE]
     metric = record.metrics["h_o_mean"]

@@ -158,10 +158,10 @@ def test_without_an_attack_nothing_of_it_is_in_an_identity(
 @pytest.mark.parametrize(
     ("suite", "digest"),
     [
-        ("celebrity", "d5e04a1f789a275c63c53391cf6554251d8704bed0cbedf87b1eba82bd520d0e"),
-        ("explicit", "84dd3a60e3d976d19986c7f1e20d994d6b9215b0bbd4396c86ecc1853435eb59"),
-        ("object", "dac467e9ffb5f9b28cdf60f461f9fce00f33b543f5511e4d10fca73fc695281a"),
-        ("style", "c11f933b75531553ea4810d8a093d7654b9d31f0c8be596070c239a500d6bedb"),
+        ("celebrity", "55aa7dcac630db3e3bab6b51ad0f8b7a393d964237432a2f2be817e9e9324574"),
+        ("explicit", "ad54cd09032d243f232fa01b80996ac2de9cea432eebf8f2ccfb41d1b10ce78a"),
+        ("object", "46980e1a82d34784faca1196b823ed73019c04cd6f6b6fff713e2f8a7c85719b"),
+        ("style", "dba0e8023f9d9342576c97f2e99a3128fc04cc79f5b8d5e5b0ac489c8e2747b7"),
     ],
 )
 def test_suites_without_attacks_have_the_digests_that_they_had_before_there_were_any(suite: str, digest: str) -> None:
@@ -270,7 +270,7 @@ def test_a_suite_may_rank_by_a_metric_under_attack_that_there_is(
         ("h_c_under_toy_shout", False),
     ):
         file.write_text(
-            text.replace("primary metric: h_c", f"primary metric: {key}").replace("{key: h_c,", f"{{key: {key},")
+            text.replace("primary_metric: h_c", f"primary_metric: {key}").replace("{key: h_c,", f"{{key: {key},")
         )
         asked = request_of(words | {"suite": str(file)})
         if fits:
