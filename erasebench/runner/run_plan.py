@@ -39,15 +39,18 @@ def run_plan(requests: Sequence[Request], workers: int = 1) -> Summary:
     killed, the same call goes on where it stopped.
     """
     if workers < 1:
-        raise UserError(f"--workers {workers} runs nothing.", "Give 1 or more.")
+        raise UserError(f"--workers {workers}: there is no process to run anything.", "Give 1 or more.")
     if workers > 1 and requests[0].device != "cpu":
-        raise UserError(f"--workers {workers} would share {requests[0].device}.", "Give one worker for each device.")
+        raise UserError(
+            f"--workers {workers}: several workers would share {requests[0].device}.",
+            "Give one worker for each device.",
+        )
     ordered = in_order(requests)
     whole, started = Summary(), time.monotonic()
     written = started
     try:
         for number, (request, summary) in enumerate(_run_in_turn(ordered, workers), start=1):
-            log.info("%d of %d, %.1f minutes.", number, len(ordered), (time.monotonic() - started) / 60)
+            log.info("%d of %d done, %.1f minutes.", number, len(ordered), (time.monotonic() - started) / 60)
             whole.records += summary.records
             own = " ".join(f"{key}={value}" for key, value in request.settings.items())
             whole.failures |= {f"{label} {own}".strip(): what for label, what in summary.failures.items()}
@@ -91,8 +94,8 @@ def _run_side_by_side(requests: Sequence[Request], workers: int) -> Iterator[tup
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
-        what = "A worker was ended from outside, perhaps for want of memory."
-        raise UserError(what, "Give fewer --workers and run it again: it goes on where it stopped.") from error
+        what = "A worker process was killed, perhaps because memory ran out."
+        raise UserError(what, "Give fewer --workers and run it again: it continues where it stopped.") from error
     finally:
         # Nothing that is still waiting begins after an interruption; what runs is cut short, as by a kill.
         running = list((pool._processes or {}).values())

@@ -113,7 +113,7 @@ def check_request(judges: Sequence[str], out: Path | None) -> None:
         if name not in known:
             raise UserError(f"There is no judge '{name}'.", did_you_mean(name, known))
     if out is not None and out.suffix not in FORMATS:
-        raise UserError(f"--out {out}: its kind is not known.", f"Give a name that ends in {', '.join(FORMATS)}.")
+        raise UserError(f"--out {out}: the format is not known.", f"Give a name that ends in {', '.join(FORMATS)}.")
 
 
 def score_folder(
@@ -156,7 +156,7 @@ def score_folder(
         warn_of_unknown(judge, about.concepts, name)
         if about.without:
             notes.append(
-                f"{name}: {about.without} images have a prompt that names no {about.sought}: they count in no accuracy."
+                f"{name}: {about.without} images have a prompt that names no {about.sought}: no accuracy counts them."
             )
         rows[name] = judged(judge, matched.entries, about.concepts, convert=convert)
         metrics[name] = {

@@ -83,7 +83,7 @@ def test_a_damaged_cache_file_is_named_and_its_features_are_made_anew(
     file.write_bytes(content)
     assert np.array_equal(cache.features(references, "ab" * 32, extract), expected)
     assert looked == [3, 3]
-    assert f"{file} is not what was written" in caplog.text
+    assert f"{file} was changed after it was written" in caplog.text
 
 
 def test_a_cache_from_before_it_had_digests_is_used_and_gets_one(

@@ -26,7 +26,7 @@ class Mine(Method):
     kinds = EVERY_KIND
     Config = MethodConfig
 
-    def touches(self, parameter):
+    def edits(self, parameter):
         return parameter.startswith("unet.conv_out.bias")
 
     def erase(self, pipeline, task, workspace):

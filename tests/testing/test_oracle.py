@@ -76,9 +76,9 @@ def test_strings_are_equal_or_the_first_that_differs_is_named(tmp_path: Path) ->
     for wrong, found in ((["a", "c", "d"], r"\[1\]: 'c' here, 'b' in"), (["a"], r"\[1\]: None here, 'b' in")):
         with pytest.raises(AssertionError, match=f"mine/one: names differs at {found}"):
             case.check({"names": wrong}, tolerance=1)
-    with pytest.raises(AssertionError, match="names is numbers, the official code's is strings"):
+    with pytest.raises(AssertionError, match="names contains numbers, but the official code's contains strings"):
         case.check({"names": torch.ones(2)}, tolerance=1)
-    with pytest.raises(AssertionError, match="x is strings, the official code's is numbers"):
+    with pytest.raises(AssertionError, match="x contains strings, but the official code's contains numbers"):
         case.check({"x": ["a", "b"]}, tolerance=1)
 
 
@@ -119,7 +119,7 @@ def test_a_folder_without_cases_of_any_item_is_an_error(tmp_path: Path, monkeypa
 
 def test_an_empty_folder_is_no_passing_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(oracle.FOLDER_VARIABLE, raising=False)
-    with pytest.raises(UserError, match="holds no cases"):
+    with pytest.raises(UserError, match="contains no cases"):
         oracle.cases(tmp_path / "mine")
 
 

@@ -251,7 +251,7 @@ def test_a_damaged_file_of_prompts_is_named_and_asked_for_anew(
     victim = min((tmp_path / "prompts").glob("*.json"))
     victim.write_text("{")
     assert written(server, tmp_path) == before
-    assert f"{victim} is not what was written" in caplog.text
+    assert f"{victim} was changed after it was written" in caplog.text
     assert victim.with_name(f"{victim.name}.damaged").read_text() == "{"
 
 
