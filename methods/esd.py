@@ -76,7 +76,7 @@ class EsdConfig(PartialRunConfig):
     @classmethod
     def _text(cls, value: str | None) -> str | None:
         if value is not None and not value.strip():
-            raise UserError(f"erase_from={value!r} is no text to erase from.", "Leave it out, or name the text.")
+            raise UserError(f"erase_from={value!r} is not a text to erase from.", "Leave it out, or give the text.")
         return value
 
 

@@ -21,11 +21,15 @@ class ConceptAblationConfig(TrainingConfig):
         gt=0,
     )
     batch_size: int = identity_field(
-        8, "Noised images in a step; a prior has as many more of its own", source="release", unit="samples", ge=1
+        8,
+        "Noised images in a step; a prior has the same number of additional ones",
+        source="release",
+        unit="samples",
+        ge=1,
     )
     weight_decay: float = identity_field(0.01, "AdamW's weight decay", source="release", ge=0)
     n_images: int = identity_field(
-        1000, "Images painted from each anchor's prompts", source="release", unit="images", ge=1
+        1000, "Images generated from each anchor's prompts", source="release", unit="images", ge=1
     )
     weights: Literal["keys-and-values", "attention", "unet"] = identity_field(
         "keys-and-values",
@@ -34,7 +38,7 @@ class ConceptAblationConfig(TrainingConfig):
     )
     loss: Variant = identity_field(
         "model-based",
-        "What the prediction under the concept is drawn to: the prediction under the anchor, or the noise in the "
+        "Target of the prediction under the concept: the prediction under the anchor, or the noise in the "
         "anchor's image; the paper finds the first better",
         source="paper",
     )

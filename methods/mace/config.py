@@ -171,10 +171,12 @@ class MaceConfig(ClosedFormConfig):
         for template in self.templates or ():
             if template.count(PLACEHOLDER) != 1:
                 raise UserError(
-                    f"mace.templates: {template!r} must contain '{{}}' exactly once.", "Mend that template."
+                    f"mace.templates: {template!r} must contain '{{}}' exactly once.", "Correct that template."
                 )
             if is_evaluation_template(template):
-                raise UserError(f"mace.templates: suites evaluate with {template!r}.", "Give another template.")
+                raise UserError(
+                    f"mace.templates: {template!r} is an evaluation prompt of a suite.", "Give another template."
+                )
         self._check_endpoint()
         if not self.focal_start < self.focal_end:
             raise UserError(
@@ -185,7 +187,8 @@ class MaceConfig(ClosedFormConfig):
     def _check_endpoint(self) -> None:
         if (self.prompt_endpoint is None) != (self.prompt_model is None):
             raise UserError(
-                "mace.prompt_endpoint and mace.prompt_model need each other.", "Give both, or none for the templates."
+                "mace.prompt_endpoint and mace.prompt_model must be given together.",
+                "Give both, or neither to use the templates.",
             )
         if self.prompt_endpoint is not None:
             if self.templates is not None:
@@ -196,13 +199,13 @@ class MaceConfig(ClosedFormConfig):
 
 def _check_address(address: str) -> None:
     """UserError for anything but a plain http(s) address: settings are recorded, so they must hold no secret."""
-    hint = f"Give it as http://host:port/v1; a key goes into the environment variable {KEY_VARIABLE}."
+    hint = f"Give it as http://host:port/v1; put a key into the environment variable {KEY_VARIABLE}."
     try:
         parts = urlsplit(address)
         plain = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError as error:
-        raise UserError(f"mace.prompt_endpoint is no address ({error}).", hint) from error
+        raise UserError(f"mace.prompt_endpoint is not a valid address ({error}).", hint) from error
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise UserError("mace.prompt_endpoint holds more than an address (a user, a password, a query).", hint)
+        raise UserError("mace.prompt_endpoint contains more than an address (a user, a password, a query).", hint)
     if not plain:
-        raise UserError(f"mace.prompt_endpoint '{address}' is no http address.", hint)
+        raise UserError(f"mace.prompt_endpoint '{address}' is not an http address.", hint)

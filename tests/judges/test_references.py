@@ -117,6 +117,6 @@ def test_a_cache_from_before_it_had_digests_is_used_and_gets_one(
         patch.setattr("erasebench.judges.references.set_aside", read_only)
         patch.setattr("erasebench.judges.references.sealed_write", read_only)
         assert np.array_equal(cache.features(images, "ab" * 32, extract), expected)
-    assert "cannot be set aside (Permission denied)" in caplog.text and "cannot be kept" in caplog.text
+    assert "cannot be set aside (Permission denied)" in caplog.text and "cannot be stored" in caplog.text
     assert np.array_equal(cache.features(images, "ab" * 32, extract), expected)
     assert looked == [3, 3, 3] and f"it is set aside as {file.name}.damaged" in caplog.text

@@ -62,7 +62,7 @@ def test_a_pickle_that_runs_code_is_refused_unopened(
         ({VALUE: torch.zeros(16, 32, dtype=torch.int8)}, "int8: quantised"),
         ({VALUE: torch.full((16, 32), float("nan"))}, f"{VALUE} has 512 NaN and 0 infinite values of 512"),
         ({VALUE: torch.full((16, 32), float("-inf"), dtype=torch.float16)}, "has 0 NaN and 512 infinite"),
-        ({}, "holds no tensors"),
+        ({}, "contains no tensors"),
     ],
 )
 def test_what_has_no_place_in_the_pipeline_is_named(
@@ -92,10 +92,10 @@ def test_a_pipeline_with_another_autoencoder_is_refused(tmp_path: Path, pipeline
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ([], "checkpoint.path names no model.\n--set checkpoint.path=PATH."),
+        ([], "checkpoint.path is missing.\n--set checkpoint.path=PATH."),
         (["--set", "checkpoint.path={folder}/nowhere"], "There is nothing at {folder}/nowhere.\n"),
-        (["--set", "checkpoint.path={folder}/notes.txt"], "{folder}/notes.txt is of no known format.\n"),
-        (["--set", "checkpoint.path={folder}"], "The folder {folder} holds no model of a known format.\n"),
+        (["--set", "checkpoint.path={folder}/notes.txt"], "{folder}/notes.txt has no known format.\n"),
+        (["--set", "checkpoint.path={folder}"], "The folder {folder} contains no model of a known format.\n"),
         (["--set", "checkpoint.path={folder}/half"], "The folder {folder}/half/unet has no weights.\n"),
         (["--set", "checkpoint.path={folder}/lora"], "The folder {folder}/lora has no weights.\n"),
     ],
