@@ -50,7 +50,7 @@ def test_its_names_are_its_own(tmp_path: Path) -> None:
         ("mace", "There is a method 'mace' already: erasebench.methods.mace:Mace"),
         ("class", "'class' has another meaning in Python"),
         ("method", "'method' has another meaning in Python or erasebench."),
-        ("erasure-task", "'erasure-task' means something else"),
+        ("erasure-task", "'erasure-task' has another meaning"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused(

@@ -134,7 +134,7 @@ def test_a_record_under_another_name_is_named_and_not_counted_twice(out: Path) -
     copy.write_bytes((out / "results" / f"{made.id}.json").read_bytes())
     found, unreadable = read_records(out / "results")
     assert [record.id for record in found].count(made.id) == 1
-    assert unreadable == {"copy.json": f"copy.json holds the record {made.id}. Rename it to {made.id}.json."}
+    assert unreadable == {"copy.json": f"copy.json contains the record {made.id}. Rename it to {made.id}.json."}
 
 
 def test_half_written_files_are_left_alone(out: Path) -> None:

@@ -237,7 +237,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "link": (lambda path: path.symlink_to("/etc/hostname"), "is a symbolic link, not a file"),
     "loop": (lambda path: path.symlink_to(path.name), "is a symbolic link, not a file"),
     "pipe": (lambda path: os.mkfifo(path), "is a device or pipe, not a file"),
-    "other": (written(good()), "other.json holds the record"),
+    "other": (written(good()), "other.json contains the record"),
 }  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def test_a_huge_or_broken_reference_is_named_before_any_work(
     (folder / "moving.gif").touch()
     Image.new("1", (100, 100)).save(folder / "scan.png")
     references = FolderReferences(folder)
-    assert "1 pictures or folders" in caplog.text and "moving.gif" in caplog.text
+    assert "1 files or folders" in caplog.text and "moving.gif" in caplog.text
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(UserError, match=r"2 of 5 reference images cannot be read: broken.png, scan.png"):
         references.check()

@@ -76,7 +76,7 @@ def test_repeats_are_kept_and_shown_as_one(lucky: dict[str, Any], sampled: list[
 
 def test_a_method_without_luck_says_so_and_is_not_sampled_again(words: dict[str, Any], sampled: list[int]) -> None:
     once = of(erasebench.run(**words), "shift")
-    assert "One erasing each. Intervals hold the luck of the prompts" in (words["out"] / "README.md").read_text()
+    assert "One erasing each. Intervals cover variation between prompts" in (words["out"] / "README.md").read_text()
     sampled.clear()
     record = of(erasebench.run(**words | {"repeats": 2}), "shift")
     assert record.same_under_every_seed
