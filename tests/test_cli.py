@@ -32,7 +32,7 @@ MISTAKES = [
     ([*RUN, "--scale", "ten"], "Invalid value for"),
     (["run", "--method", "mace"], "--suite is missing.\n"),
     (["run", "--plan", "/nonexistent.yaml"], "The plan /nonexistent.yaml cannot be read"),
-    ([*RUN, "--plan", "p.yaml"], "--plan says what --method, --suite would.\n"),
+    ([*RUN, "--plan", "p.yaml"], "--plan replaces --method, --suite.\n"),
     (["tune", "--trials", "/nonexistent.yaml"], "The trials /nonexistent.yaml cannot be read"),
     (["rum"], "No such command 'rum'."),
     (["run", "--metod", "mace"], "No such option: --metod"),

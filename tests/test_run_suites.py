@@ -223,4 +223,4 @@ def test_a_mistake_is_found_before_any_work(words: dict[str, Any], change: dict[
 def test_one_erasure_alone_has_to_be_chosen(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--method", words["method"], "--suite", OBJECTS, "--world", words["world"], "--model", words["model"]]
     assert main(["erase", *given, "--export", "nowhere"]) == 2
-    assert "erases one at a time: apple, cup of tea." in capsys.readouterr().err
+    assert "erases one concept at a time: apple, cup of tea." in capsys.readouterr().err

@@ -17,7 +17,7 @@ SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def new_method(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The method's name: lower case, words joined by '-'.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The method's name: lower-case words joined by '-'.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the two files.")] = Path(),
 ) -> None:
     """Write a working method to start from, and its test."""

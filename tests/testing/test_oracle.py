@@ -54,7 +54,7 @@ def test_what_is_not_finite_never_passes(tmp_path: Path, value: torch.Tensor) ->
 
 def test_another_shape_never_passes(tmp_path: Path) -> None:
     case = write(tmp_path / "mine", "one", W=np.ones((4, 1)))
-    with pytest.raises(AssertionError, match=r"\[4\], the official code's \[4, 1\]"):
+    with pytest.raises(AssertionError, match=r"\[4\], but the official code's has \[4, 1\]"):
         case.check({"W": torch.ones(4)}, tolerance=1e9)
 
 
