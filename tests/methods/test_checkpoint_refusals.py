@@ -55,7 +55,7 @@ def test_a_pickle_that_runs_code_is_refused_unopened(
         ({VALUE: torch.zeros(16, 48)}, r"wrong shape: \[16, 48\] in the file, \[16, 32\]"),
         ({"nothing.weight": torch.zeros(1), "more.weight": torch.zeros(1)}, "no parameter 'nothing.weight' and 1 more"),
         ({"model.diffusion_model.input_blocks.0.0.weight": torch.zeros(1)}, r"unet.conv_in.weight has the wrong shape"),
-        ({"model.diffusion_model.input_blocks.9.0.weight": torch.zeros(1)}, "no place for 'input_blocks.9.0.weight'"),
+        ({"model.diffusion_model.input_blocks.9.0.weight": torch.zeros(1)}, "no parameter for 'input_blocks.9.0.w"),
         ({VALUE: torch.zeros(16, 32), f"unet.{VALUE}": torch.ones(16, 32)}, "twice with different values"),
         ({VALUE: torch.zeros(16, 32), "ema": {VALUE: torch.ones(16, 32)}}, f"no parameter 'ema.{VALUE}'"),
         ({VALUE: torch.zeros(16, 32), "more": [torch.ones(1)]}, "no parameter 'more.0'"),
@@ -77,7 +77,7 @@ def test_an_incomplete_u_net_is_refused(tmp_path: Path, pipeline: StableDiffusio
     pipeline.unet.save_pretrained(tmp_path / "unet")
     file = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
     save_file({name: value for name, value in load_file(file).items() if name != VALUE}, file)
-    with pytest.raises(UserError, match=f"lacks unet.{VALUE}"):
+    with pytest.raises(UserError, match=f"has no unet.{VALUE}"):
         read(tmp_path / "unet", pipeline)
 
 
