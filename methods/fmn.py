@@ -41,7 +41,11 @@ class ForgetMeNotConfig(TrainingConfig):
         True, "Also suppress attention to the end-of-text token and its padding", source="release"
     )
     inversion_steps: int = identity_field(
-        0, "Textual inversion of each name before: 500 in the release, 0 for none", source="ours", unit="steps", ge=0
+        0,
+        "Steps of textual inversion of each name before training: 500 in the release, 0 for none",
+        source="ours",
+        unit="steps",
+        ge=0,
     )
     inversion_rate: float = identity_field(1e-3, "AdamW's rate of the textual inversion", source="release", gt=0)
     weights: Literal["unet", "attn2"] = identity_field("unet", "Tune the whole U-Net, or attn2 only", source="release")

@@ -157,7 +157,7 @@ def cases(folder: str | Path) -> list[Case]:
     folder = Path(folder)
     elsewhere = os.environ.get(FOLDER_VARIABLE)
     if elsewhere and not any(Path(elsewhere).glob("*/*.npz")):
-        wrong = "holds no item/case.npz" if Path(elsewhere).is_dir() else "is no folder"
+        wrong = "contains no item/case.npz" if Path(elsewhere).is_dir() else "is not a folder"
         raise UserError(f"{FOLDER_VARIABLE}={elsewhere} {wrong}.", "Give a folder that contains item/case.npz.")
     files = sorted((Path(elsewhere) / folder.name if elsewhere else folder).glob("*.npz"))
     if not files and not elsewhere:

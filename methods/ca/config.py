@@ -16,7 +16,7 @@ class ConceptAblationConfig(TrainingConfig):
     steps: int = identity_field(100, "Steps of batch 8; nudity 400", source="release", unit="steps", ge=1)
     learning_rate: float = identity_field(
         1.6e-5,
-        "2e-6 x batch 8; nudity 4e-6 x batch, which the release's code doubles where there is a prior",
+        "2e-6 x batch 8; nudity 4e-6 x batch, which the release's code doubles if there is a prior",
         source="release",
         gt=0,
     )
@@ -52,13 +52,13 @@ class ConceptAblationConfig(TrainingConfig):
     rescaling: bool = identity_field(
         False,
         "Train on images shrunk onto black (66 in 100) or enlarged, the loss inside their mask, as the release does "
-        "for objects; off, since the paper trains on the images as they are. A prior's images stay as they are. The "
-        "release also begins the prompts of such images with their size ('very small', 'zoomed in'), which is not here",
+        "for objects; off, because the paper trains on unchanged images. Images of the prior are not changed. The "
+        "release also begins the prompts of such images with their size ('very small', 'zoomed in'); erasebench does not",
         source="paper; on: release",
     )
     detach_start_token: bool = identity_field(
         False,
-        "Let no gradient through the start token's K and V, as the release does; off, since the paper's loss is "
-        "differentiated whole",
+        "Block the gradient through the start token's K and V, as the release does; off: the paper's loss is "
+        "differentiated completely",
         source="paper; on: release",
     )

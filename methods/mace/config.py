@@ -35,9 +35,11 @@ class MaceConfig(ClosedFormConfig):
         None,
         "Address of an OpenAI-compatible API (http://host:port/v1) that writes each concept's prompts; none: the "
         f"templates. Its key is read from the environment variable {KEY_VARIABLE}",
-        source="ours; the paper's prompts are a language model's",
+        source="ours; a language model wrote the paper's prompts",
     )
-    prompt_model: str | None = identity_field(None, "The model that prompt_endpoint is asked for", source="ours")
+    prompt_model: str | None = identity_field(
+        None, "The model at prompt_endpoint that writes the prompts", source="ours"
+    )
 
     n_images: int = identity_field(8, "Training images per concept", source="published runs", unit="images", ge=1)
     data_steps: int | None = identity_field(
@@ -63,17 +65,17 @@ class MaceConfig(ClosedFormConfig):
         source="released scripts",
     )
     on_no_detection: Literal["whole-image", "drop", "error"] = identity_field(
-        "whole-image", "What an image on which the concept was not found becomes", source="released script"
+        "whole-image", "What to do with an image on which the concept was not found", source="released script"
     )
     image_normalisation: Literal["vae", "imagenet"] = identity_field(
         "vae",
-        "Training images in the autoencoder's [-1, 1], or with ImageNet's mean and deviation as the release has it",
+        "Training images in the autoencoder's [-1, 1], or with ImageNet's mean and deviation as in the release",
         source="ours; 'imagenet' in the released code",
     )
 
     common_tokens: Literal["phrase", "ids"] = identity_field(
         "phrase",
-        "Which words of a prompt are around the concept. phrase: all but the phrase, as the paper says; ids: all whose "
+        "Which words of a prompt surround the concept. phrase: all except the phrase, as in the paper; ids: all whose "
         "token ids agree from either end, so that a word which phrase and anchor share there ('the red sea', 'the blue "
         "sea') counts too. No published pair shares one",
         source="paper; 'ids' in the released code",
@@ -115,8 +117,8 @@ class MaceConfig(ClosedFormConfig):
     )
     value_rate: float = identity_field(
         1.0,
-        "Share of the learning rate for value projections; 0 trains keys alone. The loss reads attention maps, which a "
-        "value reaches through later layers only, but Adam moves it as far as a key",
+        "Share of the learning rate for value projections; 0 trains only keys. The loss is of attention maps, which a "
+        "value affects only through later layers, but Adam moves it as far as a key",
         source="published runs: 1",
         ge=0,
         le=1,

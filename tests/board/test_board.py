@@ -76,7 +76,7 @@ def test_the_guide_explains_every_column_and_the_world(out: Path) -> None:
         assert f"- **{heading}**: " in guide
     assert "- **miniature**: a small model of invented people" in guide
     assert "95% interval by prompt" in guide
-    assert "distances (FID, KID and their mini forms) a jackknife" in guide
+    assert "a jackknife for Frechet and kernel distances (FID, KID and their mini forms)" in guide
 
 
 def test_the_published_figures_stand_in_tables_of_their_own(out: Path) -> None:

@@ -105,7 +105,7 @@ def test_another_folder_takes_the_place_of_the_cases(tmp_path: Path, monkeypatch
     assert [case.name for case in oracle.cases(tmp_path / "own" / "mine")] == ["c"]
     assert oracle.cases(tmp_path / "own" / "other") == []
     monkeypatch.setenv(oracle.FOLDER_VARIABLE, str(tmp_path / "none"))
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         oracle.cases(tmp_path / "own" / "mine")
 
 
@@ -113,7 +113,7 @@ def test_a_folder_without_cases_of_any_item_is_an_error(tmp_path: Path, monkeypa
     write(tmp_path / "kept-back" / "mine", "c", x=1.0)
     for wrong in (tmp_path, tmp_path / "kept-back" / "mine"):
         monkeypatch.setenv(oracle.FOLDER_VARIABLE, str(wrong))
-        with pytest.raises(UserError, match=r"holds no item/case\.npz"):
+        with pytest.raises(UserError, match=r"contains no item/case\.npz"):
             oracle.cases("mine")
 
 
