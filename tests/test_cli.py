@@ -139,7 +139,7 @@ def test_a_finished_run_is_answered_without_torch(tmp_path: Path, tiny_model_fol
 
 
 def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("erasebench.board.write_board", interrupted)

@@ -53,7 +53,7 @@ class ConceptAblationConfig(TrainingConfig):
         False,
         "Train on images shrunk onto black (66 in 100) or enlarged, the loss inside their mask, as the release does "
         "for objects; off, because the paper trains on unchanged images. Images of the prior are not changed. The "
-        "release also begins the prompts of such images with their size ('very small', 'zoomed in'); erasebench does not",
+        "release also begins the prompts of such images with their size ('very small', 'zoomed in'); not done here",
         source="paper; on: release",
     )
     detach_start_token: bool = identity_field(
