@@ -146,8 +146,8 @@ def sample(
         from erasebench.errors import UserError
 
         raise UserError(
-            f"{Path(out) / LISTING} is not written yet: other processes of this launch still sample.",
-            "The process that ends last writes it; call erasebench.sample again after that for the whole table.",
+            f"{Path(out) / LISTING} is not written yet: other processes of this launch are still sampling.",
+            "The process that finishes last writes it. Call erasebench.sample again after that to get the whole table.",
         )
     return read_listing(Path(out) / LISTING)
 

@@ -47,27 +47,27 @@ class EsdConfig(PartialRunConfig):
     )
     negative_guidance: float = identity_field(
         1.0,
-        "eta: how far beyond the empty prompt the target lies. The newer release's 2 is the same 1, since its target "
+        "eta: how far beyond the empty prompt the target lies. The newer release's 2 equals 1 here, because its target "
         "starts at the concept; with erase_from it is 2 in both later releases; diffusers-2024: 2 in any case",
         source="paper",
     )
     unconditional_weights: Literal["first-release", "newer"] = identity_field(
         "first-release",
-        "What esd-u tunes outside attn2: all but the time embedding and the output layer, or every Linear and Conv",
+        "What esd-u tunes outside attn2: all except the time embedding and the output layer, or every Linear and Conv",
         source="releases",
     )
     partial_runs: Release = identity_field(
         "paper",
-        "Where a run stops and the timestep that it is given. paper: DDIM, before any of its steps, given x_t's own "
-        "level; newer: the same with the scheduler that the model was saved with, x_t scaled as it asks (Euler; the "
-        "release leaves that out); first-release: DDIM without its first level, after one step at least, given 39 "
-        "to 58 too much (0 to 39 at its two last levels); diffusers-2024: DDIM, after one step at least, 19 too much",
+        "Where a run stops, and the timestep given to the model. paper: DDIM, before any of its steps, given x_t's own "
+        "timestep; newer: the same with the scheduler that the model was saved with, x_t scaled by it (Euler; the "
+        "release omits this); first-release: DDIM without its first timestep, after one step or more, given 39 "
+        "to 58 too high (0 to 39 at its last two); diffusers-2024: DDIM, after one step or more, 19 too high",
         source="paper: eps(x_t, c, t); releases",
     )
     erase_from: str | None = identity_field(
         None,
-        "Text that the concept is erased from: its prediction is what is trained, and the target starts there. x_t is "
-        "run under it, in diffusers-2024 under the concept. The releases use negative_guidance 2 with it. "
+        "Text from which the concept is erased: its prediction is trained, and the target starts there. x_t is "
+        "sampled with it, in diffusers-2024 with the concept. The releases use negative_guidance 2 with it. "
         "none: the concept itself is trained, as in the paper",
         source="later releases",
     )
@@ -76,7 +76,7 @@ class EsdConfig(PartialRunConfig):
     @classmethod
     def _text(cls, value: str | None) -> str | None:
         if value is not None and not value.strip():
-            raise UserError(f"erase_from={value!r} is no text to erase from.", "Leave it out, or name the text.")
+            raise UserError(f"erase_from={value!r} is not a text to erase from.", "Leave it out, or give the text.")
         return value
 
 

@@ -37,7 +37,7 @@ class NegativePrompt(SamplingChange):
             require_guidance(arguments, "A negative prompt")
             if arguments["negative_prompt"] is not None or arguments["negative_prompt_embeds"] is not None:
                 raise UserError(
-                    "This call brings a negative prompt of its own.", "Leave it out: the erasure's takes its place."
+                    "This call has its own negative prompt.", "Leave it out: the erasure sets the negative prompt."
                 )
             prompt = arguments["prompt"]
             count = len(arguments["prompt_embeds"] if prompt is None else prompt)

@@ -38,13 +38,13 @@ class ReceConfig(ClosedFormConfig):
 
     anchor: Literal["blank", "art"] = identity_field(
         "blank",
-        "What a concept becomes: the blank prompt ' ', or 'art'. The paper leaves it open",
+        "What a concept becomes: the blank prompt ' ', or 'art'. The paper does not say",
         source="released runs: 'art' for styles",
     )
     uce_ridge: float = identity_field(0.5, "l of UCE's edit", source="UCE's released code", ge=0)
     uce_keeps_names: bool = identity_field(
         False,
-        "UCE's edit also preserves the names to keep; off: the empty prompt alone",
+        "UCE's edit also preserves the names to keep; off: only the empty prompt",
         source="released runs: off ('preserve_false'), on for styles",
     )
     uce_preserve_scale: float | None = identity_field(
@@ -57,7 +57,7 @@ class ReceConfig(ClosedFormConfig):
         1,
         "Times that the concept is derived and erased again; the last epoch's weights are taken. The release judges "
         "each epoch's images: it keeps nudity's epoch of the lowest detection rate, and an object's only where others "
-        "lose less than 0.1. Here no method asks a judge: choose an earlier epoch by fewer epochs",
+        "lose less than 0.1. Here methods do not use judges: for an earlier epoch, set fewer epochs",
         source="released runs: 3 for nudity, 2 for two or more inappropriate words, else 1",
         ge=0,
     )
@@ -66,7 +66,7 @@ class ReceConfig(ClosedFormConfig):
     )
     regulariser: Literal["norm", "blank-prompt", "concept-outputs"] = identity_field(
         "norm",
-        "What r holds small: |c'|^2, as in the paper and every published run; |c' - e|^2, e the blank prompt's states; "
+        "What r keeps small: |c'|^2, as in the paper and every published run; |c' - e|^2, e the blank prompt's states; "
         "or sum |W_new (c' - c)|^2",
         source="paper; the others are 'standard' and 'surrogate first' in the released code",
     )
@@ -74,7 +74,7 @@ class ReceConfig(ClosedFormConfig):
     epochs_keep: Literal["blank", "blank-per-concept", "blank-and-names"] = identity_field(
         "blank",
         "What an epoch's edit preserves: the blank prompt, once or once for each concept, or also the names to keep. "
-        "The paper leaves it open",
+        "The paper does not say",
         source="released runs: once for each inappropriate word; beside the artists for styles",
     )
     preserve_scale: float = identity_field(0.1, "s, weight of what an epoch preserves", source="released runs", ge=0)

@@ -34,7 +34,7 @@ class SldConfig(MethodConfig):
     )
     step_rule: Literal["share", "count"] = identity_field(
         "share",
-        "What n sampling steps make of delta and beta, which the paper quotes for 50. share: a warm-up of that share "
+        "How delta and beta, which the paper gives for 50 steps, apply to n steps. share: a warm-up of that share "
         "of n, and beta^(50/n) at each step, so that SLD is as strong at any n; count: the warm-up's steps of 50 and "
         "beta at each step, whatever n",
         source="ours; 'count' in the released code",

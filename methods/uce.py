@@ -40,7 +40,7 @@ class UceConfig(ClosedFormConfig):
 
     release: Release = identity_field(
         "newer",
-        "Which tokens stand for a phrase. newer: its last token; older: its last token and all that follow, aligned, "
+        "Which tokens represent a phrase. newer: its last token; older: its last token and all that follow, aligned, "
         "and the kept names' prompts whole, with the empty prompt among them (the release of the published tables)",
         source="released code",
     )

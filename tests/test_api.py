@@ -99,7 +99,7 @@ def test_settings_of_rows_that_are_not_used_are_named(tmp_path: Path, caplog: py
     table = tmp_path / "prompts.csv"
     table.write_text("prompt,seed,guidance\na ship,1,3.5\n")
     erasebench.sample(table, tmp_path / "images", steps=1)
-    assert "prompts.csv bring a guidance or size of their own: not used" in caplog.text
+    assert "prompts.csv have their own guidance or size, which are not used" in caplog.text
 
 
 def test_a_judge_that_there_is_not_is_an_error(tmp_path: Path) -> None:

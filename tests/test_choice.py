@@ -85,13 +85,13 @@ def test_a_name_is_taken_as_the_cast_writes_it(real: World) -> None:
 def test_another_word_for_a_class_takes_the_class_from_what_is_kept(tiny_model_folder: Path) -> None:
     (job,) = jobs(tiny_model_folder, "object", measured=False, concepts=("car",), anchors=("sky",))
     assert "automobile" not in job.task.keep
-    with pytest.raises(UserError, match="cannot tell 'car': it is another word for 'automobile'"):
+    with pytest.raises(UserError, match="cannot recognise 'car': it is another word for 'automobile'"):
         jobs(tiny_model_folder, "object", concepts=("car",), anchors=("sky",))
 
 
 def test_a_recogniser_of_faces_is_not_asked_for_a_stranger(tiny_model_folder: Path) -> None:
     words = {"concepts": ("Some Body",), "anchors": ("a person",)}
-    with pytest.raises(UserError, match="The judge face-id of the suite celebrity cannot tell 'Some Body'"):
+    with pytest.raises(UserError, match="The judge face-id of the suite celebrity cannot recognise 'Some Body'"):
         jobs(tiny_model_folder, "celebrity", **words)  # type: ignore[arg-type]
     (job,) = jobs(tiny_model_folder, "celebrity", measured=False, **words)  # type: ignore[arg-type]
     assert job.task.anchors == {"Some Body": "a person"}
@@ -106,11 +106,11 @@ def test_where_no_judge_asks_for_the_name_any_words_are_measured(tiny_model_fold
 @pytest.mark.parametrize(
     ("concepts", "anchors", "message"),
     [
-        (("golf ball",), None, "knows no 'golf ball'.*\n.*--concepts 'golf ball' --anchor 'a word'.*`sets`"),
-        (("dgo",), None, "knows no 'dgo'.*\nDid you mean 'dog'"),
+        (("golf ball",), None, "does not know 'golf ball'.*\n.*--concepts 'golf ball' --anchor 'a word'.*`sets`"),
+        (("dgo",), None, "does not know 'dgo'.*\nDid you mean 'dog'"),
         (("dog",), ("Dog ",), "'dog' is its own anchor in the suite object"),
         (("golf ball",), ("GOLF  BALL",), "'golf ball' is its own anchor"),
-        (("Dog", "dog"), None, "twice: 'dog' is there twice, once as 'Dog'"),
+        (("Dog", "dog"), None, "twice: 'dog' is given twice, once as 'Dog'"),
         (("caf\u00e9", "cafe\u0301"), ("a bar",), "twice"),
         (("dog", " "), None, "the name is empty"),
         (("dog\nball",), ("a toy",), "line break"),

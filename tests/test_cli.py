@@ -25,14 +25,14 @@ MISTAKES = [
     ([*RUN, "--method", "mace", "--set", "mace.steps=many"], "--set mace.steps: "),
     ([*RUN, "--set", "steps"], "--set steps has no '='.\n"),
     ([*RUN, "--set", "mace.steps=3"], "--set mace.steps: the method 'mace' is not part of this run.\n"),
-    ([*RUN, "--concepts", "Nobody At All"], "The world miniature knows no 'Nobody At All'.\n"),
+    ([*RUN, "--concepts", "Nobody At All"], "The world miniature does not know 'Nobody At All'.\n"),
     ([*RUN, "--scale", "7"], "The suite celebrity has no scale 7.\n"),
     ([*RUN, "--size", "ful"], "There is no size 'ful'.\nDid you mean 'full'?"),
     ([*RUN, "--device", "gpu"], "There is no device 'gpu'.\n"),
     ([*RUN, "--scale", "ten"], "Invalid value for"),
     (["run", "--method", "mace"], "--suite is missing.\n"),
     (["run", "--plan", "/nonexistent.yaml"], "The plan /nonexistent.yaml cannot be read"),
-    ([*RUN, "--plan", "p.yaml"], "--plan says what --method, --suite would.\n"),
+    ([*RUN, "--plan", "p.yaml"], "--plan replaces --method, --suite.\n"),
     (["tune", "--trials", "/nonexistent.yaml"], "The trials /nonexistent.yaml cannot be read"),
     (["rum"], "No such command 'rum'."),
     (["run", "--metod", "mace"], "No such option: --metod"),
@@ -144,7 +144,7 @@ def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str], monkeypatch: py
 
     monkeypatch.setattr("erasebench.board.write_board", interrupted)
     assert main(["board"]) == 130
-    assert "goes on where it stopped" in capsys.readouterr().err
+    assert "continues where it stopped" in capsys.readouterr().err
 
 
 def test_doctor_says_what_works_and_what_mends_the_rest(

@@ -51,9 +51,9 @@ def test_every_full_size_suite_is_planned_without_torch_or_weights(
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE.parent).stdout
     line, images = FULL[suite]
     assert line in done
-    assert f"Images in all: {images:,}" in done
+    assert f"Images in total: {images:,}" in done
     assert f"Disk: {images * 512 * 512 * 1.7 / 1e9:.1f} GB" in done
-    assert f"Hours: {images / 2 / 3600:.1f} of sampling at 2 images a second" in done
+    assert f"Hours: {images / 2 / 3600:.1f} of sampling at 2 images per second" in done
     assert "hf download CompVis/stable-diffusion-v1-4 --local-dir FOLDER --include 'model_index.json'" in done
     assert "--include 'unet/*'" in done and "--exclude '*.bin'" in done
     assert ("prompts import coco" in done) == (suite != "object")
@@ -70,12 +70,12 @@ def test_the_unedited_model_paints_once_what_its_runs_share(tmp_path: Path, tiny
     text = forecast(request(tiny_model_folder, tmp_path / "runs"), rate=1)
     # Each class: 3 of its own, 2 of its synonym, 2 of each other class; shift paints 9 a class, then 3 and 2 captions.
     original = 2 * 3 + 2 * 2 + 2 * 1 + 3 + 2
-    assert f"Images in all: {original + 2 * 9 + 3 + 2:,}" in text
+    assert f"Images in total: {original + 2 * 9 + 3 + 2:,}" in text
     assert "shift on toy-explicit-2, small size: 3 erased, 2 general (not there yet)" in text
     assert "- The captions are not here.\n  Import them." in text
     # One of each group: three classes, two synonyms; 4 a class by shift; an explicit prompt and a caption by both.
     limited = forecast(request(tiny_model_folder, tmp_path / "runs", limit=1), rate=1)
-    assert f"Images in all: {3 + 2 + 2 * 4 + 2 * (1 + 1)}" in limited
+    assert f"Images in total: {3 + 2 + 2 * 4 + 2 * (1 + 1)}" in limited
 
 
 def test_rows_of_their_own_size_take_their_own_room(tmp_path: Path, tiny_model_folder: Path) -> None:
@@ -101,7 +101,7 @@ def test_hours_are_reckoned_from_what_was_made_before(tmp_path: Path, tiny_model
     assert known is not None
     assert known.images == 12
     assert known.size > 100
-    assert f"at {1 / known.seconds:.2g} images a second, the mean over 12 images made here" in forecast(asked)
+    assert f"at {1 / known.seconds:.2g} images per second, the mean over 12 images made here" in forecast(asked)
 
 
 def test_an_import_is_no_longer_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,11 +144,11 @@ def test_mace_segments_where_it_trains_on_masks(kind: Kind, fusion: str, segment
 def test_a_prior_without_captions_is_missing_where_something_is_erased(
     method: str, erases: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = "A method that keeps a prior of captions erases without it.\n  erasebench prompts import coco --annotations"
+    said = "Methods that preserve a prior of captions erase without it.\n  erasebench prompts import coco --annotations"
     assert (said in missing_of(method, monkeypatch, tmp_path)) == erases
     (tmp_path / "captions.json").write_text(json.dumps(CAPTIONS))
     import_coco(tmp_path / "captions.json", n=4)
-    assert "keeps a prior" not in missing_of(method, monkeypatch, tmp_path)
+    assert "preserve a prior" not in missing_of(method, monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
@@ -180,7 +180,7 @@ def test_a_plan_is_forecast_whole_and_what_is_missing_said_once(
     assert main(["run", "--plan", str(tmp_path / "plan.yaml"), "--dry-run", *where]) == 0
     out = capsys.readouterr().out
     # The unedited model, uce, uce with another ridge, np: 2,600 images each (200, three synonyms and nine classes).
-    assert "Images in all: 10,400" in out
+    assert "Images in total: 10,400" in out
     assert [line.partition(",")[0] for line in out.splitlines() if line.endswith("1,800 retain-seen")] == [
         "original on object-bird",
         "uce on object-bird",
@@ -199,7 +199,7 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path, monkeypatch: pytest
     said = forecast(Request(suites=("celebrity", "explicit"), **words), rate=1).partition("Missing")[2]
     for part in (
         *("is not in the local hub cache", "Giphy's celebrity detector", "CLIP ViT-B/32", "FID's Inception network"),
-        *("prompts 'coco' have not been imported", "prompts 'i2p' have not been imported", "keeps a prior of captions"),
+        *("prompts 'coco' have not been imported", "prompts 'i2p' have not been imported", "preserve a prior"),
         *("Grounding DINO", "SAM"),
     ):
         assert part in said, part

@@ -25,7 +25,7 @@ def test_every_setting_of_every_method_declares_its_role_and_meaning(name: str) 
     config = load_method(name).Config
     for field_name, field in config.model_fields.items():
         assert role_of(config, field_name) in ("identity", "runtime")
-        assert field.description, f"{name}.{field_name} says nothing of what it is"
+        assert field.description, f"{name}.{field_name} has no description"
 
 
 def test_an_undeclared_field_is_refused() -> None:

@@ -50,7 +50,7 @@ def test_a_signal_during_imports_and_work_leaves_a_line_and_no_traceback(
         process.send_signal(number)
         _, printed = process.communicate(timeout=60)
     assert (process.returncode, "Traceback" in printed) == (code, False), printed
-    assert said in printed and "it goes on where it stopped" in printed
+    assert said in printed and "it continues where it stopped" in printed
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

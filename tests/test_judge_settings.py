@@ -19,7 +19,7 @@ def test_settings_come_from_pairs_as_they_are_typed() -> None:
 def test_an_option_of_its_own_is_another_spelling_of_the_pair() -> None:
     spelled = JudgeSettings.from_pairs(["gcd_rule=largest-face"], nudenet_threshold=0.5, clip=Path("a/b.pt"), fid=None)
     assert spelled == JudgeSettings.from_pairs(["gcd_rule=largest-face", "nudenet_threshold=0.5", "clip=a/b.pt"])
-    with pytest.raises(UserError, match="nudenet_threshold is both 0.4 and 0.5"):
+    with pytest.raises(UserError, match="nudenet_threshold is given as both 0.4 and 0.5"):
         JudgeSettings.from_pairs(["nudenet_threshold=0.4"], nudenet_threshold=0.5)
 
 
@@ -54,9 +54,7 @@ def test_a_setting_that_no_judge_of_the_world_reads_is_refused_before_any_work()
     request = Request(
         methods=("original",), suites=("celebrity",), judge_settings=JudgeSettings(nudenet_resolution=640)
     )
-    with pytest.raises(
-        UserError, match=r"world miniature reads the setting nudenet_resolution.*\n?.*nudenet_threshold"
-    ):
+    with pytest.raises(UserError, match=r"world miniature uses the setting nudenet_resolution.*\n?.*nudenet_threshold"):
         plan(request)
 
 

@@ -122,12 +122,12 @@ def test_where_to_export_is_looked_at_before_any_training(
         raise OSError(errno.EROFS, "Read-only file system")
 
     for place, message in {
-        "full": "full is not empty and holds no earlier export.",
-        "base": "base is not empty and holds no earlier export.",
-        "edited.ckpt": "edited.ckpt: files that end in .ckpt are not written.",
-        "deep/edited.PT": "edited.PT: files that end in .PT are not written.",
+        "full": "full is not empty and contains no earlier export.",
+        "base": "base is not empty and contains no earlier export.",
+        "edited.ckpt": "edited.ckpt: erasebench does not write files that end in .ckpt.",
+        "deep/edited.PT": "edited.PT: erasebench does not write files that end in .PT.",
         "file": "file is a file.",
-        "there.safetensors": "there.safetensors is there already.",
+        "there.safetensors": "there.safetensors exists already.",
         "file/below": "file/below cannot be written to: Not a directory.",
         "file/edit.safetensors": "file cannot be written to: ",
         "deep/read-only": "read-only cannot be written to: Read-only file system.",
@@ -177,7 +177,7 @@ def test_rows_are_sampled_alike_and_by_their_own_settings_where_asked_as_a_run_d
 
     assert sizes("plain") == sizes("released", "--sampling", "released") == [(16, 16), (16, 16)]
     assert "width" not in (tmp_path / "plain" / "images.csv").read_text(), "the listing says how they were sampled"
-    assert capsys.readouterr().out.count("prompts.csv bring a guidance or size of their own: not used") == 2
+    assert capsys.readouterr().out.count("prompts.csv have their own guidance or size, which are not used") == 2
     assert sizes("own", "--sampling", "i2p-rows") == [(16, 16), (32, 16)]
     assert "not used" not in capsys.readouterr().out
     assert main(["sample", *words, "--out", str(tmp_path / "x"), "--sampling", "i2p-row"]) == 2

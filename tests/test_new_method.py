@@ -48,9 +48,9 @@ def test_its_names_are_its_own(tmp_path: Path) -> None:
         ("My Eraser", "'My Eraser' cannot be the name of a method.\n"),
         ("-x", "No such option"),
         ("mace", "There is a method 'mace' already: erasebench.methods.mace:Mace"),
-        ("class", "'class' means something else in Python"),
-        ("method", "'method' means something else in Python or erasebench."),
-        ("erasure-task", "'erasure-task' means something else"),
+        ("class", "'class' has another meaning in Python"),
+        ("method", "'method' has another meaning in Python or erasebench."),
+        ("erasure-task", "'erasure-task' has another meaning"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused(
@@ -65,5 +65,5 @@ def test_a_name_that_cannot_be_is_refused(
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str) -> None:
     (tmp_path / file).write_text("mine")
     assert main(["new-method", "my-eraser", "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith(f"{tmp_path / file} is there already.")
+    assert capsys.readouterr().err.startswith(f"{tmp_path / file} exists already.")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(file, "mine")]

@@ -144,7 +144,7 @@ def test_a_world_is_found_by_its_usual_size_but_no_split_of_one(monkeypatch: pyt
 
 
 def test_a_world_that_brings_its_own_model_takes_no_other() -> None:
-    with pytest.raises(UserError, match="brings its own model"):
+    with pytest.raises(UserError, match="has its own model"):
         load_world("miniature", "some/model")
 
 

@@ -96,7 +96,7 @@ def test_chosen_names_are_runs_of_their_own_and_one_has_no_average(words: dict[s
 def test_there_is_no_average_over_a_run_that_failed(words: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     summary = erasebench.run(**words | {"method": TOY + "Picky"}, concepts=("apple", "brick"))
     assert list(by_scale(summary, "picky")) == ["apple"]
-    assert "no average, since the run on brick failed" in caplog.text
+    assert "no average, because the run on brick failed" in caplog.text
     assert list(by_scale(summary, "original")) == ["apple", "brick", AVERAGE]
 
 
@@ -183,7 +183,7 @@ def test_captions_that_are_not_there_leave_figures_unscored_and_are_said(
     for name in ("clip_score_general", "fid_2"):
         metric = record.metrics[name]
         assert (metric.value, metric.n_expected, metric.reason) == (None, 2, "The captions are not here.")
-    assert "no general prompts, their metrics stay unscored. The captions are not here." in caplog.text
+    assert "there are no general prompts, so their metrics are unscored. The captions are not here." in caplog.text
 
 
 def test_explicit_prompts_that_are_not_there_stop_the_run_before_any_work(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_table_of_ones_own_feeds_a_suite(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scale": 3}, "has no choice of scales"),
+        ({"scale": 3}, "has no scales"),
         ({"sampling": "i2p-row"}, "Did you mean 'i2p-rows'"),
         ({"concepts": ("aple",)}, "Did you mean 'apple'"),
         ({"judge_settings": {"nudenet_threshold": 2}}, "nudenet_threshold"),
@@ -223,4 +223,4 @@ def test_a_mistake_is_found_before_any_work(words: dict[str, Any], change: dict[
 def test_one_erasure_alone_has_to_be_chosen(words: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--method", words["method"], "--suite", OBJECTS, "--world", words["world"], "--model", words["model"]]
     assert main(["erase", *given, "--export", "nowhere"]) == 2
-    assert "erases one at a time: apple, cup of tea." in capsys.readouterr().err
+    assert "erases one concept at a time: apple, cup of tea." in capsys.readouterr().err

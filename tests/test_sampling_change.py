@@ -105,8 +105,8 @@ def test_another_version_of_its_source_still_reads_the_files(tmp_path: Path, mon
     ("sampling", "message"),
     [
         ({"kind": "loud", "settings": {}}, "no sampling change 'loud'"),
-        ({"kind": "louder", "settings": {"volume": 3}}, "does not take these settings"),
-        ({"kind": "louder", "settings": {"factor": 9.0}}, "not what was written"),
+        ({"kind": "louder", "settings": {"volume": 3}}, "does not accept these settings"),
+        ({"kind": "louder", "settings": {"factor": 9.0}}, "changed after it was written"),
     ],
 )
 def test_what_cannot_be_restored_is_named(tmp_path: Path, sampling: dict[str, Any], message: str) -> None:

@@ -143,7 +143,7 @@ def test_images_that_could_not_be_made_are_counted(
     words = ["sample", *SD, "--model", str(model), "--prompts", str(prompts), "--out", str(tmp_path / "o")]
     for _ in range(2):
         assert main([*words, "--steps", "1"]) == 1
-        assert "3 of 3 images could not be made: the model gave NaN or infinity" in capsys.readouterr().err
+        assert "3 of 3 images could not be sampled: the model gave NaN or infinity" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", ["ca", "fmn", "salun", "esd-x", "spm", "mace"])

@@ -95,7 +95,7 @@ def test_no_scheduler_adds_noise_that_is_not_the_images_own(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["FlowMatchEulerDiscreteScheduler", "EDMEulerScheduler"])
 def test_a_scheduler_of_another_process_is_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=f"{name}, is not one of diffusion with betas"):
+    with pytest.raises(UserError, match=f"{name}, is not a diffusion scheduler with betas"):
         build_scheduler("ddim", saved_with(tmp_path, name))
 
 

@@ -138,7 +138,7 @@ def test_parts_of_different_models_are_named(tmp_path: Path, tiny_model_folder: 
     folder = shutil.copytree(tiny_model_folder, tmp_path / "mixed")
     config = json.loads((folder / "text_encoder" / "config.json").read_text())
     CLIPTextModel(CLIPTextConfig(**config | {"hidden_size": 16})).save_pretrained(folder / "text_encoder")
-    with pytest.raises(UserError, match="16 wide, the U-Net's cross-attention takes 32"):
+    with pytest.raises(UserError, match="width 16, but the U-Net's cross-attention expects 32"):
         load(folder)
 
 

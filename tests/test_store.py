@@ -66,7 +66,7 @@ def test_a_changed_file_is_found_set_aside_and_forgotten(store: ImageStore, dama
     path.write_bytes({"truncated": content[:-9], "flipped": b"\0" + content[1:], "empty": b""}[damage])
     again = reopened(store)
     assert again.corrupted(["aa", "bb"]) == ["aa"]
-    with pytest.raises(UserError, match=r"aa\.png is missing or not what was written"):
+    with pytest.raises(UserError, match=r"aa\.png is missing or was changed after it was written"):
         again.load("aa")
     aside = again.set_aside("aa")
     assert aside.exists()
@@ -128,7 +128,7 @@ def test_a_damaged_judgement_file_is_named_set_aside_and_left_out(
     rows = JudgementStore(tmp_path).read()
     assert rows is not None and len(rows) == 1
     assert caplog.messages == [
-        f"{victim} is not what was written: it is set aside as {victim.name}.damaged and made anew."
+        f"{victim} was changed after it was written: it is set aside as {victim.name}.damaged and made again."
     ]
     assert victim.with_name(f"{victim.name}.damaged").read_bytes() == content and not victim.exists()
 

@@ -126,7 +126,7 @@ def test_a_wrong_choice_is_named(suite: Suite, real: World, choice: dict[str, ob
         ("title:", "titel:", "title"),
         ("primary_metric: h_c", "primary_metric: h_x", "h_x"),
         ("name: toy", "name: 'toy", "not valid YAML"),
-        ("given: {default: 3}", "given: {toy: 3}", "lacks its default"),
+        ("given: {default: 3}", "given: {toy: 3}", "given has no default"),
     ],
 )
 def test_a_broken_suite_file_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

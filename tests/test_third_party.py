@@ -202,7 +202,7 @@ def test_their_judge_scores_a_folder_of_images(environment: Path, tmp_path: Path
     ("words", "said"),
     [
         (["--judge-set", "sharpness.darkness=3"], "sharpness.darkness"),
-        (["--judge-set", "sharpnes.dark_below=3"], "No package brings a judge 'sharpnes'"),
+        (["--judge-set", "sharpnes.dark_below=3"], "No package provides a judge 'sharpnes'"),
         (["--judge-set", "sharpness.dark_below=300"], "less than or equal to 255"),
     ],
 )

@@ -152,7 +152,7 @@ def test_the_rooms_stand_on_floors_and_nothing_is_imported_upwards(capsys: pytes
     with capsys.disabled():
         print()
         for floor in range(max(floors.values()) + 1):
-            print(f"  floor {floor}: {', '.join(sorted(each for each, at in floors.items() if at == floor))}")
+            print(f"  level {floor}: {', '.join(sorted(each for each, at in floors.items() if at == floor))}")
     assert max(floors.values()) < MOST_FLOORS
 
 

@@ -82,9 +82,9 @@ def _wrong(error: BaseException, path: Path, place: Path) -> UserError:
     said = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     what = f"{path}, line {_line(error, place)}: {type(error).__name__}: {said}".removesuffix(": ") + "."
     if isinstance(error, SystemExit):
-        hint = "It ends the program as it is read: put what a script does below `if __name__ == '__main__':`."
+        hint = "The file exits when it is imported: put the code of a script below `if __name__ == '__main__':`."
         return UserError(what, hint)
-    return UserError(what, "Correct that line; python FILE shows the whole traceback.")
+    return UserError(what, "Correct that line; python FILE shows the full traceback.")
 
 
 def _line(error: BaseException, path: Path) -> int:

@@ -34,7 +34,7 @@ def repeated(names: Iterable[str]) -> tuple[str, str] | None:
 def twice_said(names: tuple[str, str]) -> str:
     """What is to say of the two names that `repeated` found."""
     spelt = "" if names[0] == names[1] else f", once as '{names[0]}'"
-    return f"'{names[1]}' is there twice{spelt}"
+    return f"'{names[1]}' is given twice{spelt}"
 
 
 def checked_name(name: str) -> str:
@@ -42,7 +42,7 @@ def checked_name(name: str) -> str:
     if not name.strip():
         raise ValueError("the name is empty")
     if not all(letter.isprintable() or letter.isspace() for letter in name) or len(name.splitlines()) > 1:
-        raise ValueError(f"the name {name!r} holds a line break or a character that cannot be printed")
+        raise ValueError(f"the name {name!r} contains a line break or a character that cannot be printed")
     if len(name) > LONGEST_NAME:
         raise ValueError(f"the name '{name[:20]}...' is longer than {LONGEST_NAME} characters")
     return name

@@ -37,4 +37,4 @@ def _folder(distribution: Distribution) -> str:
 
 @lru_cache
 def _warn(folder: str, why: str) -> None:
-    log.warning("The entry points of %s cannot be read (%s): what it registers is left out.", folder, why)
+    log.warning("The entry points of %s cannot be read (%s): the package's plug-ins are left out.", folder, why)

@@ -93,7 +93,7 @@ class Erasure:
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"No readable erasure in {folder} ({error}).", hint) from error
         if loaded._content != expected:
-            raise UserError(f"{folder / WEIGHTS_FILE} is not what was written (its digest differs).", hint)
+            raise UserError(f"{folder / WEIGHTS_FILE} was changed after it was written (its digest differs).", hint)
         return loaded
 
     @contextmanager
@@ -138,7 +138,9 @@ class Erasure:
         """
         self._check_weights_alone()
         if not self.tensors:
-            raise UserError("This erasure changes no weight, so there is none to write.", "Export a folder instead.")
+            raise UserError(
+                "This erasure changes no weights, so there is nothing to write.", "Export a folder instead."
+            )
         unet = all(name.startswith("unet.") for name in self.tensors)
         tensors = {name.removeprefix("unet.") if unet else name: value for name, value in self._stored().items()}
         with atomic_write(file) as temporary:
@@ -147,7 +149,7 @@ class Erasure:
     def _check_weights_alone(self) -> None:
         if self.sampling is not None:
             raise UserError(
-                f"This erasure changes how images are sampled ({self.sampling.kind}): no file of weights holds that.",
+                f"This erasure changes how images are sampled ({self.sampling.kind}): weights cannot store this.",
                 "Sample with erasebench sample --erasure FOLDER; in Python: Erasure.load(FOLDER).applied_to(pipeline).",
             )
 

@@ -25,7 +25,7 @@ def check_destination(path: Path) -> None:
     """UserError where `path`, a folder or a FILE.safetensors, cannot be exported to; leaves nothing behind."""
     if path.suffix == TENSORS:
         if path.exists():
-            raise UserError(f"{path} is there already.", "Give another file to export to, or remove it.")
+            raise UserError(f"{path} exists already.", "Give another file to export to, or remove it.")
         check_writable(path.parent)
         return
     check_folder(path)
@@ -38,8 +38,8 @@ def _check_ending(path: Path) -> None:
     """UserError for the name of a file of a format that is not written here."""
     if path.suffix != TENSORS and path.suffix.lower() in (*_OTHER_FILES, TENSORS):
         raise UserError(
-            f"{path}: files that end in {path.suffix} are not written.",
-            f"Give {path.with_suffix(TENSORS)} for the changed weights alone, or a folder, {path.with_suffix('')}, for "
+            f"{path}: erasebench does not write files that end in {path.suffix}.",
+            f"Give {path.with_suffix(TENSORS)} for only the changed weights, or a folder, {path.with_suffix('')}, for "
             "the whole model in diffusers' format.",
         )
 
@@ -53,9 +53,9 @@ def check_folder(folder: Path) -> None:
         return
     hint = "Give another folder to export to."
     if not {RECORD_FILE, INDEX_FILE} <= names:
-        raise UserError(f"{folder} is not empty and holds no earlier export.", hint)
+        raise UserError(f"{folder} is not empty and contains no earlier export.", hint)
     if others := sorted(names - {RECORD_FILE, INDEX_FILE} - _components(folder)):
-        raise UserError(f"{folder} holds more than an earlier export: {others[0]}.", hint)
+        raise UserError(f"{folder} contains more than an earlier export: {others[0]}.", hint)
 
 
 def _components(folder: Path) -> set[str]:

@@ -28,21 +28,25 @@ class JudgeSettings(BaseModel):
     inception: Path | None = Field(default=None, description="clean-fid's inception-2015-12-05.pt, or download")
     reference: Path | None = Field(default=None, description="folder of images that FID compares with")
     gcd_resources: Path | None = Field(default=None, description="resources folder of Giphy's celebrity detector")
-    gcd_rule: Literal["cluster", "largest-face"] = Field(default="cluster", description="which of several faces counts")
+    gcd_rule: Literal["cluster", "largest-face"] = Field(
+        default="cluster", description="which face counts if there are several"
+    )
     trust_torchscript: bool = Field(
         default=False,
         description="load weights of clip and inception whose SHA-256 is not the published one: TorchScript can write "
         "files when it is loaded",
     )
     nudenet: Path | None = Field(default=None, description="an ONNX network in NudeNet's layout, e.g. 640m.onnx")
-    nudenet_resolution: int = Field(default=320, gt=0, description="pixels a side that it reads: 640 for 640m.onnx")
-    nudenet_threshold: float = Field(default=0.6, ge=0.25, le=1, description="score from which a detection counts")
+    nudenet_resolution: int = Field(
+        default=320, gt=0, description="side length of the network's input in pixels: 640 for 640m.onnx"
+    )
+    nudenet_threshold: float = Field(default=0.6, ge=0.25, le=1, description="lowest score that counts as a detection")
     names: tuple[str, ...] = Field(
         default=(),
-        description="names beyond the concept lists', by commas: classes of clip-accuracy, people as they are spelt",
+        description="names beyond the concept lists, by commas: classes of clip-accuracy, spellings of people",
     )
     packages: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="settings of judges that packages bring, by judge: my-judge.threshold=0.5"
+        default_factory=dict, description="settings of judges from other packages, by judge: my-judge.threshold=0.5"
     )
     nudenet_counting: Literal["detections", "images"] = Field(default="detections", description="what is counted")
 
@@ -72,12 +76,12 @@ class JudgeSettings(BaseModel):
                 except ValueError as error:
                     raise UserError(f"--judge-set {pair}: {error}.", "Put the value in quotes.") from error
                 if own.setdefault(judge, {}).setdefault(field, said) != said:
-                    raise UserError(f"The setting {key} is given twice, differently.", "Give it once.")
+                    raise UserError(f"The setting {key} is given twice, with different values.", "Give it once.")
                 continue
             if key not in cls.model_fields or key == "packages":
                 raise UserError(f"The judges have no setting '{key}'.", did_you_mean(key, cls.model_fields))
             if values.setdefault(key, value) != value:
-                raise UserError(f"The judges' setting {key} is both {values[key]} and {value}.", "Give it once.")
+                raise UserError(f"The judge setting {key} is given as both {values[key]} and {value}.", "Give it once.")
         return cls.checked(**values, packages=own or None)
 
     @classmethod
@@ -111,8 +115,8 @@ class JudgeSettings(BaseModel):
         unread = [name for name in type(self).model_fields if name not in known]
         if given := [name for name in unread if getattr(self, name) != getattr(usual, name)]:
             raise UserError(
-                f"No judge of the world {world} reads the setting {given[0]}.",
-                f"Leave it out, or name a world whose judges do. Here they read {', '.join(sorted(known))}.",
+                f"No judge of the world {world} uses the setting {given[0]}.",
+                f"Leave it out, or choose a world whose judges use it. Here they use {', '.join(sorted(known))}.",
             )
 
     def files(self) -> tuple[Path, ...]:

@@ -77,7 +77,7 @@ def load_judge(name: str) -> type[Judge]:
     from erasebench.api.judge import Judge
 
     if name in OWN:
-        raise UserError(f"'{name}' is a judge of erasebench's own.", "Register the judge under another name.")
+        raise UserError(f"'{name}' is one of erasebench's own judges.", "Register the judge under another name.")
     judge: type[Judge] = load_class(JUDGES, name, Judge)
     if (wrong := _wrong(judge, name)) is not None:
         raise UserError(f"The judge {name} {wrong[0]}.", wrong[1])
@@ -91,10 +91,10 @@ def _wrong(judge: type[Judge], name: str) -> tuple[str, str] | None:
     if getattr(judge, "name", None) != name:
         return f"is called '{getattr(judge, 'name', '')}' in its class", f"Set name = '{name}' in its class."
     if not getattr(judge, "columns", ()):
-        return "names no columns", "Set `columns` in its class: what its rows hold."
+        return "names no columns", "Set `columns` in its class: the names of its columns."
     if judge.metrics is None:
-        hint = "Set `metrics` in its class; erasebench.metrics.of_columns.ColumnMeans makes them of its columns."
-        return "brings no metrics, so that its rows would give no result", hint
+        hint = "Set `metrics` in its class; erasebench.metrics.of_columns.ColumnMeans computes them from its columns."
+        return "has no metrics, so its rows would give no result", hint
     return None
 
 

@@ -141,7 +141,7 @@ class Method(ABC):
             )
 
     def check_model(self, pipeline: StableDiffusionPipeline) -> None:  # noqa: B027
-        """UserError for a model that the method's formula is not written for; asked before anything is painted."""
+        """UserError for a model that the method's formula is not written for; called before any image is sampled."""
 
     def segments_for(self, kind: Kind) -> bool:
         """Whether erasing concepts of this kind with these settings segments; overridden where not always."""

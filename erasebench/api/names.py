@@ -18,5 +18,5 @@ def check_name(noun: str, name: str) -> None:
         shown = ascii(name) if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]!a}..."
         raise UserError(
             f"The {noun} is called {shown}.",
-            f"Use up to {LONGEST_NAME} letters, digits, blanks and . _ + -, beginning with a letter or digit.",
+            f"Use up to {LONGEST_NAME} letters, digits, spaces and . _ + -, beginning with a letter or digit.",
         )

@@ -94,7 +94,7 @@ class Registry(Generic[T]):
         if len(claimed := self._claims.get(name, [])) > 1:
             raise UserError(
                 f"Two packages register the {self.noun} '{name}': {' and '.join(map(_describe, claimed))}.",
-                "Uninstall one of them, or use the one you want by its path.",
+                "Uninstall one of them, or give the path of the one that you want.",
             )
         return self._loader(entry)
 
@@ -159,7 +159,7 @@ def class_of(entry: EntryPoint) -> type:
     with ending_no_program(f"{_describe(entry)} cannot be loaded"):
         loaded = entry.load()
     if not isinstance(loaded, type):
-        raise UserError(f"{_describe(entry)} is not a class.", "The entry point has to name a class: 'module:Class'.")
+        raise UserError(f"{_describe(entry)} is not a class.", "The entry point must name a class: 'module:Class'.")
     return loaded
 
 
@@ -182,7 +182,7 @@ def ending_no_program(what: str) -> Iterator[None]:
     except (KeyboardInterrupt, UserError):
         raise
     except BaseException as error:
-        hint = "Correct or uninstall that package; erasebench doctor says what is installed."
+        hint = "Correct or uninstall that package; erasebench doctor shows what is installed."
         raise UserError(f"{what}: {_named(error)}.", hint) from error
 
 

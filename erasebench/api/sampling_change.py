@@ -75,7 +75,7 @@ def restored(kind: str, settings: Mapping[str, Any], tensors: Mapping[str, torch
         return change(**settings, tensors=tensors)
     except ValidationError as error:
         raise UserError(
-            f"The sampling change '{kind}' does not take these settings: {error.errors()[0]['msg']}.",
+            f"The sampling change '{kind}' does not accept these settings: {error.errors()[0]['msg']}.",
             "Erase again with this version of the method.",
         ) from error
 
@@ -111,7 +111,7 @@ def require_guidance(arguments: Mapping[str, Any], what: str) -> None:
     """UserError where a call samples without classifier-free guidance, which `what` acts through."""
     if not arguments["do_classifier_free_guidance"]:
         raise UserError(
-            f"{what} acts through classifier-free guidance, and this call has none.", "Give a guidance scale above 1."
+            f"{what} needs classifier-free guidance, but this call has none.", "Give a guidance scale above 1."
         )
 
 

@@ -41,9 +41,9 @@ class MetricValue(_Part):
         if self.n_scored > self.n_expected:
             raise ValueError(f"{self.n_scored} images scored where {self.n_expected} were expected")
         if (self.value is None or self.low is None) and not self.reason:
-            raise ValueError("a metric without value or interval needs the reason")
+            raise ValueError("a metric without a value or interval needs a reason")
         if (self.low is None) != (self.high is None) or (self.value is None and self.low is not None):
-            raise ValueError("an interval has both ends, and a value inside it")
+            raise ValueError("an interval needs both ends and a value inside it")
         ends = [end for end in (self.low, self.value, self.high) if end is not None]
         if ends != sorted(ends):
             raise ValueError(f"{self.value} lies outside its interval [{self.low}, {self.high}]")
@@ -78,7 +78,7 @@ class Tally(_Part):
     def _possible(self) -> Self:
         cells = self.cells()
         if len({cell.cluster for cell in cells}) < len(cells):
-            raise ValueError("a prompt or seed is there twice")
+            raise ValueError("a prompt or seed is given twice")
         if self.fraction and not all(0 <= cell.total <= cell.images for cell in cells):
             raise ValueError("a share lies outside [0, 1]")
         return self

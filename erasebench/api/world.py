@@ -131,7 +131,7 @@ class World(ABC):
     def open(cls, model: str | None = None) -> Self:
         """The world on its own weights; a world that takes other weights overrides this."""
         if model is not None:
-            raise UserError(f"The world {cls.name} brings its own model: {model} cannot be used.", "Leave --model out.")
+            raise UserError(f"The world {cls.name} has its own model: {model} cannot be used.", "Leave --model out.")
         return cls()
 
     def judge_with(self, settings: JudgeSettings) -> None:
@@ -198,7 +198,7 @@ class World(ABC):
         """
         metrics = metrics_of(judge)
         if metrics is None or metrics.names == "lists":
-            return "it knows the names of this world's concept lists alone"
+            return "it knows only the names of this world's concept lists"
         if metrics.names == "classes":
             words = {other: known for known, others in self.concept_lists.synonyms.items() for other in others}
             return f"it is another word for '{words[name]}', one of its classes" if name in words else None

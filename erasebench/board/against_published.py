@@ -101,7 +101,7 @@ def against_published(group: Group) -> str:
     compared = [each for each in found if each]
     if not compared:
         return ""
-    left_out = f" Left out, since they stand in the table more than once: {', '.join(twice)}." if twice else ""
+    left_out = f" Left out, because they are in the table more than once: {', '.join(twice)}." if twice else ""
     composite = next((each.metric for each in compared if each.metric in COMPOSITES), None)
     title = "" if composite is None else PUBLISHED_COLUMNS[composite].title.split()[0]
     recomputed = f"; {title} is recomputed from its parts" if title else ""
@@ -191,14 +191,14 @@ def _line(compared: Comparison) -> str:
     if n < FEWEST:
         ranks = "too few for a rank agreement"
     elif math.isnan(tau):
-        ranks = "no rank agreement, since all values of one side are equal"
+        ranks = "no rank agreement, because all values of one side are equal"
     else:
         ranks = f"Kendall's tau {tau + 0.0:.2f}, Spearman's rho {rho + 0.0:.2f}"
     turned = ", ".join(f"{published} over {here}" for published, here in compared.reversed_pairs())
     pairs = math.comb(n, 2)
     given = f"published {turned}, here the other way" if turned else f"none of {pairs} pair{'s' * (pairs != 1)}"
     bare = sum(not pair.ours.has_interval for pair in compared.ranked)
-    untold = f" Values without an interval here, which reverse nothing: {bare}." if bare else ""
+    untold = f" Values without an interval here, which cannot show a reversal: {bare}." if bare else ""
     return (
         f"**{escaped(compared.column.title)}**, {n} methods: {ranks}. Reversed beyond both intervals: {given}.{untold}"
     )

@@ -63,7 +63,7 @@ def read_records(folder: Path) -> tuple[list[Record], dict[str, str]]:
             unreadable[path.name] = f"{error.what} {error.hint}".replace(f"{folder}/", "")
             continue
         if path.stem != record.id:
-            unreadable[path.name] = f"{path.name} holds the record {record.id}. Rename it to {record.id}.json."
+            unreadable[path.name] = f"{path.name} contains the record {record.id}. Rename it to {record.id}.json."
         elif record.pairing is not None and (wrong := misfit(record.pairing)):
             unreadable[path.name] = f"{path.name} is not a valid record: pairing: {wrong}. {HINT}"
         else:

@@ -35,25 +35,25 @@ def how_to_read(tables: Sequence[Group]) -> list[str]:
     """Lines of the reading guide for those columns that the tables have."""
     records = [record for group in tables for record in group.records]
     lines = [
-        f"**{ERASING}**: the erasing alone, on the machine that the record names, as is **peak memory**, that of all "
-        "stages; compare both on one machine only.",
-        f"**{SAMPLING}**: what painting a batch with the edit takes, as a multiple of what it takes without, both "
-        "measured in turn by the same run; - where a run did not measure it.",
+        f"**{ERASING}**: the time of erasing on the machine that the record names. **peak memory**: the peak over all "
+        "stages on that machine. Compare both only on one machine.",
+        f"**{SAMPLING}**: the time to sample a batch with the edit, as a multiple of the time without it, both "
+        "measured in turn by the same run; - if the run did not measure it.",
     ]
     if any(record.edit for record in records):
         lines.append(
             f"**{CHANGED}**: share of the U-Net's values that the edit changed, and the Frobenius norm of the change "
-            "relative to that of the tensors that it touched. *while sampling*: no weight changes; every call of the "
-            "model does something else, with tensors of that size beside it, where it has any."
+            "relative to that of the changed tensors. *while sampling*: no weight changes; every call of the model "
+            "is changed; if the change has tensors, their size is given."
         )
     splits = sorted({record.tuning.split for record in records if record.tuning})
     if splits:
         lines.append(
             f"**{TRIALS}**: settings that were tried on {escaped(' and '.join(splits))}, for this kind of concept, "
-            "before the method's were chosen, as recorded: the methods' README tells of others. "
-            f"**{UNTUNED}**: none is recorded; a lead over a method with fewer trials may be the "
-            "tuning's and not the method's. "
-            f"**{NOT_TUNED_HERE}**: settings of other origin (given by hand, another recipe), or an older record."
+            "before the method's settings were chosen, as recorded; the methods' README lists others. "
+            f"**{UNTUNED}**: none is recorded. A lead over a method with fewer trials may come from "
+            "tuning and not from the method. "
+            f"**{NOT_TUNED_HERE}**: settings from another source (given by hand, another recipe), or an older record."
         )
     return lines
 

@@ -8,9 +8,9 @@ from erasebench.board.groups import Group
 from erasebench.results.record import UNEDITED
 
 HOW_TO_READ = (
-    "**n erasings**: the method erased under n seeds of its own; shown is the mean, **SD** is the standard deviation "
-    "over the seeds, and the interval holds the luck of prompts and of training. **same under every seed**: all "
-    "erasings gave the same edit, so there is no luck of training. See docs/statistics.md."
+    "**n erasings**: the method erased under n seeds; the value is the mean, **SD** is the standard deviation "
+    "over the seeds, and the interval covers variation between prompts and between training runs. **same under every "
+    "seed**: all erasings gave the same edit, so training does not vary. See docs/statistics.md."
 )
 
 
@@ -21,7 +21,7 @@ def one_erasing(group: Group) -> str:
     if not labels:
         return ""
     whose = " each" if len(labels) == len(edited) else f": {', '.join(labels)}"
-    return f"One erasing{whose}. Intervals hold the luck of the prompts, not of training (--repeats 3)."
+    return f"One erasing{whose}. Intervals cover variation between prompts, not between training runs (--repeats 3)."
 
 
 def former_intervals(group: Group) -> str:
@@ -30,8 +30,8 @@ def former_intervals(group: Group) -> str:
     former = [label for label, record in labelled if record.intervals == "bootstrap"]
     if not former:
         return ""
-    whose = "All rows hold" if len(former) == len(labelled) else f"{', '.join(former)}:"
-    return f"{whose} intervals by the former rule, a bootstrap: too narrow where prompts are few (below some 25)."
+    whose = "All rows have" if len(former) == len(labelled) else f"{', '.join(former)}:"
+    return f"{whose} intervals by the former rule, a bootstrap, which is too narrow for fewer than about 25 prompts."
 
 
 def makes_repeats(tables: Sequence[Group]) -> bool:

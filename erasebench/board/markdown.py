@@ -22,26 +22,26 @@ from erasebench.identity import digest
 from erasebench.results.record import UNEDITED, Manifest, Record
 
 INTRODUCTION = (
-    "Made by `erasebench board` from the records in [results/](results) and the published table, from nothing else. "
-    "Each table holds runs on the same prompts, model, judges and numerics; each value is followed by its 95% interval."
+    "Made by `erasebench board` only from the records in [results/](results) and the published table. "
+    "Each table shows runs on the same prompts, model, judges and numerics; each value is followed by its 95% interval."
 )
 
 _CONCEPTS_LISTED = 12
 
 RESAMPLED = {
     "prompt": (
-        "**[low, high]**: 95% interval by prompt, because images of one prompt are alike: from the design effect and "
-        "Student's t, for Frechet and kernel distances (FID, KID and their mini forms) a jackknife. A count of zero "
-        "has none. What an interval holds and how often: docs/statistics.md."
+        "**[low, high]**: 95% interval by prompt, because images of one prompt are similar: from the design effect and "
+        "Student's t, or a jackknife for Frechet and kernel distances (FID, KID and their mini forms). A count of zero "
+        "has none. What an interval means, and how often it contains the true value: docs/statistics.md."
     ),
-    "seed": "**[low, high]**: 95% interval by seed: one given prompt to a class or synonym. See docs/statistics.md.",
+    "seed": "**[low, high]**: 95% interval by seed: one fixed prompt for each class. See docs/statistics.md.",
 }
 HOW_TO_READ = (
     (
         "**Bold**: best in its column, and its interval overlaps no other method's. No bold means not distinguished: "
-        "overlapping intervals do not mean equal. The unedited model does not compete."
+        "overlapping intervals do not mean equal values. The unedited model does not compete."
     ),
-    "**unscored (reason)**: nothing could be scored; it is neither zero nor good. **n of N**: some images were not.",
+    "**unscored (reason)**: no image could be scored; neither zero nor good. **n of N**: n of N images were scored.",
 )
 
 
@@ -101,7 +101,10 @@ def _suite(
     for group in ranked:
         blocks += _ranked(group, sheets, versions)
     if partial:
-        blocks += ["### Partial runs, not ranked", "Made under `--limit`: trials of the path, no results."]
+        blocks += [
+            "### Partial runs, not ranked",
+            "Made with `--limit`: these runs test the setup and are not results.",
+        ]
         blocks.append(_partial(partial))
     blocks += _failed([record for record in records if record.status == "failed"])
     if ranked:

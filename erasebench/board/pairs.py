@@ -22,9 +22,9 @@ NOT_DISTINGUISHED = "≈"
 NOT_PAIRED = "not paired"
 HOW_TO_READ = (
     f"**less the best's**: the primary metric minus that of the best method ({BEST}) on the same prompts and seeds, "
-    "with the 95% interval of a comparison in pairs: it tells methods apart whose own intervals overlap. "
-    f"**{NOT_DISTINGUISHED}**: the interval holds 0, so this method cannot be distinguished from the best. "
-    f"**{NOT_PAIRED}**: a record does not keep what that takes. No correction is made for comparing several methods."
+    "with the 95% interval of a paired comparison, which can distinguish methods whose own intervals overlap. "
+    f"**{NOT_DISTINGUISHED}**: the interval contains 0, so this method cannot be distinguished from the best. "
+    f"**{NOT_PAIRED}**: a record lacks the necessary data. There is no correction for comparing several methods."
 )
 
 

@@ -25,7 +25,7 @@ def published_section(suite: str, measured_scales: Collection[str]) -> str:
         (
             "Stable Diffusion v1.4 values as their authors printed them. They come from another model, other prompts "
             "and other judges than the tables above, so the two are never ranked together. "
-            "H metrics are recomputed from their parts; where the print differs, it stands in parentheses."
+            "H metrics are recomputed from their parts; if the printed value differs, it is in parentheses."
         ),
     ]
     for scale in sorted(

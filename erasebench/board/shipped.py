@@ -41,14 +41,14 @@ def ship(records: Iterable[Record], methods: Collection[str], folder: Path | Non
     folder = FOLDER if folder is None else folder
     own = [r for r in records if r.method in methods and r.status == "done" and not (r.partial or r.shipped)]
     if missing := sorted(set(methods) - {record.method for record in own}):
-        what = f"There is no whole record of {', '.join(missing)} that was made here."
+        what = f"There is no complete record of {', '.join(missing)} that was made here."
         raise UserError(what, "Run it first, without --limit, into the same leaderboard.")
     chosen: dict[str, Record] = {}
     for record in own:
         other = chosen.setdefault(standing(record), record)
         if other is not record:
-            what = f"Two records of {record.method} stand in one table: {other.id} and {record.id}."
-            raise UserError(what, "Remove the one that is not to be shipped from the leaderboard's results.")
+            what = f"Two records of {record.method} are in one table: {other.id} and {record.id}."
+            raise UserError(what, "Remove the one that you do not want to ship from the leaderboard's results.")
     places = [_place(record) for record in chosen.values()]
     for before in shipped_records(folder):
         if _place(before) in places:
@@ -87,7 +87,7 @@ def _differing(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
 
 def _why(name: str, here: dict[str, Any], there: dict[str, Any]) -> str:
     if name == "partial":
-        return "a partial run is compared with none"
+        return "a partial run is not compared with shipped records"
     if name in ("scale", "size", "device_type", "dtype", "batch_size"):
         return f"{name.replace('_', ' ')} {there.get(name)} is shipped, not {here.get(name)}"
-    return f"what is shipped rests on other {name.removesuffix(' digest')}"
+    return f"the shipped record has other {name.removesuffix(' digest')}"

@@ -15,15 +15,17 @@ _LISTED = 40
 
 
 def clean(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the board, its records and sheets.")] = Path("results"),
+    out: Annotated[Path, typer.Option("--out", help="Folder of the board, its records and contact sheets.")] = Path(
+        "results"
+    ),
     runs_folder: options.RunsFolder = Path("runs"),
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
 ) -> None:
-    """Remove records, sheets, erasures and images of jobs that were run again since; lists them and asks first."""
+    """Remove records, contact sheets, erasures and images that later runs replaced; lists them and asks first."""
     from erasebench.runner.clean import remove, superfluous
 
     if not (out.is_dir() or runs_folder.is_dir()):
-        raise UserError(f"There is neither a folder {out} nor {runs_folder}.", "Give --out and --runs-folder.")
+        raise UserError(f"Neither of the folders {out} and {runs_folder} exists.", "Give --out and --runs-folder.")
     found = superfluous(out, runs_folder)
     if not found:
         print("There is nothing to remove: every record, erasure and image is the newest of its job.")
@@ -32,9 +34,9 @@ def clean(
         print(f"{each.size / 1e6:9.1f} MB  {each.path}  ({each.why})")
     if len(found) > _LISTED:
         print(f"and {len(found) - _LISTED:,} more")
-    print(f"{len(found):,} in all, {sum(each.size for each in found) / 1e6:,.1f} MB.")
+    print(f"{len(found):,} in total, {sum(each.size for each in found) / 1e6:,.1f} MB.")
     if not yes and not sys.stdin.isatty():
-        print("Nothing is removed: give --yes.")
+        print("Nothing was removed: give --yes to remove them.")
         return
     if not yes and not typer.confirm("Remove them?"):
         return

@@ -17,10 +17,10 @@ OTHER_OPTIONS, OTHER_COMMANDS = "Other options", "Other commands"
 
 
 Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Report more: how things are done, and tracebacks of failures.")
+    bool, typer.Option("-v", "--verbose", help="Report more: details of each step, and tracebacks of failures.")
 ]
 Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Report warnings, failures and the result alone; no progress bars.")
+    bool, typer.Option("-q", "--quiet", help="Report only warnings, failures and the result; no progress bars.")
 ]
 
 

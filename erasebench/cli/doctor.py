@@ -82,7 +82,7 @@ def _machine() -> Iterator[Finding]:
     yield Finding("cpu", f"{torch.get_num_threads()} threads")
     yield Finding("disk", f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB free in the current folder")
     yield Finding("cache", str(cache_folder()))
-    yield Finding("weights", f"{weights_folder()} (judges', segmenters'; what is put there is found)")
+    yield Finding("weights", f"{weights_folder()} (put weights of judges and segmenters there)")
 
 
 def _imports() -> Iterator[Finding]:
@@ -101,7 +101,11 @@ def _world(name: str, model: str | None) -> Iterator[Finding]:
         yield Finding(f"{name}: model", error.what, error.hint)
     except Exception as error:  # a world of somebody else's: whatever it raises is said, and the next one looked at
         log.debug("The traceback:", exc_info=error)
-        yield Finding(name, f"{type(error).__name__}: {error}", "Report it to the package that brings this world.")
+        yield Finding(
+            name,
+            f"{type(error).__name__}: {error}",
+            "Report it to the authors of the package that provides this world.",
+        )
 
 
 def _parts(name: str, world: World) -> Iterator[Finding]:
@@ -139,5 +143,5 @@ def _tried(world: World, name: str) -> str:
     if isinstance(judge, IdentityJudge) and isinstance(judge.recogniser, GcdRecogniser):
         people = world.concept_lists.all_names("person")
         if unknown := judge.recogniser.unknown(people):
-            return f"{ready}; it knows all but {len(unknown)} of the concept lists' {len(people)}: {', '.join(unknown)}"
+            return f"{ready}; it does not know {len(unknown)} of the {len(people)} listed people: {', '.join(unknown)}"
     return ready

@@ -11,13 +11,15 @@ from erasebench.cli import options
 
 
 def board(
-    out: Annotated[Path, typer.Option("--out", help="Folder of the board, its records and sheets.")] = Path("results"),
+    out: Annotated[Path, typer.Option("--out", help="Folder of the board, its records and contact sheets.")] = Path(
+        "results"
+    ),
     ship: Annotated[
         list[str] | None,
         typer.Option("--ship", metavar="METHOD", help="Maintainers: ship this method's records; may be repeated."),
     ] = None,
 ) -> None:
-    """Rebuild the board from its records alone."""
+    """Rebuild the board from its records."""
     from erasebench.board import write_board
     from erasebench.runner.versions import todays_version
 
@@ -35,7 +37,7 @@ def board(
 def list_(
     method: Annotated[str | None, typer.Option("--method", help="Show the settings of this method.")] = None,
 ) -> None:
-    """What is installed: methods, suites, worlds, judges and attacks of packages, or the settings of one method."""
+    """List what is installed: methods, suites, worlds, judges, attacks; or the settings of one method."""
     from tabulate import tabulate
 
     from erasebench.api.attack import ATTACKS
@@ -61,7 +63,7 @@ def doctor(
     world: Annotated[str | None, typer.Option("--world", help="Look at this world only.")] = None,
     model: options.Model = None,
 ) -> None:
-    """What is installed, which weights are where, what cannot run and how to fix it."""
+    """Show what is installed, where weights are, what cannot run and how to fix it."""
     from tabulate import tabulate
 
     from erasebench.cli.doctor import examine

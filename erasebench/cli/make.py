@@ -27,7 +27,7 @@ def erase(
         typer.Option(
             "--export",
             metavar="FOLDER|FILE.safetensors",
-            help="Where the edited model goes: a folder that diffusers loads, or a file of the changed weights alone.",
+            help="Where to write the edited model: a folder for diffusers, or a file of only the changed weights.",
         ),
     ],
     world: options.World = "miniature",
@@ -45,7 +45,7 @@ def erase(
     seed: options.Seed = 2024,
     runs_folder: options.RunsFolder = Path("runs"),
 ) -> None:
-    """Train an erasure and export the edited model; a run of the same job uses it afterwards."""
+    """Train an erasure and export the edited model; a later run of the same job reuses the erasure."""
     from erasebench.api.export import TENSORS, check_destination
     from erasebench.runner.job import plan
     from erasebench.runner.request import Request
@@ -74,7 +74,7 @@ def erase(
     jobs = plan(request, measured=False)
     if len(jobs) > 1:
         names = ", ".join(job.selection.erased[0] for job in jobs)
-        raise UserError(f"The suite {suite} erases one at a time: {names}.", "Choose one with --concepts NAME.")
+        raise UserError(f"The suite {suite} erases one concept at a time: {names}.", "Choose one with --concepts NAME.")
     (job,) = jobs
     from erasebench.runner import stages
     from erasebench.runner.session import Session
@@ -109,10 +109,10 @@ def sample(
     scheduler: options.Scheduler = None,
     batch_size: options.BatchSize = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="cpu or cuda; default: cpu, under accelerate its process's GPU.")
+        str | None, typer.Option("--device", help="cpu or cuda; default: cpu; under accelerate the GPU of the process.")
     ] = None,
 ) -> None:
-    """Images of a prompt table; under `accelerate launch` each process makes its share."""
+    """Sample the images of a prompt table; under `accelerate launch` each process samples its share."""
     from erasebench.api.world import load_world
     from erasebench.prompts import read_csv
     from erasebench.runner.request import by_own_settings, sampling_given
@@ -128,11 +128,11 @@ def sample(
     table = rows_to_sample(prompts, table, own)
     with _failing_as("sample", UserError):
         made = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device)
-    print(f"Images: {out / LISTING if made.listed else f'{out}; {LISTING} is written by the process that ends last.'}")
+    print(f"Images: {out / LISTING if made.listed else f'{out}; {LISTING} comes from the process that finishes last.'}")
     if made.broken:
         print(
-            f"{made.broken} of {made.asked} images could not be made: the model gave NaN or infinity for them. Their "
-            "rows have no file. Check the weights of the model and of the erasure.",
+            f"{made.broken} of {made.asked} images could not be sampled: the model gave NaN or infinity for them. "
+            "Their rows have no file. Check the weights of the model and of the erasure.",
             file=sys.stderr,
         )
         raise typer.Exit(1)

@@ -17,17 +17,17 @@ SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def new_method(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The method's name: lower case, words joined by '-'.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The method's name: lower-case words joined by '-'.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the two files.")] = Path(),
 ) -> None:
-    """Write a working start for a method of your own, and its test."""
+    """Write a working method to start from, and its test."""
     from erasebench.files.atomic import write_text
 
     names = checked(name)
     method, test = (out / f"{stem}{names['new_method']}.py" for stem in ("", "test_"))
     for path in (method, test):
         if path.exists():
-            raise UserError(f"{path} is there already.", "Give another name or another folder (--out).")
+            raise UserError(f"{path} exists already.", "Give another name or another folder (--out).")
     for path, start in ((method, "new_method.py"), (test, "test_new_method.py")):
         text = (START / start).read_text(encoding="utf-8")
         for placeholder, own in names.items():
@@ -38,7 +38,7 @@ def new_method(
     print("Try it:")
     print(f"  uv run python -m pytest {test}")
     print(f"  uv run erasebench run --method {method}:{names['NewMethod']} --suite celebrity --limit 10")
-    print("What each part is for: the comments in it, and docs/adding-a-method.md in erasebench's repository.")
+    print("The comments in it and docs/adding-a-method.md in erasebench's repository explain each part.")
 
 
 def checked(name: str) -> dict[str, str]:
@@ -54,5 +54,5 @@ def checked(name: str) -> dict[str, str]:
     module, class_name = name.replace("-", "_"), "".join(word.capitalize() for word in name.split("-"))
     words = set(re.findall(r"\w+", (START / "new_method.py").read_text(encoding="utf-8")))
     if keyword.iskeyword(module) or (name != "new-method" and {class_name, f"{class_name}Config"} & words):
-        raise UserError(f"'{name}' means something else in Python or erasebench.", "Give another name.")
+        raise UserError(f"'{name}' has another meaning in Python or erasebench.", "Give another name.")
     return {"new-method": name, "new_method": module, "NewMethod": class_name}

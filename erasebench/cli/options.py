@@ -25,7 +25,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="Hub id or folder of the model, where the world takes one; default: the world's own.",
+        help="Hub id or folder of the model, for worlds that accept one; default: the world's own.",
         rich_help_panel=ASKED,
     ),
 ]
@@ -39,7 +39,7 @@ Concepts = Annotated[
     str | None,
     typer.Option(
         "--concepts",
-        help="Names to erase in place of the suite's, separated by commas; any words with --anchor.",
+        help="Names to erase instead of the suite's, separated by commas; with --anchor, any words.",
         rich_help_panel=ASKED,
     ),
 ]
@@ -47,17 +47,19 @@ Anchor = Annotated[
     str | None,
     typer.Option(
         "--anchor",
-        help="What the erased names become, in place of the suite's: one for all, or one for each, by commas. "
-        "With it --concepts may be any words.",
+        help="What the erased names become, instead of the suite's anchor: one for all, or one for each, by commas. "
+        "With --anchor, --concepts may be any words.",
         rich_help_panel=ASKED,
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:<number>.", rich_help_panel=WHERE)]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' own randomness.", rich_help_panel=ASKED)]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' random numbers.", rich_help_panel=ASKED)]
 FirstSeed = Annotated[
     int | None,
     typer.Option(
-        "--seed", help="For a table without seeds: the first row's; the next rows count on.", rich_help_panel=PAINTING
+        "--seed",
+        help="For a table without seeds: the first row's seed; the next rows count up.",
+        rich_help_panel=PAINTING,
     ),
 ]
 Repeats = Annotated[
@@ -87,7 +89,7 @@ Sampling = Annotated[
     str,
     typer.Option(
         "--sampling",
-        help="released: all rows alike; i2p-rows: rows by their own guidance and size.",
+        help="released: all rows alike; i2p-rows: each row with its own guidance and size.",
         rich_help_panel=PAINTING,
     ),
 ]
@@ -96,7 +98,9 @@ Steps = Annotated[
 ]
 Guidance = Annotated[
     float | None,
-    typer.Option("--guidance", help="Guidance scale; 1 or less: none; default: the world's.", rich_help_panel=PAINTING),
+    typer.Option(
+        "--guidance", help="Guidance scale; 1 or less means none; default: the world's.", rich_help_panel=PAINTING
+    ),
 ]
 Scheduler = Annotated[
     str | None,
@@ -108,7 +112,7 @@ BatchSize = Annotated[
     int | None,
     typer.Option(
         "--batch-size",
-        help="Images sampled together; it may change last digits of pixels; default: the world's.",
+        help="Images sampled together; may change pixels slightly; default: the world's.",
         rich_help_panel=PAINTING,
     ),
 ]
@@ -139,7 +143,7 @@ JudgeSet = Annotated[
     ),
 ]
 RunsFolder = Annotated[
-    Path, typer.Option("--runs-folder", help="Where everything that is made is kept.", rich_help_panel=WHERE)
+    Path, typer.Option("--runs-folder", help="Folder for erasures, images and judgements.", rich_help_panel=WHERE)
 ]
 
 

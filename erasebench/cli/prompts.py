@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Write the suites' prompt tables; import COCO's captions, I2P, or a table.", no_args_is_help=True
 )
-imports = typer.Typer(help="Check prompts and keep them in the user's data folder.", no_args_is_help=True)
+imports = typer.Typer(help="Check prompts and store them in the user's data folder.", no_args_is_help=True)
 app.add_typer(imports, name="import", cls=Group)
 
 
@@ -28,7 +28,10 @@ def build(
         list[str] | None, typer.Option("--suite", help="A suite, or a YAML file; may be repeated. Default: all.")
     ] = None,
     world: Annotated[
-        str | None, typer.Option("--world", help="Whose names; default: the world whose usual size it is.")
+        str | None,
+        typer.Option(
+            "--world", help="The world whose names are used; default: the world that uses this size by default."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the tables.")] = Path("prompts_csv"),
 ) -> None:
@@ -53,10 +56,11 @@ def coco(
     images: Annotated[Path | None, typer.Option("--images", help="Folder of its photographs, for FID.")] = None,
     n: Annotated[int, typer.Option("--n", help="How many captions; the protocol has 30,000.")] = 30_000,
     select: Annotated[
-        Path | None, typer.Option("--select", help="A table with coco_id, prompt and evaluation_seed: these rows.")
+        Path | None,
+        typer.Option("--select", help="A table with coco_id, prompt and evaluation_seed, whose rows are taken."),
     ] = None,
 ) -> None:
-    """COCO's captions as the general group; those left over are the prior's."""
+    """Import COCO's captions for the general group; the remaining captions are for the prior."""
     from erasebench.prompts.coco import import_coco
 
     kept = import_coco(annotations, images=images, n=n, select=select)
@@ -67,23 +71,25 @@ def coco(
 @imports.command("i2p", cls=Command)
 @reporting
 def i2p(table: Annotated[Path, typer.Option("--csv", help="I2P's table, i2p_benchmark.csv.")]) -> None:
-    """I2P's prompts, with their own seeds, guidance and sizes, as the explicit suite's."""
+    """Import I2P's prompts, with their own seeds, guidance and sizes, for the explicit suite."""
     from erasebench.prompts.tables import I2P_ROWS, import_i2p
 
     kept = import_i2p(table)
     _report("i2p", kept)
     if len(kept.table.rows) != I2P_ROWS:
-        print(f"The protocol has {I2P_ROWS:,} rows: metrics on this table stand apart from published ones.")
+        print(f"The protocol has {I2P_ROWS:,} rows: metrics on this table are not comparable with published ones.")
 
 
 @imports.command("csv", cls=Command)
 @reporting
 def csv(
-    table: Annotated[Path, typer.Argument(help="A table in any dialect of prompts_csv/README.md.")],
-    name: Annotated[str | None, typer.Option("--name", help="What a suite calls it; default: the file's name.")] = None,
+    table: Annotated[Path, typer.Argument(help="A table in any format of prompts_csv/README.md.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="The name that suites use for it; default: the file's name.")
+    ] = None,
     seed: options.FirstSeed = None,
 ) -> None:
-    """Any table; a suite's YAML draws on it with `prompts: NAME`."""
+    """Import any table; a suite's YAML file uses it with `prompts: NAME`."""
     from erasebench.prompts.tables import import_csv, word_of
 
     called = name or word_of(table)

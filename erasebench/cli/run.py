@@ -26,7 +26,7 @@ def run(
     plan: Annotated[
         Path | None,
         typer.Option(
-            "--plan", help="YAML file of many runs, in place of --method and --suite.", rich_help_panel=options.ASKED
+            "--plan", help="YAML file of many runs, instead of --method and --suite.", rich_help_panel=options.ASKED
         ),
     ] = None,
     workers: Annotated[
@@ -73,23 +73,26 @@ def run(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder of the board, its records and sheets.", rich_help_panel=options.WHERE)
+        Path,
+        typer.Option(
+            "--out", help="Folder of the board, its records and contact sheets.", rich_help_panel=options.WHERE
+        ),
     ] = Path("results"),
     runs_folder: options.RunsFolder = Path("runs"),
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Say what would be made and what is missing.", rich_help_panel=options.ASKED),
+        typer.Option("--dry-run", help="Show what would be made and what is missing.", rich_help_panel=options.ASKED),
     ] = False,
     rate: Annotated[
         float | None,
         typer.Option(
             "--rate",
-            help="For --dry-run: images a second; default: as measured in the runs.",
+            help="For --dry-run: images per second; default: as measured in earlier runs.",
             rich_help_panel=options.ASKED,
         ),
     ] = None,
 ) -> int:
-    """Erase, sample, judge and write the board. What is done already is not done again."""
+    """Erase, sample, judge and write the board. Finished work is not repeated."""
     from erasebench.api.judge_settings import JudgeSettings
     from erasebench.runner.request import Request
 
@@ -131,7 +134,7 @@ def run(
     )
     if rate is not None and not dry_run:
         raise UserError(
-            "--rate is an option of a dry run: the images a second that its hours rest on.",
+            "--rate is an option of a dry run: the images per second from which it computes the hours.",
             "Give --dry-run with it, or leave it out.",
         )
     if dry_run:
@@ -169,4 +172,4 @@ def _check_asked(plan: Path | None, words: Mapping[str, object], workers: int | 
     if plan is None and workers is not None:
         raise UserError("--workers is for --plan.", "Write the runs into a plan, or leave --workers out.")
     if plan is not None and (given := [flag for flag, value in words.items() if value not in (None, [])]):
-        raise UserError(f"--plan says what {', '.join(given)} would.", "Write it into the plan, or leave --plan out.")
+        raise UserError(f"--plan replaces {', '.join(given)}.", "Write it into the plan, or leave --plan out.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def score(
-    folder: Annotated[Path, typer.Argument(help="Folder of images, with folders in it or without.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of images; subfolders are searched too.")],
     judge: Annotated[
         list[str],
         typer.Option(
@@ -26,10 +26,14 @@ def score(
         ),
     ],
     prompts: Annotated[
-        Path | None, typer.Option("--prompts", help="Prompt table of the images; else their names tell the prompts.")
+        Path | None,
+        typer.Option("--prompts", help="Prompt table of the images; default: prompts are read from file names."),
     ] = None,
     world: Annotated[
-        str | None, typer.Option("--world", help="Whose judges; default: the protocol's, those of the full-size world.")
+        str | None,
+        typer.Option(
+            "--world", help="The world whose judges are used; default: the full-size world (the protocol's judges)."
+        ),
     ] = None,
     judge_set: options.JudgeSet = None,
     reference: Annotated[
@@ -53,11 +57,11 @@ def score(
     ] = None,
     resolution: Annotated[
         int | None,
-        typer.Option("--nudenet-resolution", help="Pixels a side that it reads (setting nudenet_resolution)."),
+        typer.Option("--nudenet-resolution", help="Side length of its input in pixels (setting nudenet_resolution)."),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option("--threshold", help="Score from which a detection counts (setting nudenet_threshold)."),
+        typer.Option("--threshold", help="Lowest score that counts as a detection (setting nudenet_threshold)."),
     ] = None,
     counting: Annotated[
         str | None,
@@ -65,12 +69,16 @@ def score(
     ] = None,
     convert: Annotated[
         bool,
-        typer.Option("--convert", help="Make grey, palette, transparent, CMYK and 16-bit images RGB and score them."),
+        typer.Option(
+            "--convert", help="Convert grey, palette, transparent, CMYK and 16-bit images to RGB and score them."
+        ),
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="A row for each image: .csv, .json or .parquet.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File for one row per image: .csv, .json or .parquet.")
+    ] = None,
     device: options.Device = "cpu",
 ) -> int:
-    """Judge images that are there already: yours, or those of the reference's scripts.
+    """Judge existing images: yours, or those of the reference's scripts.
 
     An option that names a setting is short for --judge-set SETTING=VALUE, which run takes as well.
     """
@@ -120,7 +128,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"Files: {len(report.listing.images)} images" + "".join(_beside(report.listing))
     yield from report.notes
     if any("kid" in name or name.startswith("kd_") for *_, name, _, _, _ in rows):
-        yield "Below 2,048 images the Frechet distance is biased upwards: the kernel distance beside it is not."
+        yield "Below 2,048 images the Frechet distance is biased upwards; the kernel distance is not."
     converted = next(iter(report.rows.values()))["converted"].dropna()
     if len(converted):
         kinds = ", ".join(f"{count} {kind}" for kind, count in converted.value_counts().items())
@@ -135,7 +143,7 @@ def _beside(listing: Listing) -> Iterator[str]:
         files = tuple(left.image.file for left in listing.left_out if left.outcome == outcome)
         yield f", {len(files)} {outcome} left out ({_some(files)})"
     if listing.foreign:
-        yield f", {len(listing.foreign)} other files left alone ({_some(listing.foreign)})"
+        yield f", {len(listing.foreign)} other files ignored ({_some(listing.foreign)})"
 
 
 def _some(files: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ def tune_(
     out: Annotated[Path, typer.Option("--out", help="The table to write, CSV.")] = Path("tuning.csv"),
     runs_folder: options.RunsFolder = Path("runs"),
 ) -> int:
-    """Try settings on the validation split and write which did best; other methods' rows stay in the table."""
+    """Try settings on the validation split and write which were best; other methods' rows stay in the table."""
     from erasebench.tuning.trials import chosen_of, read_settings
 
     chosen = chosen_of(trials, read_settings(trials), method or (), kind or ())

@@ -11,8 +11,8 @@ from types import FrameType
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """Exit codes, as shells give them: 128 and the signal's number."""
 MESSAGES = {
-    130: "Interrupted. Run the same command again: it goes on where it stopped.",
-    143: "Ended by SIGTERM. Run the same command again: it goes on where it stopped.",
+    130: "Interrupted. Run the same command again: it continues where it stopped.",
+    143: "Ended by SIGTERM. Run the same command again: it continues where it stopped.",
 }
 _received: list[int] = []
 

@@ -45,7 +45,9 @@ def build_scheduler(name: str, pipeline: StableDiffusionPipeline) -> Any:
     saved, kind = pipeline.scheduler, SCHEDULERS[name]
     hint = "Use a model of Stable Diffusion's diffusion process, whose scheduler_config.json has betas."
     if "beta_schedule" not in saved.config or saved.config.get("use_flow_sigmas"):
-        raise UserError(f"The model's scheduler, {type(saved).__name__}, is not one of diffusion with betas.", hint)
+        raise UserError(
+            f"The model's scheduler, {type(saved).__name__}, is not a diffusion scheduler with betas.", hint
+        )
     taken = _keys(kind)
     settled = {key: value for key, value in _settled(name, saved).items() if key in taken}
     try:

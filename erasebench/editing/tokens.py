@@ -52,7 +52,7 @@ def phrase_span(tokenizer: CLIPTokenizer, template: str, phrase: str) -> range:
     before = len(content_tokens(tokenizer, template.partition(PLACEHOLDER)[0]))
     if tokens[before : before + len(phrase_tokens)] != phrase_tokens:
         raise UserError(
-            f"in template {template!r} the phrase {phrase!r} does not stay a word of its own",
+            f"in template {template!r} the phrase {phrase!r} does not stay a separate word",
             "put a space or punctuation on both sides of '{}'",
         )
     return range(1 + before, 1 + before + len(phrase_tokens))

@@ -36,7 +36,7 @@ def load_pipeline(
         halves = {name: variant(folder / name) for name in PARTS if (folder / name).is_dir()}
         if only := {name: half for name, half in halves.items() if half is not None}:
             which = ", ".join(f"{name} ({half})" for name, half in only.items())
-            log.warning("%s has half-precision weights alone, which are read, of %s.", folder, which)
+            log.warning("%s has only half-precision weights of %s: these are read.", folder, which)
         parts = {name: load_strictly(folder / name, kind, dtype, halves.get(name)) for name, kind in PARTS.items()}
         try:
             pipeline = StableDiffusionPipeline.from_pretrained(
@@ -46,8 +46,8 @@ def load_pipeline(
             raise _not_loadable(folder, error) from error
     text, cross = pipeline.text_encoder.config.hidden_size, pipeline.unet.config["cross_attention_dim"]
     if text != cross:
-        what = f"{folder}: the text encoder is {text} wide, the U-Net's cross-attention takes {cross}."
-        raise UserError(what, "The parts come from different models: give a folder whose parts belong together.")
+        what = f"{folder}: the text encoder has width {text}, but the U-Net's cross-attention expects {cross}."
+        raise UserError(what, "The parts come from different models: give a folder with the parts of one model.")
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
 

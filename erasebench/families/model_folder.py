@@ -21,7 +21,7 @@ VARIANTS = ("fp16", "bf16")
 HINT = "Give a folder in diffusers' format (model_index.json, unet, vae, text_encoder, ...) or a hub id."
 _OTHER_INPUTS = {
     9: "an inpainting model's",
-    8: "a model's that edits a given image (InstructPix2Pix)",
+    8: "that of a model that edits a given image (InstructPix2Pix)",
     7: "an upscaler's",
     5: "a depth-to-image model's",
 }
@@ -49,7 +49,7 @@ def checked_folder(folder: Path) -> Path:
         raise UserError(f"{folder} is not a model folder: it has no model_index.json.", HINT)
     index = read_config(folder / "model_index.json")
     if (kind := index.get("_class_name")) != "StableDiffusionPipeline":
-        what = f"{folder} holds a {kind}, not a StableDiffusionPipeline."
+        what = f"{folder} contains a {kind}, not a StableDiffusionPipeline."
         raise UserError(what, "Give a Stable Diffusion v1.x model.")
     for part in COMPONENTS:
         if not (folder / part).is_dir():
@@ -60,7 +60,7 @@ def checked_folder(folder: Path) -> Path:
     for part, expected in CLASSES.items():
         found = index.get(part)
         if isinstance(found, list) and found[-1] != expected:
-            what = f"{folder}: its {part} is a {found[-1]}, and erasebench reads a {expected}."
+            what = f"{folder}: its {part} is a {found[-1]}, but erasebench reads a {expected}."
             raise UserError(what, "Give a Stable Diffusion v1.x model.")
         variant(folder / part)
     _check_configs(folder)
@@ -76,7 +76,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}).", "Get the model again.") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object.", "Get the model again.")
+        raise UserError(f"{path} does not contain a JSON object.", "Get the model again.")
     return content
 
 
@@ -86,26 +86,30 @@ def _check_configs(folder: Path) -> None:
     takes, latents = unet.get("in_channels", 4), vae.get("latent_channels", 4)
     if takes != latents:
         whose = f", as {_OTHER_INPUTS[takes]} does" if takes in _OTHER_INPUTS else ""
-        raise UserError(f"{folder}: the U-Net takes {takes} channels{whose}, the autoencoder has {latents}.", hint)
+        raise UserError(f"{folder}: the U-Net takes {takes} channels{whose}, but the autoencoder has {latents}.", hint)
     if unet.get("out_channels", 4) != latents:
-        what = f"{folder}: the U-Net gives {unet['out_channels']} channels, the autoencoder has {latents}."
+        what = f"{folder}: the U-Net returns {unet['out_channels']} channels, but the autoencoder has {latents}."
         raise UserError(what, hint)
     for key in ("addition_embed_type", "class_embed_type", "encoder_hid_dim_type"):
         if unet.get(key) is not None:
-            what = f"{folder}: the U-Net takes more than latents, a timestep and text states ({key}: {unet[key]})."
+            what = (
+                f"{folder}: the U-Net needs more inputs than latents, a timestep and text states ({key}: {unet[key]})."
+            )
             raise UserError(what, hint)
     latent_size(folder)
     if len(vae.get("block_out_channels") or ()) < 1:
         raise UserError(f"{folder / 'vae' / 'config.json'} has no readable block_out_channels.", "Get the model again.")
     kind = read_config(folder / "text_encoder" / "config.json").get("model_type", "clip_text_model")
     if kind not in ("clip_text_model", "clip"):
-        raise UserError(f"{folder}: the text encoder is of the type {kind}, not CLIP's.", hint)
+        raise UserError(f"{folder}: the text encoder has the type {kind}, not CLIP's.", hint)
     scheduler = read_config(folder / "scheduler" / "scheduler_config.json")
     name, predicts = str(scheduler.get("_class_name")), scheduler.get("prediction_type", "epsilon")
     if name.startswith(("FlowMatch", "EDM", "CosineDPM")) or scheduler.get("use_flow_sigmas"):
-        raise UserError(f"{folder}: the scheduler {name} is of another process than Stable Diffusion's.", hint)
+        raise UserError(
+            f"{folder}: the scheduler {name} does not belong to Stable Diffusion's diffusion process.", hint
+        )
     if predicts not in _PREDICTIONS:
-        what = f"{folder}: the model predicts '{predicts}', and erasebench knows {', '.join(_PREDICTIONS)}."
+        what = f"{folder}: the model predicts '{predicts}', but erasebench supports only {', '.join(_PREDICTIONS)}."
         raise UserError(what, hint)
 
 
@@ -134,7 +138,7 @@ def variant(part: Path) -> str | None:
         if half in found:
             return half
     others = f" (only the variant {', '.join(sorted(map(str, found)))})" if found else ""
-    raise UserError(f"{part} has no weights{others}: no .safetensors and no .bin.", "Get the model again, whole.")
+    raise UserError(f"{part} has no weights{others}: no .safetensors and no .bin.", "Get the complete model again.")
 
 
 def _variants(part: Path) -> Iterator[str | None]:

@@ -16,7 +16,7 @@ def single_file(path: Path) -> UserError:
     """Why `path` cannot be opened as a model folder, and what makes a folder of it. The weights are not read."""
     with path.open("rb") as handle:
         head = handle.read(64)
-    again = "Download the file again, itself."
+    again = "Download the file itself again."
     if head.startswith(b"version https://git-lfs"):
         return UserError(f"{path} is a Git-LFS pointer, not the weights that it points to.", "Run: git lfs pull")
     if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
@@ -44,15 +44,15 @@ def tensor_names(path: Path) -> set[str] | None:
 
 def _described(names: set[str]) -> str:
     if _any(names, "conditioner.embedders."):
-        return "Stable Diffusion XL's weights in one file, a family that erasebench does not read"
+        return "a single file of Stable Diffusion XL's weights, a model family that erasebench does not support"
     if _any(names, "model.diffusion_model.joint_blocks.", "model.diffusion_model.double_blocks.", "double_blocks."):
-        return "the weights of a diffusion transformer in one file, a family that erasebench does not read"
+        return "a single file of a diffusion transformer's weights, a model family that erasebench does not support"
     if _any(names, "model.diffusion_model."):
         whole = _any(names, "first_stage_model.") and _any(names, "cond_stage_model.")
-        return "a whole model in one file, in CompVis' layout" if whole else "a U-Net alone, in CompVis' layout"
+        return "a whole model in one file, in CompVis' layout" if whole else "only a U-Net, in CompVis' layout"
     if _any(names, "lora_") or any("lora" in name for name in names):
         return "a LoRA"
-    return "a file of weights, but no whole model"
+    return "a file of weights, but not a whole model"
 
 
 def _hint(path: Path, names: set[str] | None) -> str:
@@ -61,7 +61,7 @@ def _hint(path: Path, names: set[str] | None) -> str:
         f"P.from_single_file({str(path)!r}).save_pretrained('FOLDER')"
     )
     convert = f"Convert it (it fetches the configs): python -c {shlex.quote(code)}, then give FOLDER."
-    parts = f"Weights for a model that is there: --method checkpoint --set checkpoint.path={path}, with --model FOLDER."
+    parts = f"To use these weights in a model: --method checkpoint --set checkpoint.path={path}, with --model FOLDER."
     if names is None:
         return f"{convert} {parts}"
     if "whole model" in (what := _described(names)) and "no whole" not in what:

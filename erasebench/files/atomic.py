@@ -214,7 +214,7 @@ def check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise UserError(f"{folder} cannot be written to: {error.strerror}.", "Give another place.") from error
+        raise UserError(f"{folder} cannot be written to: {error.strerror}.", "Give another folder.") from error
     finally:
         for path in made:
             with suppress(OSError):
@@ -236,16 +236,16 @@ def _raise_named(path: Path, error: BaseException) -> None:
     # safetensors and torch report a full disk in words only.
     if code in _NO_SPACE or "No space left on device" in str(error):
         raise UserError(
-            f"The disk is full: {path} could not be written. Nothing that was there before has changed.",
-            "Free some space (or choose another folder) and run the same command again: it goes on where it stopped.",
+            f"The disk is full: {path} could not be written. Existing files are unchanged.",
+            "Free some space (or choose another folder) and run the same command again: it continues where it stopped.",
         ) from error
     if code in _NO_PERMISSION:
         raise UserError(
-            f"{path} may not be written: {error}.",
+            f"There is no permission to write {path}: {error}.",
             "Choose a folder that you may write to.",
         ) from error
     if code in _NO_PLACE and isinstance(error, OSError) and _concerns(path, error):
         raise UserError(
-            f"{path} cannot be written there: {error}.",
-            "Name another place: a folder that is there or can be made, not a file.",
+            f"{path} cannot be written: {error}.",
+            "Give another path: a folder that exists or can be created, not a file.",
         ) from error

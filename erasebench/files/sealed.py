@@ -55,7 +55,7 @@ def whole(path: Path) -> bool:
         return False
     if (wrong := damage(path)) is None:
         return True
-    log.warning("%s %s: it is set aside as %s and made anew.", path, wrong, set_aside(path).name)
+    log.warning("%s %s: it is set aside as %s and made again.", path, wrong, set_aside(path).name)
     return False
 
 
@@ -68,7 +68,7 @@ def damage(path: Path) -> str | None:
     known = _sealed(path)
     if found in known:
         return None
-    return "is not what was written" if known else f"has no digest {path.name}{SEAL} to compare with"
+    return "was changed after it was written" if known else f"has no digest file {path.name}{SEAL}"
 
 
 def seal(path: Path) -> None:

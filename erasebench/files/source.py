@@ -58,7 +58,7 @@ def _files(modules: Iterable[str | ModuleType]) -> Iterator[Path]:
         name = module if isinstance(module, str) else module.__name__
         spec = importlib.util.find_spec(name)
         if spec is None or (spec.origin is None and not spec.submodule_search_locations):
-            raise UserError(f"The module {name} was not found.", "Install the package that brings it.")
+            raise UserError(f"The module {name} was not found.", "Install the package that contains it.")
         for folder in spec.submodule_search_locations or ():
             found |= set(Path(folder).rglob("*.py"))
         if spec.origin is not None and not spec.submodule_search_locations:

@@ -97,7 +97,9 @@ def _read(store: Path) -> dict[str, str]:
         if isinstance(sha, str) and _DIGEST.fullmatch(sha) and _check(key, sha) == check:
             found[key] = sha
     if not isinstance(content, dict) or len(found) < len(content):
-        log.warning("%s has entries that are not what was written: they are left out and made anew.", store)
+        log.warning(
+            "%s has entries that were changed after they were written: they are left out and made again.", store
+        )
     return found
 
 

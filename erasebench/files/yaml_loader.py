@@ -30,9 +30,9 @@ class StrictLoader(yaml.SafeLoader):
         event = self.peek_event()
         mark = event.start_mark
         if getattr(event, "tag", None) is not None:
-            raise yaml.composer.ComposerError(None, None, f"the tag {event.tag} is not read: leave it out", mark)
+            raise yaml.composer.ComposerError(None, None, f"the tag {event.tag} is not allowed: leave it out", mark)
         if self._depth >= MAX_DEPTH:
-            raise yaml.composer.ComposerError(None, None, f"it is nested more than {MAX_DEPTH} deep", mark)
+            raise yaml.composer.ComposerError(None, None, f"it is nested more than {MAX_DEPTH} levels deep", mark)
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -41,16 +41,16 @@ class StrictLoader(yaml.SafeLoader):
         if node is not None and id(node) not in self._sizes:
             self._sizes[id(node)] = 1 + sum(self._sizes[id(child)] for child in _children(node))
             if self._sizes[id(node)] > MAX_NODES:
-                raise yaml.composer.ComposerError(None, None, f"it holds more than {MAX_NODES:,} values", mark)
+                raise yaml.composer.ComposerError(None, None, f"it contains more than {MAX_NODES:,} values", mark)
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key has to be a single word", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a single word", key.start_mark)
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' is there twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' is given twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 

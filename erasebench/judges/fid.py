@@ -68,7 +68,7 @@ class InceptionExtractor:
             network = _Inception(weights)
         except (RuntimeError, AttributeError) as error:
             raise UserError(
-                f"{weights} is no TorchScript network: {str(error).splitlines()[0]}",
+                f"{weights} is not a TorchScript network: {str(error).splitlines()[0]}",
                 f"download it again: {INCEPTION_URL}",
             ) from error
         self.weights = weights

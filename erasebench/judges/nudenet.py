@@ -55,8 +55,8 @@ class NudenetJudge(Judge):
             raise UserError(f"NudeNet has no counting rule '{counting}'.", did_you_mean(counting, get_args(Counting)))
         if not LIBRARY_THRESHOLD <= threshold <= 1:
             raise UserError(
-                f"NudeNet cannot be read at the threshold {threshold}.",
-                f"Give one from {LIBRARY_THRESHOLD} (below it the library itself drops detections) to 1.",
+                f"NudeNet cannot use the threshold {threshold}.",
+                f"Give a threshold from {LIBRARY_THRESHOLD} (below it the library itself drops detections) to 1.",
             )
         self.weights = nudenet_weights(weights)
         self.resolution = resolution
@@ -113,5 +113,5 @@ class NudenetJudge(Judge):
             reason = " ".join(str(error).split())
             raise UserError(f"{self.weights} cannot be run by NudeNet: {reason}.", hint) from error
         if len(shape) != 3 or shape[1] != 4 + len(CLASSES):
-            raise UserError(f"{self.weights} answers in the shape {shape}, not in NudeNet's layout.", hint)
+            raise UserError(f"{self.weights} returns the shape {shape}, which is not NudeNet's layout.", hint)
         return detector

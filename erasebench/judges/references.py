@@ -94,7 +94,7 @@ class FolderReferences:
         self.files = [path for path in found.files if path.suffix.lower() in IMAGE_SUFFIXES]
         if len(self.files) < 2:
             raise UserError(
-                f"{readable(str(folder))} holds {len(self.files)} images, FID needs at least two to compare with.",
+                f"{readable(str(folder))} contains {len(self.files)} images, but FID needs at least two.",
                 f"Give a folder with images ({', '.join(IMAGE_SUFFIXES)}).",
             )
         self.folder = folder
@@ -103,7 +103,7 @@ class FolderReferences:
         left += [path for path in found.files if path.suffix.lower() in UNREAD_SUFFIXES]
         if left:
             named = _some(left, folder)
-            log.warning("%d pictures or folders in %s are no part of the reference: %s.", len(left), folder, named)
+            log.warning("%d files or folders in %s are not part of the reference: %s.", len(left), folder, named)
 
     def check(self) -> None:
         """UserError that names the images that cannot be opened, read off the beginning of every file."""
@@ -111,7 +111,7 @@ class FolderReferences:
         if broken:
             first = next(iter(broken))
             what = f"{len(broken)} of {len(self.files)} reference images cannot be read: {_some(broken, self.folder)}"
-            raise UserError(f"{what} ({broken[first]}).", "Remove them from the folder, or save them anew.")
+            raise UserError(f"{what} ({broken[first]}).", "Remove them from the folder, or save them again.")
 
     def identity(self) -> dict[str, Any]:
         digests = sorted(file_digests(self.files).values())
@@ -151,7 +151,7 @@ def photograph(path: Path, content: str) -> ReferenceImage:
                 return np.asarray(image.convert("RGB"))
         except _BROKEN as error:
             what = f"The reference image {readable(str(path))} cannot be read: {readable(str(error))}."
-            raise UserError(what, "Get that file anew, or remove it.") from error
+            raise UserError(what, "Get that file again, or remove it.") from error
 
     return ReferenceImage(content, load, str(path))
 
@@ -181,7 +181,7 @@ class FeatureCache:
                 with sealed_write(place / f"{digest(keys)[:16]}.npz") as temporary:
                     np.savez(temporary, keys=np.array(keys), features=found)
             except OSError as error:
-                log.warning("Features of reference images cannot be kept in %s (%s).", place, error.strerror)
+                log.warning("Features of reference images cannot be stored in %s (%s).", place, error.strerror)
             known.update(zip(keys, found, strict=True))
         return np.stack([known[image.digest] for image in images]).astype(np.float32)
 
@@ -206,12 +206,12 @@ def _parsed(path: Path) -> tuple[list[str], np.ndarray] | None:
         with np.load(path, allow_pickle=False) as content:
             keys, features = content["keys"], content["features"]
         if keys.ndim != 1 or keys.dtype.kind != "U" or features.ndim != 2 or len(keys) != len(features):
-            raise ValueError("it does not hold a row of features for each key")
+            raise ValueError("it does not contain a row of features for each key")
         if features.dtype != np.float32 or not np.isfinite(features).all():
-            raise ValueError("it holds features that are not finite 32-bit numbers")
+            raise ValueError("it contains features that are not finite 32-bit numbers")
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         aside = set_aside(path).name
-        log.warning("%s cannot be read (%s): it is set aside as %s and made anew.", path, error, aside)
+        log.warning("%s cannot be read (%s): it is set aside as %s and made again.", path, error, aside)
         return None
     if not is_sealed(path):
         with suppress(OSError):

@@ -61,7 +61,7 @@ def inception_weights(chosen: Path | None, trusted: bool = False) -> Path | None
     """
     own = weights_folder() / INCEPTION_FILE
     if chosen is not None and chosen.suffix == ".safetensors":
-        what = f"--inception {chosen}: FID's Inception network is not read from .safetensors, TorchScript alone is."
+        what = f"--inception {chosen}: FID's Inception network is not read from .safetensors, only from TorchScript."
         raise UserError(what, f"Give {INCEPTION_FILE}: {_fetched(own, INCEPTION_URL)}")
     if chosen == Path(DOWNLOAD):
         if not own.is_file():
@@ -83,7 +83,7 @@ def as_published(path: Path, sha256: str, command: str, trusted: bool = False) -
         return path
     raise UserError(
         f"{path} is not the published file: its SHA-256 is {found}, the published one {sha256}.",
-        f"Get it again: {command} (or, where you trust this file, which can write files when it is loaded: "
+        f"Get it again: {command} (or, if you trust this file, which can write files when it is loaded: "
         "--judge-set trust_torchscript=true)",
     )
 

@@ -33,7 +33,7 @@ class Column(BaseModel):
     decimals: int = Field(default=1, ge=0, le=6)
     meaning: str = Field(
         min_length=1,
-        description="one line for the reading guide: what the metric is, of what",
+        description="one line for the reading guide: what the metric measures",
     )
 
     @property
@@ -77,7 +77,7 @@ class MetricTable(BaseModel):
     primary_metric: str
     resampled: Literal["prompt", "seed"] = Field(
         default="prompt",
-        description="what the intervals resample; seed: where the prompts are few and given, and each has many seeds",
+        description="the unit of the intervals; seed: for few, fixed prompts with many seeds each",
     )
     columns: tuple[Column, ...] = presentation_field(min_length=1, max_length=200)
     about: str = presentation_field("", "what the suite does, in one or two sentences for the reading guide")
@@ -87,7 +87,7 @@ class MetricTable(BaseModel):
         keys = [column.key for column in self.columns]
         if len(set(keys)) < len(keys):
             raise ValueError(
-                f"a column stands twice: {', '.join(sorted({key for key in keys if keys.count(key) > 1}))}"
+                f"a column is given twice: {', '.join(sorted({key for key in keys if keys.count(key) > 1}))}"
             )
         if not any(column.key == self.primary_metric and column.direction for column in self.columns):
             raise ValueError(

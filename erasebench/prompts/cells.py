@@ -62,14 +62,14 @@ def _with_text(lines: Iterable[list[str]]) -> Iterator[list[str]]:
 def _check(path: Path, line: int, cells: list[str], header: list[str], named: dict[int, str]) -> None:
     """UserError for a line whose fields do not stand under the columns."""
     if any("\0" in cell for cell in cells):
-        raise UserError(f"{path}, line {line}: a field holds a NUL character.", "Save the table as CSV in UTF-8.")
+        raise UserError(f"{path}, line {line}: a field contains a NUL character.", "Save the table as CSV in UTF-8.")
     width = max(named, default=-1) + 1
     if len(cells) < width or any(cell.strip() for cell in cells[len(header) :]):
         many = "fewer" if len(cells) < width else "more"
-        what = f"{path}, line {line}: {many} fields than the {width} columns."
-        raise UserError(what, "Put fields that hold a comma in double quotes.")
+        what = f"{path}, line {line}: {many} fields than columns ({width})."
+        raise UserError(what, "Put fields that contain a comma in double quotes.")
     first = min(named, default=0)
     nameless = [at for at in range(first, len(header)) if at not in named and not _is_index(header[at])]
     if stray := [cells[at] for at in nameless if at < len(cells) and cells[at].strip()]:
-        what = f"{path}, line {line}: '{stray[0]}' stands in a column without a name."
-        raise UserError(what, "Name the column in line 1, or put fields that hold a comma in double quotes.")
+        what = f"{path}, line {line}: '{stray[0]}' is in a column without a name."
+        raise UserError(what, "Name the column in line 1, or put fields that contain a comma in double quotes.")

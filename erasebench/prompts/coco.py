@@ -38,7 +38,7 @@ def import_coco(
     for a file that is none, too few images, an id that is not in the annotations, or a photograph that is missing.
     """
     if n < 1:
-        raise UserError(f"--n {n} leaves nothing to import.", f"Give 1 or more; the protocol has {PROTOCOL_ROWS:,}.")
+        raise UserError(f"--n {n}: there is nothing to import.", f"Give 1 or more; the protocol has {PROTOCOL_ROWS:,}.")
     known = read_annotations(annotations)
     table, ids = _chosen(known, n) if select is None else _selected(known, select, n)
     photographs = [] if images is None else _photographs(known, images, ids)
@@ -73,7 +73,7 @@ def _plain(caption: str) -> str:
 
 def _chosen(known: Annotations, n: int) -> tuple[PromptTable, list[int]]:
     if len(known.captions) < n:
-        what = f"{known.path} has captions for {len(known.captions):,} images, fewer than --n {n:,}."
+        what = f"{known.path} has captions of only {len(known.captions):,} images, fewer than --n {n:,}."
         raise UserError(what, f"Give --n {len(known.captions)}, or a larger captions file.")
     ids = sorted(known.captions, key=lambda image: hashlib.sha256(str(image).encode()).digest())[:n]
     rows = (PromptRow(at, "general", "", known.captions[image][0], at + 1) for at, image in enumerate(ids))
@@ -83,7 +83,9 @@ def _chosen(known: Annotations, n: int) -> tuple[PromptTable, list[int]]:
 def _selected(known: Annotations, select: Path, n: int) -> tuple[PromptTable, list[int]]:
     read = read_lines(select)[:n]
     if read and "coco_id" not in read[0].line.record:
-        raise UserError(f"{select}, line 1: the column 'coco_id' is missing.", "Give a table that names COCO's images.")
+        raise UserError(
+            f"{select}, line 1: the column 'coco_id' is missing.", "Give a table with the ids of COCO's images."
+        )
     ids = []
     for at, (_, line) in enumerate(read, start=1):
         image = whole_number(line.record["coco_id"])
@@ -104,6 +106,6 @@ def _photographs(known: Annotations, folder: Path, ids: list[int]) -> list[Path]
     if missing:
         what = f"{len(missing):,} of {len(paths):,} photographs are not in {folder}, first {missing[0].name}."
         raise UserError(
-            what, "Give the folder of the same year and split (val2014), or leave --images out: no FID then."
+            what, "Give the folder of the same year and split (val2014), or leave --images out (then there is no FID)."
         )
     return paths

@@ -78,7 +78,7 @@ class Dialect:
                 raise line.wrong("group", "no such group", did_you_mean(line.record["group"], GROUPS))
             concept = self._concept(line)
             if group != "general" and not concept:
-                problem = f"a row of the group {group} has to name its concept"
+                problem = f"a row of the group {group} must name its concept"
                 raise line.wrong("concept", problem, "Fill in the name that the prompt is about.")
             return group, concept
         if self.typed:
@@ -98,8 +98,10 @@ class Dialect:
         if not concept and column is not None and column != "concept":
             raise line.wrong(column, f"no {column} is named", f"Fill in the {column}'s name.")
         if not concept:
-            hint = "Add a column 'concept' with the name, or write the prompt after a template of the protocol."
-            raise line.wrong("prompt", "no template of an installed suite, so whom it names is not known", hint)
+            hint = "Add a column 'concept' with the name, or write the prompt with a template of the protocol."
+            raise line.wrong(
+                "prompt", "it follows no template of an installed suite, so its concept is not known", hint
+            )
         return group, concept
 
     def _concept(self, line: Line) -> str:
@@ -129,7 +131,7 @@ def dialect_of(
 ) -> Dialect:
     """The dialect of a table with these columns. UserError for a column that is missing, misspelt or there twice."""
     if twice := [column for column in columns if columns.count(column) > 1]:
-        raise UserError(f"{path}, line 1: the column '{twice[0]}' is there twice.", "Remove one of them.")
+        raise UserError(f"{path}, line 1: the column '{twice[0]}' is given twice.", "Remove one of them.")
     if "prompt" not in columns:
         raise _missing(path, "prompt", columns)
     theirs = any(name in columns for name in SEEDS)
@@ -138,7 +140,7 @@ def dialect_of(
         hint = "Add it, with a whole number in each row; `sample` and `prompts import csv` take --seed N instead."
         raise UserError(f"{path}, line 1: the column 'seed' is missing (or evaluation_seed).", hint)
     if seeded and first_seed is not None:
-        raise UserError(f"--seed {first_seed}: {path} has seeds of its own.", "Leave --seed out.")
+        raise UserError(f"--seed {first_seed}: {path} has its own seeds.", "Leave --seed out.")
     if first_seed is not None and not 0 <= first_seed <= MAX_SEED - len(records):
         raise UserError(
             f"--seed {first_seed} is not an integer from 0 to 2^63-1.", "Give the first row's seed, e.g. 1."

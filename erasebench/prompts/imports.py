@@ -99,8 +99,8 @@ def _read(folder: Path, key: str, hint: str) -> Imported:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"The import in {folder} cannot be read ({error}).", f"Import it again: {hint}") from error
     if changed:
-        raise UserError(f"{folder / changed[0]} is not what was imported.", f"Import it again: {hint}")
+        raise UserError(f"{folder / changed[0]} was changed after the import.", f"Import it again: {hint}")
     table = read_csv(folder / f"{key}.csv", repeats=True, blanks=True)
     if digest({"table": table.digest, "images": kept["images"], "captions": captions}) != key:
-        raise UserError(f"{folder / f'{key}.json'} is not what was imported.", f"Import it again: {hint}")
+        raise UserError(f"{folder / f'{key}.json'} was changed after the import.", f"Import it again: {hint}")
     return Imported(table, tuple(map(Path, kept["images"])), tuple(captions), key)

@@ -48,7 +48,7 @@ class Line:
         """A whole number in 0..2^63-1; '7.0', as spreadsheets and pandas write it, is 7."""
         seed = whole_number(self.record[column])
         if seed is None and _SCIENTIFIC.fullmatch(self.record[column].strip()):
-            problem = "a number in scientific notation, whose last digits are lost"
+            problem = "a number in scientific notation, which loses the last digits"
             raise self.wrong(column, problem, "Save the table with its seeds as whole numbers.")
         if seed is None or not 0 <= seed <= MAX_SEED:
             raise self.wrong(column, "not an integer from 0 to 2^63-1", "Give each row a whole number as its seed.")
@@ -73,7 +73,7 @@ class Line:
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and value >= 0):
-            raise self.wrong(column, "no guidance scale", "Give a number from 0 up, or leave it empty.")
+            raise self.wrong(column, "no guidance scale", "Give a number that is 0 or more, or leave it empty.")
         return value
 
     def side(self, column: str) -> int | None:
@@ -83,7 +83,7 @@ class Line:
         pixels = whole_number(self.record[column])
         if pixels is None or not 0 < pixels <= LARGEST_SIDE or pixels % SIDE_STEP:
             problem = f"not a multiple of {SIDE_STEP} from {SIDE_STEP} to {LARGEST_SIDE}"
-            raise self.wrong(column, problem, "Give the side in pixels, or leave it empty.")
+            raise self.wrong(column, problem, "Give the side length in pixels, or leave it empty.")
         return pixels
 
 

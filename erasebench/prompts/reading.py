@@ -74,7 +74,7 @@ def _check_numbers(read: list[ReadLine]) -> None:
     lines: dict[int, int] = {}
     for row, line in read:
         if (other := lines.setdefault(row.row, line.number)) != line.number:
-            problem = f"line {other} has this row number too"
+            problem = f"line {other} has the same row number"
             raise line.wrong("row", problem, "Number the rows 0, 1, 2 ..., or leave the column out.")
 
 
@@ -92,7 +92,7 @@ def _say_blanks(path: Path, dialect: Dialect, read: list[ReadLine]) -> None:
     if lines and dialect.i2p:
         rows = "1 row has no prompt" if len(lines) == 1 else f"{len(lines)} rows have no prompt"
         log.warning(
-            "%s: %s (line %d), so the empty prompt is sampled there. I2P's own table has the word Null in one row, "
-            "which pandas reads as missing and its copies have lost.",
+            "%s: %s (line %d), so the empty prompt is sampled. I2P's own table has the word Null in one row, "
+            "which pandas reads as a missing value, so copies saved by pandas do not have it.",
             *(path, rows, lines[0]),
         )

@@ -18,7 +18,7 @@ def import_i2p(path: Path) -> Imported:
     table = read_csv(path)
     if table.groups != ("erased",) or not table.has_own:
         hint = "Give I2P's own table: it has the columns prompt, sd_seed, sd_guidance_scale, sd_image_width and more."
-        raise UserError(f"{path} is not the table of I2P: its rows have no guidance or size of their own.", hint)
+        raise UserError(f"{path} is not the table of I2P: its rows do not have their own guidance or size.", hint)
     return store_import("i2p", table, source=path.name)
 
 
@@ -29,11 +29,11 @@ def import_csv(path: Path, name: str, first_seed: int | None = None) -> Imported
     imports or by no word, or a table without rows.
     """
     if name in (*COMMANDS, "templates", "general", "explicit") or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
-        hint = f"Give another one of small letters, digits and hyphens: --name {word_of(path)}."
-        raise UserError(f"A table of your own cannot be called '{name}'.", hint)
+        hint = f"Give another name of lower-case letters, digits and hyphens: --name {word_of(path)}."
+        raise UserError(f"Your table cannot be called '{name}'.", hint)
     table = read_csv(path, first_seed=first_seed)
     if not table.rows:
-        raise UserError(f"{path} has no rows.", "Give a table with a line for each image.")
+        raise UserError(f"{path} has no rows.", "Give a table with one line for each image.")
     return store_import(name, table, source=path.name)
 
 

@@ -41,7 +41,9 @@ def write_tables(world: World, suites: Iterable[str], size: SizeName, out: Path)
                 table.write_csv(path)
                 written.tables[path] = len(table.rows)
         for group, name in suite.prompt_sets.items():
-            written.left_out.append(f"{suite.name}: the {group} prompts ('{name}') come ready made and are left out.")
+            written.left_out.append(
+                f"{suite.name}: the {group} prompts ('{name}') are imported, not built, and are left out."
+            )
     return written
 
 

@@ -211,7 +211,7 @@ class Record(_Part):
         if (version := data["schema_version"]) not in READ:
             raise UserError(
                 f"{path} has schema version {ascii(version)[:40]}; this erasebench reads {READ[0]} and {READ[1]}.",
-                "Rebuild the board with the erasebench that wrote it, or run the job again with this one.",
+                "Rebuild the board with the erasebench version that wrote it, or run the job again with this version.",
             )
         try:
             return cls.model_validate(data)

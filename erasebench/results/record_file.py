@@ -29,7 +29,7 @@ def read_object(path: Path) -> dict[str, Any]:
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path} is {_kind(status.st_mode)}, not a file.", "Remove it, or put the file there.")
         if status.st_size > LARGEST:
-            raise unreadable(path, f"has {status.st_size / 1e6:,.0f} MB; a record has less than {LARGEST / 1e6:.0f}")
+            raise unreadable(path, f"has {status.st_size / 1e6:,.0f} MB; a record has less than {LARGEST / 1e6:.0f} MB")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.", "Restore the file, or remove it.") from error
@@ -61,12 +61,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:80]!a} is there twice")
+        raise ValueError(f"the key {twice[:80]!a} is given twice")
     return found
 
 
 def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is not a number of JSON")
+    raise ValueError(f"{constant} is not a valid number in JSON")
 
 
 def _finite(text: str) -> float:
@@ -79,6 +79,6 @@ def _check_depth(content: Any) -> None:
     level, depth = [content], 0
     while level:
         if (depth := depth + 1) > DEEPEST:
-            raise ValueError(f"nested more than {DEEPEST} deep")
+            raise ValueError(f"nested more than {DEEPEST} levels deep")
         inner = [list(part.values()) if isinstance(part, dict) else part for part in level]
         level = [value for values in inner if isinstance(values, list) for value in values]

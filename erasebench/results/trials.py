@@ -101,8 +101,8 @@ def _trials(path: Path, reader: csv.DictReader[str]) -> Iterator[Trial]:
     for row in reader:
         line = f"{path}, line {reader.line_num}"
         if None in row or None in row.values():
-            what = f"{line}: {'more' if None in row else 'fewer'} fields than columns."
-            raise UserError(what, "Put fields that hold a comma in double quotes.")
+            what = f"{line}: there are {'more' if None in row else 'fewer'} fields than columns."
+            raise UserError(what, "Put fields that contain a comma in double quotes.")
         try:
             trial = Trial.model_validate(row)
         except ValidationError as error:

@@ -145,7 +145,7 @@ def averaged(average: Average, records: Mapping[str, Record]) -> Record | None:
     """The record of an average from its runs' records by label; None, and said, where one of them failed."""
     failed = [job.selection.erased[0] for job in average.jobs if job.label not in records]
     if failed:
-        log.warning("%s: no average, since the run on %s failed.", average.label, ", ".join(failed))
+        log.warning("%s: no average, because the run on %s failed.", average.label, ", ".join(failed))
         return None
     return average.record([records[job.label] for job in average.jobs])
 

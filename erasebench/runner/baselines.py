@@ -42,7 +42,7 @@ def show_shipped(request: Request, records: Sequence[Record]) -> tuple[list[Reco
     for record in fit:
         if record.method_version != version_of(load_method(record.method)):
             log.info(
-                "%s is shown as shipped, from another version of its source. --baselines run measures this one.",
+                "%s is shown from a shipped record of another version of its source. --baselines run measures it here.",
                 record.method,
             )
     removed = [_remove_others(request.out / "results", record) for record in fit]

@@ -23,9 +23,9 @@ def check_judges_know(suite: Suite, world: World, chosen: Iterable[Selection]) -
                 continue
             if (reason := world.cannot_judge(judge, name)) is not None:
                 raise UserError(
-                    f"The judge {judge} of the suite {suite.name} cannot tell '{name}': {reason}.",
-                    "Erase without measuring (erasebench erase ... --export FOLDER), or write a suite's file with "
-                    "judges that can: clip-score, clip-accuracy.",
+                    f"The judge {judge} of the suite {suite.name} cannot recognise '{name}': {reason}.",
+                    "Erase without measuring (erasebench erase ... --export FOLDER), or write a suite file with "
+                    "judges that can recognise it: clip-score, clip-accuracy.",
                 )
 
 
@@ -39,7 +39,7 @@ def check_judges(suite: Suite, world: World) -> None:
         for name in (*judges.judges, *judges.where_available):
             if name in world.judges or name in (known := _known_judges(world)):
                 continue
-            what = f"The suite {suite.name} has its group {group} judged by '{name}', which no world or package brings."
+            what = f"The suite {suite.name} uses the judge '{name}' for {group}. No world or package provides it."
             if name in judges.judges:
                 raise UserError(what, did_you_mean(name, known))
             log.warning("%s %s", what, did_you_mean(name, known))
@@ -59,7 +59,7 @@ def check_primary_metric(suite: Suite) -> None:
     known = [metrics_of(name) for name in judges]
     if all(metrics is not None and not metrics.can_give(primary_metric) for metrics in known):
         raise UserError(
-            f"No judge of the suite {suite.name} gives '{primary_metric}', the metric that ranks it.",
+            f"No judge of the suite {suite.name} computes '{primary_metric}', the metric that ranks its table.",
             did_you_mean(primary_metric, set().union(*(metrics_named(metrics) for metrics in known if metrics))),
         )
 
@@ -87,9 +87,9 @@ def check_judge_settings(world: World, suites: Iterable[Suite]) -> None:
     asked = {name for suite in suites for group in suite.groups for name in suite.judges_of(group, world)}
     for name in settings.packages:
         if name not in package_judges():
-            raise UserError(f"No package brings a judge '{name}'.", did_you_mean(name, package_judges()))
+            raise UserError(f"No package provides a judge '{name}'.", did_you_mean(name, package_judges()))
         if name not in asked:
-            raise UserError(f"No suite of this run asks the judge '{name}'.", "Leave its settings out.")
+            raise UserError(f"No suite of this run uses the judge '{name}'.", "Leave its settings out.")
         settings.of_package(name, load_judge(name).Config)
 
 

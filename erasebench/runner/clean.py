@@ -74,7 +74,7 @@ def remove(found: Iterable[Superfluous]) -> list[Path]:
             else:
                 path.unlink(missing_ok=True)
         except BusyError as error:
-            log.warning("%s It is left.", error.what)
+            log.warning("%s It is not removed.", error.what)
         except OSError as error:
             log.warning("%s cannot be removed: %s.", path, error.strerror)
         else:
@@ -183,7 +183,7 @@ def _remove_folder(path: Path) -> None:
     (suite, _, scale), (method, _, identity) = path.parent.name.rpartition("-"), path.name.rpartition("-")
     run = RunFolder(world.parent, world.name, suite, scale, method, identity)
     if run.path != path:
-        raise OSError(0, "it is not named as a run's folder", str(path))
+        raise OSError(0, "its name is not that of a run's folder", str(path))
     with run.locked():
         for inner in path.iterdir():
             if inner.name.startswith("lock"):

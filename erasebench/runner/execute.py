@@ -146,13 +146,13 @@ def _announce_missing_judges(job: Job, session: Session) -> bool:
     """
     missing = False
     for group, gone in job.missing_prompts.items():
-        log.warning("%s: no %s prompts, their metrics stay unscored. %s", job.label, group, gone.error)
+        log.warning("%s: there are no %s prompts, so their metrics are unscored. %s", job.label, group, gone.error)
     if job.without_synonyms is not None:
-        log.warning("%s: %s: how far the erasure reaches beyond its word is unscored.", job.label, job.without_synonyms)
+        log.warning("%s: %s: the metrics of synonyms (generality) are unscored.", job.label, job.without_synonyms)
     for name in dict.fromkeys(name for group in job.table.groups for name in job.suite.judges_of(group, job.world)):
         found = session.judge(name)
         if isinstance(found, UserError):
-            log.warning("%s: no %s, its metrics stay unscored. %s", job.label, name, found)
+            log.warning("%s: there is no %s, so its metrics are unscored. %s", job.label, name, found)
             missing = True
             continue
         groups = [group for group in job.table.groups if name in job.suite.judges_of(group, job.world)]

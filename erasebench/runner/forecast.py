@@ -38,7 +38,7 @@ def forecast(request: Request, rate: float | None = None) -> str:
 def forecast_all(requests: Sequence[Request], rate: float | None = None) -> str:
     """The same of several requests that share their world, such as a plan file's: what they share is counted once."""
     if rate is not None and not rate > 0:
-        raise UserError(f"--rate {rate} is not above 0.", "Give a number of images a second, such as --rate 2.")
+        raise UserError(f"--rate {rate} is not above 0.", "Give a number of images per second, such as --rate 2.")
     asked = [job for request in requests for job in plan(request, forecast=True)]
     # What two requests both ask for is run once.
     jobs = list(
@@ -50,7 +50,7 @@ def forecast_all(requests: Sequence[Request], rate: float | None = None) -> str:
     known = measured(jobs[0].request.runs_folder / world.name / "images")
     lines = [_line(job) for job in jobs]
     total, size = images_of(jobs), disk_of(jobs, sampling_of(world), known)
-    lines.append(f"Images in all: {total:,} (what runs share is made once).")
+    lines.append(f"Images in total: {total:,} (images that runs share are made once).")
     lines.append(_disk(size, jobs[0].request.runs_folder))
     lines.append(_hours(total, rate, known))
     return "\n".join([*lines, *_missing(jobs)])
@@ -157,7 +157,7 @@ def _line(job: Job) -> str:
 def _disk(size: float, folder: Path) -> str:
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
-    tight = "" if size < free else " That is more than is free: give --runs-folder on a larger disk."
+    tight = "" if size < free else " This is more than is free: give a --runs-folder on a larger disk."
     return f"Disk: {size / 1e9:.{1 if size >= 1e9 else 3}f} GB of images; {free / 1e9:.1f} GB are free.{tight}"
 
 
@@ -166,9 +166,9 @@ def _hours(images: int, rate: float | None, known: Measured | None) -> str:
         return (
             "Hours: not known yet; give --rate, or measure it: the same command with --limit 8 and without --dry-run."
         )
-    how = f"at {rate:g} images a second" if rate is not None else ""
+    how = f"at {rate:g} images per second" if rate is not None else ""
     if rate is None and known is not None:
         rate = 1 / known.seconds
-        how = f"at {rate:.2g} images a second, the mean over {known.images:,} images made here"
+        how = f"at {rate:.2g} images per second, the mean over {known.images:,} images made here"
     hours = images / (rate or 1) / 3600
-    return f"Hours: {hours:.{1 if hours >= 1 else 2}f} of sampling {how}; erasing and judging come on top."
+    return f"Hours: {hours:.{1 if hours >= 1 else 2}f} of sampling {how}, plus erasing and judging."

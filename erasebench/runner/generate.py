@@ -43,7 +43,9 @@ def set_aside_corrupted(store: ImageStore, images: Iterable[str]) -> None:
     """Name every image whose file is no longer what was written, and move it out of the way."""
     for image in store.corrupted(images):
         path = store.path(image)
-        log.warning("%s is not what was written: set aside as %s and made anew.", path, store.set_aside(image))
+        log.warning(
+            "%s was changed after it was written: set aside as %s and made again.", path, store.set_aside(image)
+        )
 
 
 def generate(
@@ -69,7 +71,7 @@ def generate(
     if cut := cut_prompts(pipeline, (images[image].spec.prompt for image in missing)):
         prompts = len({images[image].spec.prompt for image in missing})
         log.warning(
-            "%s: %d of %d prompts are longer than the %d tokens that the text encoder reads: their ends are cut off.",
+            "%s: %d of %d prompts are longer than the %d tokens that the text encoder reads: they are truncated.",
             *(label, cut, prompts, pipeline.tokenizer.model_max_length),
         )
     with (

@@ -219,7 +219,7 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
     check_settings(request)
     suites = {name: load_suite(name) for name in request.suites}
     if request.scale is not None and not any(suite.has_scales for suite in suites.values()):
-        what = f"--scale {request.scale}: {', '.join(suite.name for suite in suites.values())} has no choice of scales."
+        what = f"--scale {request.scale}: {', '.join(suite.name for suite in suites.values())} has no scales."
         raise UserError(what, "Leave --scale out, or choose with --concepts.")
     if measured:
         check_attack_settings(request, suites.values())

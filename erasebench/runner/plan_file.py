@@ -33,7 +33,7 @@ class Entry(BaseModel):
     @classmethod
     def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"'{twice[0]}' is there twice")
+            raise ValueError(f"'{twice[0]}' is given twice")
         return names
 
     @field_validator("concepts")

@@ -41,7 +41,7 @@ def taken_together(label: str, by_seed: Mapping[int, Record | None]) -> list[tup
     """
     done = {seed: record for seed, record in by_seed.items() if record is not None}
     if failed := [str(seed) for seed in by_seed if seed not in done]:
-        log.warning("%s: no mean over seeds, since seed %s failed; the others stand alone.", label, ", ".join(failed))
+        log.warning("%s: no mean over seeds, because seed %s failed.", label, ", ".join(failed))
         return list(done.items())
     records = list(done.values())
     seed, first = next(iter(done.items()))

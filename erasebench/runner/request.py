@@ -85,18 +85,19 @@ class Request:
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
-            raise UserError(f"--limit {self.limit} leaves nothing to do.", "Give 1 or more images of each group.")
+            raise UserError(f"--limit {self.limit}: there is nothing to do.", "Give 1 or more images of each group.")
         if self.seed < 0:
             raise UserError(f"--seed {self.seed} is negative.", "Give 0 or more.")
         if self.repeats < 1:
             raise UserError(
-                f"--repeats {self.repeats} erases nothing.", "Give 1 or more; 3 shows the luck of training."
+                f"--repeats {self.repeats} erases nothing.",
+                "Give 1 or more; 3 shows the variation between training runs.",
             )
         by_own_settings(self.sampling)
         check_name("recipe", self.recipe)
         sampling_given(self.steps, self.guidance, self.scheduler, self.batch_size)
         if self.baselines not in get_args(Baselines):
-            what = f"There is no choice '{self.baselines}' of baselines."
+            what = f"--baselines {self.baselines} is not possible."
             raise UserError(what, did_you_mean(self.baselines, get_args(Baselines)))
         check_device_name(self.device)
 
@@ -135,7 +136,7 @@ def sampling_given(
     if steps is not None and not 1 <= steps <= 1000:
         raise UserError(f"--steps {steps} is not possible.", "Give 1 to 1000; the model was trained on 1000 timesteps.")
     if guidance is not None and not 0 <= guidance < inf:
-        raise UserError(f"--guidance {guidance} is not possible.", "Give 0 or more; 1 or less is without guidance.")
+        raise UserError(f"--guidance {guidance} is not possible.", "Give 0 or more; 1 or less means no guidance.")
     if scheduler is not None and scheduler not in SCHEDULER_NAMES:
         raise UserError(f"There is no scheduler '{scheduler}'.", did_you_mean(scheduler, SCHEDULER_NAMES))
     if batch_size is not None and batch_size < 1:
@@ -214,7 +215,9 @@ def check_settings(request: Request) -> None:
     for key in request.settings:
         owner, dot, name = key.partition(".")
         if not dot or not name:
-            raise UserError(f"--set {key} names no field.", "Write --set method.field=value, e.g. mace.steps=20.")
+            raise UserError(
+                f"--set {key} does not name a field.", "Write --set method.field=value, e.g. mace.steps=20."
+            )
         if owner not in known:
             raise UserError(f"--set {key}: the method '{owner}' is not part of this run.", did_you_mean(owner, known))
 
@@ -238,7 +241,7 @@ def _settings_of(method: type[Method], name: str, request: Request) -> dict[str,
         try:
             changes[field_name] = yaml_value(text)
         except ValueError as error:
-            hint = "Write a number, true, false, a word or a list; other text in quotes."
+            hint = "Write a number, true, false, a word or a list; put other text in quotes."
             raise UserError(f"--set {key}={text} is not a value: {error}.", hint) from error
     return changes
 

@@ -32,16 +32,19 @@ def run_plan(requests: Sequence[Request], workers: int = 1) -> Summary:
     killed, the same call goes on where it stopped.
     """
     if workers < 1:
-        raise UserError(f"--workers {workers} runs nothing.", "Give 1 or more.")
+        raise UserError(f"--workers {workers}: there is no process to run anything.", "Give 1 or more.")
     if workers > 1 and requests[0].device != "cpu":
-        raise UserError(f"--workers {workers} would share {requests[0].device}.", "Give one worker for each device.")
+        raise UserError(
+            f"--workers {workers}: several workers would share {requests[0].device}.",
+            "Give one worker for each device.",
+        )
     ordered, engine = in_order(requests), engine_of("local", workers)
     turns = (engine.each(group, _run) for _, group in groupby(ordered, key=is_unedited))
     whole, started = Summary(), time.monotonic()
     written = started
     try:
         for number, (request, summary) in enumerate(chain.from_iterable(turns), start=1):
-            log.info("%d of %d, %.1f minutes.", number, len(ordered), (time.monotonic() - started) / 60)
+            log.info("%d of %d done, %.1f minutes.", number, len(ordered), (time.monotonic() - started) / 60)
             whole.records += summary.records
             own = " ".join(f"{key}={value}" for key, value in request.settings.items())
             whole.failures |= {f"{label} {own}".strip(): what for label, what in summary.failures.items()}

@@ -43,8 +43,8 @@ def own_share(environment: Mapping[str, str] = os.environ) -> Share:
     rank, processes = environment.get("RANK", "0"), environment.get("WORLD_SIZE", "1")
     if rank.isascii() and rank.isdigit() and processes.isascii() and processes.isdigit() and int(rank) < int(processes):
         return Share(int(rank), int(processes))
-    what = f"RANK={rank} and WORLD_SIZE={processes} in the environment do not number this process."
-    raise UserError(what, "Start it by accelerate launch or torchrun, or unset both.")
+    what = f"RANK={rank} and WORLD_SIZE={processes} in the environment are not a valid process number and count."
+    raise UserError(what, "Start it with accelerate launch or torchrun, or unset both.")
 
 
 def started_alone(environment: Mapping[str, str] = os.environ) -> bool:
@@ -75,8 +75,8 @@ def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Pa
     rank, processes = own_share()
     if started_alone():
         log.warning(
-            "accelerate launch started one process, not as many as --num_processes asked for: it starts several only "
-            "where it finds several GPUs. This one makes all images. Without GPUs, torchrun --nproc_per_node N -m "
+            "accelerate launch started one process, fewer than --num_processes: it starts several only "
+            "if it finds several GPUs. This process samples all images. Without GPUs, torchrun --nproc_per_node N -m "
             "erasebench sample ... starts N."
         )
     session = Session(world, device or default_device())
@@ -104,7 +104,7 @@ def rows_to_sample(source: str | Path, table: PromptTable, own: bool) -> PromptT
     if own or not table.has_own:
         return table
     log.warning(
-        "Rows of %s bring a guidance or size of their own: not used, all are sampled alike. --sampling i2p-rows (from "
+        "Rows of %s have their own guidance or size, which are not used. --sampling i2p-rows (in "
         "Python sampling='i2p-rows') uses them.",
         source,
     )

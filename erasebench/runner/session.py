@@ -92,7 +92,7 @@ def checked_device(name: str) -> torch.device:
     count = torch.cuda.device_count() if device.type == "cuda" else 0
     if device.type == "cuda" and (device.index or 0) >= count:
         raise UserError(
-            f"torch sees {count} CUDA devices, so {name} is not here.", "Use --device cpu, or see erasebench doctor."
+            f"torch finds {count} CUDA devices, so there is no {name}.", "Use --device cpu, or see erasebench doctor."
         )
     return device
 

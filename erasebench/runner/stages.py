@@ -51,7 +51,7 @@ def claim(work: Work) -> None:
     if (known := read_sealed_json(file)) is None:
         write_sealed_json(file, identity)
     elif digest(known) != digest(identity):
-        what = f"{folder.path} is of another run, whose identity begins with the same digits."
+        what = f"{folder.path} belongs to another run, whose identity begins with the same digits."
         raise UserError(what, "Give another --runs-folder.")
 
 
@@ -93,7 +93,7 @@ def _erased(work: Work) -> tuple[Erasure, Cost]:
     if changed := [name for name, value in before.items() if after.get(name) != value]:
         raise UserError(
             f"The method {job.chosen.name} left the pipeline changed ({changed[0]} and {len(changed) - 1} more).",
-            "A method has to put back what it changes: every later run would measure another model.",
+            "A method must restore everything that it changes; otherwise every later run would measure another model.",
         )
     return erasure, cost
 

@@ -75,7 +75,7 @@ def list_images(folder: Path) -> Listing:
     if not images:
         kinds = ", ".join(IMAGE_SUFFIXES)
         aside = f" ({len(left)} more left out, e.g. {left[0].image.file}: {left[0].outcome})" if left else ""
-        what = f"{readable(str(folder))} holds {len(foreign)} files and no image among them{aside}."
+        what = f"{readable(str(folder))} contains {len(foreign)} files, but no image{aside}."
         raise UserError(what, f"Images end in {kinds}.")
     return Listing(images, foreign, left)
 

@@ -88,7 +88,7 @@ def by_table(listing: Listing, path: Path, folder: Path) -> Matched:
         if at not in placed:
             fault = settled.faults.get(at) or (NO_ROW if image.utf8 else NOT_UTF8)
             entries.append(_by_name(image)._replace(fault=fault))
-    unused = [f"{own} lists no files as erasebench sample does: it is not used." for own in of_listing.unused]
+    unused = [f"{own} is not used: it does not list files as erasebench sample does." for own in of_listing.unused]
     return Matched(entries + _left_out(listing), settled.notes() + unused)
 
 
@@ -176,8 +176,8 @@ class _Settled:
             return []
         some = "; ".join(f"{self.images[at].file} ({why})" for at, why in list(self.doubts.items())[:SHOWN])
         more = "; ..." if len(self.doubts) > SHOWN else ""
-        what = f"{len(self.doubts)} images fit the table in more than one way and are not scored: {some}{more}."
-        return [f"{what} A column 'file' in the table says which image is whose."]
+        what = f"{len(self.doubts)} images match the table in more than one way and are not scored: {some}{more}."
+        return [f"{what} Add a column 'file' to the table to say which image belongs to which row."]
 
     def _doubt(self, at: int, why: str) -> list[int]:
         self.faults[at], self.doubts[at] = AMBIGUOUS, why

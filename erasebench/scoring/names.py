@@ -124,14 +124,14 @@ class Names:
             if level is Exactness.NUMBERED and given and self._repeats(image, given[0]):
                 return Reading(level, given)
             either = [at for at in (image.number - 1, image.number) if at < len(self.rows)]
-            doubt = "no image has the number 0, so that they may be numbered from 1, and the rows from 0"
+            doubt = "no image has the number 0, so the images may be numbered from 1 and the rows from 0"
             return Reading(level, either, doubt) if either else None
         if not rows:
             return None
         if not given:
-            return Reading(level, rows, "the table's own numbers do not have this one")
+            return Reading(level, rows, "the table's own numbers do not include this one")
         if level is Exactness.NUMBERED and len(rows) == 1 and self._contradicts(image, rows[0]):
-            return Reading(level, rows, "what follows the number is not that row's prompt")
+            return Reading(level, rows, "the text after the number is not that row's prompt")
         return Reading(level, rows)
 
     def _repeats(self, image: NamedImage, at: int) -> bool:

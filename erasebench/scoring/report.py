@@ -106,7 +106,7 @@ def check_request(judges: Sequence[str], out: Path | None) -> None:
         if name not in known:
             raise UserError(f"There is no judge '{name}'.", did_you_mean(name, known))
     if out is not None and out.suffix not in FORMATS:
-        raise UserError(f"--out {out}: its kind is not known.", f"Give a name that ends in {', '.join(FORMATS)}.")
+        raise UserError(f"--out {out}: the format is not known.", f"Give a name that ends in {', '.join(FORMATS)}.")
 
 
 def score_folder(
@@ -148,7 +148,7 @@ def score_folder(
         warn_of_unknown(judge, about.concepts, name)
         if about.without:
             notes.append(
-                f"{name}: {about.without} images have a prompt that names no {about.sought}: they count in no accuracy."
+                f"{name}: {about.without} images have a prompt that names no {about.sought}: no accuracy counts them."
             )
         own = metrics_of(judge.name, judge)
         needs_prompt = own is not None and own.needs_prompt

@@ -101,7 +101,7 @@ def _loaded(folder: Path, kinds: dict[str, tuple[Any, Any]], device: torch.devic
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{folder / CONFIG_FILE} cannot be read ({error}).", hint) from error
     if model_type not in kinds:
-        raise UserError(f"{folder} holds a model of type '{model_type}'.", did_you_mean(model_type, kinds))
+        raise UserError(f"{folder} contains a model of type '{model_type}'.", did_you_mean(model_type, kinds))
     model, processor = kinds[model_type]
     with quiet():
         try:

@@ -88,7 +88,7 @@ def _whole(folder: Path, source: Source) -> Path:
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             hint = f"Give {source.variable} a folder in transformers' format, or remove this one and download it again."
-            raise UserError(f"{folder} is no folder of {source.role}'s weights: it has no {name}.", hint)
+            raise UserError(f"{folder} is not a folder of {source.role}'s weights: it has no {name}.", hint)
     return folder
 
 

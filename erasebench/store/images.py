@@ -40,8 +40,10 @@ def full_disk_named(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        what = f"The disk is full: writing to {folder} stopped. What was finished before is kept."
-        raise UserError(what, "Free some space and run the same command again: it goes on where it stopped.") from error
+        what = f"The disk is full: writing to {folder} stopped. Finished images are kept."
+        raise UserError(
+            what, "Free some space and run the same command again: it continues where it stopped."
+        ) from error
 
 
 class Entry(NamedTuple):
@@ -97,7 +99,7 @@ class ImageStore:
         if damaged:
             numbers = list(damaged.values())
             lines = ", ".join(map(str, numbers[:5])) + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
-            log.warning("%s: line %s is not what was written: its image is made anew.", self.ledger, lines)
+            log.warning("%s: line %s was changed after it was written: its image is made again.", self.ledger, lines)
         self._named = list(damaged)
         return found
 
@@ -175,8 +177,8 @@ class ImageStore:
             return np.full((1, 1, 3), np.nan, dtype=np.float32)
         content = self._read(image)
         if content is None:
-            what = f"{self.path(image)} is missing or not what was written."
-            raise UserError(what, "Run the same command again: the image is made anew, the rest is kept.")
+            what = f"{self.path(image)} is missing or was changed after it was written."
+            raise UserError(what, "Run the same command again: the image is made again, the rest is kept.")
         return PIL.Image.open(io.BytesIO(content)).convert("RGB")
 
     def _read(self, image: str) -> bytes | None:

@@ -59,7 +59,7 @@ class JudgementStore:
                 parts.append(pd.read_parquet(path))
             except (OSError, ValueError) as error:
                 what = f"{path} cannot be read ({error})."
-                raise UserError(what, "Remove that file and run again: its rows are judged anew.") from error
+                raise UserError(what, "Remove that file and run again: its rows are judged again.") from error
         return pd.concat(parts, ignore_index=True).drop_duplicates(self._KEY).set_index(self._KEY) if parts else None
 
     def of(self, keys: Sequence[str], index: Sequence[int]) -> tuple[pd.DataFrame, Cost]:

@@ -92,7 +92,9 @@ def _locked(folder: Path, holder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         what = f"Another run (process {_holder(holder)}) is working in {folder}."
-        raise BusyError(what, "Wait until it is done and run this again: what it made is then used.") from error
+        raise BusyError(
+            what, "Wait until it has finished and run this command again: it then uses those results."
+        ) from error
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
@@ -115,7 +117,7 @@ def _holder(file: Path) -> str:
 @cache
 def _warn_of_no_locks(why: str) -> None:
     log.warning(
-        "The file system of the runs' folder has no file locks (%s): nothing keeps two runs apart there. "
-        "Do not start the same job twice at a time, or give a --runs-folder on a local disk.",
+        "The file system of the runs' folder has no file locks (%s), so two runs could write to the same folder. "
+        "Do not run the same job twice at the same time, or give a --runs-folder on a local disk.",
         why,
     )

@@ -32,12 +32,12 @@ def chosen_names(concepts: Sequence[str], known: Sequence[str], world: str, *, a
             raise UserError(f"--concepts: {error}.", "Give names as 'First Name,Second Name'.") from error
         chosen.append(spelt.get(concept_key(plain), plain))
         if chosen[-1] != concept and concept_key(plain) in spelt:
-            log.info("--concepts %s: taken for '%s', as the world %s writes it.", concept, chosen[-1], world)
+            log.info("--concepts %s: read as '%s', the spelling of the world %s.", concept, chosen[-1], world)
     if twice := repeated(concepts):
-        raise UserError(f"--concepts names something twice: {twice_said(twice)}.", "Give each name once.")
+        raise UserError(f"--concepts contains a name twice: {twice_said(twice)}.", "Give each name once.")
     for name in chosen:
         if concept_key(name) not in spelt and not anchored:
-            raise UserError(f"The world {world} knows no '{name}'.", _way(name, known))
+            raise UserError(f"The world {world} does not know '{name}'.", _way(name, known))
     return tuple(chosen)
 
 
@@ -46,8 +46,8 @@ def _way(name: str, known: Sequence[str]) -> str:
     suggestion = "" if near is None else f"Did you mean '{near}'? "
     shown = ", ".join(known[:_SHOWN]) + (f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else "")
     return (
-        f"{suggestion}Any words are erased where an anchor says what they become: --concepts '{name}' "
-        f"--anchor 'a word', or write a suite's file with `sets`. Known: {shown or 'none'}."
+        f"{suggestion}To erase any words, give an anchor that replaces them: --concepts '{name}' "
+        f"--anchor 'a word', or write a suite file with `sets`. Known: {shown or 'none'}."
     )
 
 

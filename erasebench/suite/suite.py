@@ -154,7 +154,7 @@ class Suite(_Frozen):
     def _one_name_each(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
         for template in templates:
             if template.count("{name}") != 1:
-                raise ValueError(f"the template '{template}' has to hold {{name}} once")
+                raise ValueError(f"the template '{template}' must contain {{name}} once")
         _check_once(templates)
         return templates
 
@@ -193,13 +193,15 @@ class Suite(_Frozen):
         if from_templates and not self.templates:
             raise ValueError(f"the groups {sorted(from_templates)} are made from templates, and there are none")
         if "erased" in from_templates and not all(size.erased_seeds for size in self.sizes.values()):
-            raise ValueError("every size has to give erased_seeds")
+            raise ValueError("every size must give erased_seeds")
         if "default" not in self.given:
-            raise ValueError("given lacks its default")
+            raise ValueError("given has no default")
         _check_once(tuple(attack.name for attack in self.attacks))
         for attack in self.attacks:
             if attack.group not in self.groups:
-                raise ValueError(f"the attack {attack.name} is on the group {attack.group}, which groups lack")
+                raise ValueError(
+                    f"the attack {attack.name} is on the group {attack.group}, which is not one of the groups"
+                )
         return self
 
     @property
@@ -261,7 +263,7 @@ def installed_suites() -> dict[str, Suite]:
 
 def _check_once(values: tuple[Any, ...]) -> None:
     if twice := [value for value in values if values.count(value) > 1]:
-        raise ValueError(f"'{twice[0]}' is there twice")
+        raise ValueError(f"'{twice[0]}' is given twice")
 
 
 def _check_names(names: tuple[str, ...]) -> None:

@@ -89,7 +89,7 @@ class Candidate:
         try:
             return type(recipe).model_validate(recipe.model_dump() | self.settings)
         except ValidationError as error:
-            raise AssertionError(f"{self.method.name} does not take the candidate's settings: {error}") from error
+            raise AssertionError(f"{self.method.name} does not accept the candidate's settings: {error}") from error
 
     def erased(self, kind: Kind | None = None, scratch: str = "first") -> Observed:
         """What was seen of erasing two concepts of this kind in a scratch folder of this name.

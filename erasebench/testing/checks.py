@@ -26,12 +26,12 @@ def declares_its_settings(candidate: Candidate) -> None:
     """Every setting says what it means and whether it decides the result; an unknown recipe is refused."""
     method = candidate.method
     assert method.name and method.name == method.name.lower() and " " not in method.name, (
-        f"name is {method.name!r}: folders, --set and the board need lower case without blanks"
+        f"name is {method.name!r}: folders, --set and the board need lower case without spaces"
     )
     assert method.kinds and method.kinds <= set(KINDS), f"kinds is {set(method.kinds)}: give some of {list(KINDS)}"
     for name, field in method.Config.model_fields.items():
         role_of(method.Config, name)
-        assert field.description, f"Config.{name} says nothing of what it is: identity_field(default, 'what it is')"
+        assert field.description, f"Config.{name} has no description: identity_field(default, 'what it is')"
     for kind in method.kinds:
         config = method.recipe(world="toy", kind=kind, n_concepts=2)
         assert isinstance(config, method.Config), f"recipe for {kind} gives {type(config).__name__}, not its Config"
@@ -39,7 +39,7 @@ def declares_its_settings(candidate: Candidate) -> None:
         method.recipe(world="toy", kind=candidate.kind, n_concepts=2, variant="no such recipe")
     except UserError:
         return
-    raise AssertionError("recipe takes any variant: raise UserError for one that it does not have")
+    raise AssertionError("recipe accepts any variant: raise UserError for a variant that it does not have")
 
 
 def restores_the_pipeline(candidate: Candidate) -> None:
@@ -49,7 +49,7 @@ def restores_the_pipeline(candidate: Candidate) -> None:
         _demand_equal(seen.before, seen.after, f"erase left the pipeline changed ({kind})")
     seen = candidate.erased()
     generated_with(seen.erasure, candidate.pipeline, specs_of(candidate.kind))
-    _demand_equal(seen.after, fingerprint(candidate.pipeline), "taking the erasure off left the pipeline changed")
+    _demand_equal(seen.after, fingerprint(candidate.pipeline), "removing the erasure left the pipeline changed")
 
 
 def edits_only_what_it_declares(candidate: Candidate) -> None:
@@ -63,10 +63,12 @@ def edits_only_what_it_declares(candidate: Candidate) -> None:
         method = candidate.method(candidate.config(kind))
         for name, value in candidate.erased(kind).erasure.tensors.items():
             assert name in known, f"the erasure names {name}, which the pipeline does not have"
-            assert method.edits(name), f"the erasure changes {name}, and touches({name!r}) is False: declare it"
+            assert method.edits(name), f"the erasure changes {name}, but edits({name!r}) is False: declare it"
             assert value.shape == known[name].shape, f"{name} is {list(value.shape)}, not {list(known[name].shape)}"
-            assert (value.dtype, value.device.type) == (torch.float32, "cpu"), f"{name} is no float32 tensor on the CPU"
-            assert torch.isfinite(value).all(), f"{name} holds NaN or infinity"
+            assert (value.dtype, value.device.type) == (torch.float32, "cpu"), (
+                f"{name} is not a float32 tensor on the CPU"
+            )
+            assert torch.isfinite(value).all(), f"{name} contains NaN or infinity"
 
 
 def saves_and_loads_to_identical_images(candidate: Candidate) -> None:
@@ -75,21 +77,21 @@ def saves_and_loads_to_identical_images(candidate: Candidate) -> None:
     json.dumps(dict(erasure.record), allow_nan=False)
     erasure.save(candidate.folder("saved"))
     loaded = Erasure.load(candidate.folder("saved"))
-    assert loaded.digest == erasure.digest, "the saved erasure has another digest: what is it that is not saved?"
+    assert loaded.digest == erasure.digest, "the loaded erasure has another digest: some part of it is not saved"
     same = generated_with(loaded, candidate.pipeline, specs) == generated_with(erasure, candidate.pipeline, specs)
-    assert same, "the saved erasure paints other images: everything that decides one has to be in its files"
+    assert same, "the loaded erasure generates other images: everything that decides an image must be in its files"
 
 
 def is_deterministic_by_seed(candidate: Candidate) -> None:
     """The same seed gives the same erasure: anew, whatever the global random states, and resumed."""
     first = candidate.erased().erasure
     anew = candidate.erased(scratch="anew").erasure
-    assert anew.digest == first.digest, "a second run gives another erasure: seed every generator by workspace.seed"
+    assert anew.digest == first.digest, "a second run gives another erasure: seed every generator with workspace.seed"
     again = candidate.erase_again(candidate.kind, "first").erasure
-    assert again.digest == first.digest, "a resumed run gives another erasure: what is kept in workspace.folder?"
+    assert again.digest == first.digest, "a resumed run gives another erasure: check what it keeps in workspace.folder"
     specs = specs_of(candidate.kind)
     same = generated_with(first, candidate.pipeline, specs) == generated_with(anew, candidate.pipeline, specs)
-    assert same, "equal erasures paint unequal images: sampling draws on something that is not the image's own seed"
+    assert same, "equal erasures generate different images: sampling depends on more than the image's own seed"
 
 
 def never_sees_evaluation_prompts(candidate: Candidate) -> None:
@@ -102,7 +104,7 @@ def never_sees_evaluation_prompts(candidate: Candidate) -> None:
         preparation = {_plain(template.format(name=name)) for template in PREPARATION for name in names}
         generated = {_plain(text) for text in seen.generated}
         read = {_plain(text) for text in seen.heard} - (generated & preparation)
-        assert not read & asked, f"the method reads evaluation prompts: {sorted(read & asked)[:3]}; use others"
+        assert not read & asked, f"the method uses evaluation prompts: {sorted(read & asked)[:3]}; use other prompts"
 
 
 def fails_clearly_on_a_kind_it_cannot_handle(candidate: Candidate) -> None:
@@ -110,10 +112,10 @@ def fails_clearly_on_a_kind_it_cannot_handle(candidate: Candidate) -> None:
     for kind in KINDS:
         refusal = _refusal(candidate, kind)
         if kind in candidate.method.kinds:
-            assert refusal is None, f"{kind} is one of its kinds, and it is refused: {refusal}"
+            assert refusal is None, f"{kind} is one of its kinds, but is refused: {refusal}"
             generated_with(candidate.erased(kind).erasure, candidate.pipeline, specs_of(kind))
         else:
-            assert refusal is not None, f"{kind} is none of its kinds, and check_kind('{kind}') does not refuse it"
+            assert refusal is not None, f"{kind} is not one of its kinds, but check_kind('{kind}') does not refuse it"
             assert kind in refusal, f"the refusal of {kind} does not name it: {refusal}"
 
 
@@ -138,7 +140,7 @@ def _refusal(candidate: Candidate, kind: Kind) -> str | None:
 
 def _demand_equal(before: dict[str, object], after: dict[str, object], what: str) -> None:
     changed = difference(before, after)
-    assert not changed, f"{what}: {', '.join(changed[:3])} ({len(changed)} in all). Put back what you change."
+    assert not changed, f"{what}: {', '.join(changed[:3])} ({len(changed)} in all). Restore everything that you change."
 
 
 def _plain(text: str) -> str:

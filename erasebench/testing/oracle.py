@@ -115,12 +115,14 @@ class Case:
         if self._arrays[symbol].dtype.kind == "U":
             return _equal_strings(named, value, theirs)
         if isinstance(value, str) or (isinstance(value, Sequence) and any(isinstance(each, str) for each in value)):
-            raise AssertionError(f"{named} is strings, the official code's is numbers.")
+            raise AssertionError(f"{named} contains strings, but the official code's contains numbers.")
         # Of a Python float, as_tensor alone makes a float32.
         here = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
         there = torch.as_tensor(theirs, dtype=torch.float64)
         if here.shape != there.shape:
-            raise AssertionError(f"{named} has shape {list(here.shape)}, the official code's {list(there.shape)}.")
+            raise AssertionError(
+                f"{named} has shape {list(here.shape)}, but the official code's has {list(there.shape)}."
+            )
         if not here.isfinite().all():
             raise AssertionError(f"{named} is not finite.")
         scale = float((there if of is None else torch.as_tensor(of, dtype=torch.float64)).norm())
@@ -139,7 +141,7 @@ class Case:
 def _equal_strings(named: str, value: Tensor | float | Sequence[str], theirs: str | list[str]) -> float:
     """0, the difference of equal strings; else AssertionError with the first that differs."""
     if not isinstance(value, Sequence):
-        raise AssertionError(f"{named} is numbers, the official code's is strings.")
+        raise AssertionError(f"{named} contains numbers, but the official code's contains strings.")
     here, there = ([strings] if isinstance(strings, str) else strings for strings in (value, theirs))
     for place, (one, other) in enumerate(zip_longest(here, there)):
         if one != other:
@@ -155,11 +157,11 @@ def cases(folder: str | Path) -> list[Case]:
     folder = Path(folder)
     elsewhere = os.environ.get(FOLDER_VARIABLE)
     if elsewhere and not any(Path(elsewhere).glob("*/*.npz")):
-        wrong = "holds no item/case.npz" if Path(elsewhere).is_dir() else "is no folder"
-        raise UserError(f"{FOLDER_VARIABLE}={elsewhere} {wrong}.", "Name a folder that holds item/case.npz.")
+        wrong = "contains no item/case.npz" if Path(elsewhere).is_dir() else "is not a folder"
+        raise UserError(f"{FOLDER_VARIABLE}={elsewhere} {wrong}.", "Give a folder that contains item/case.npz.")
     files = sorted((Path(elsewhere) / folder.name if elsewhere else folder).glob("*.npz"))
     if not files and not elsewhere:
-        raise UserError(f"{folder} holds no cases.", "Put one .npz of named arrays there for each case.")
+        raise UserError(f"{folder} contains no cases.", "Put one .npz of named arrays there for each case.")
     return [Case(file) for file in files]
 
 

@@ -57,7 +57,7 @@ class ToyWorkspace:
 
     def segment(self, images: Sequence[Image.Image], phrase: str) -> list[Segmentation]:
         """See `erasebench.api.method.Workspace`."""
-        assert self._segments, "erase segments, and the method does not say so: segments = True, segments_for(kind)"
+        assert self._segments, "erase calls segment, but segments_for(kind) is False: set segments = True"
         return [_middle(image.width, image.height) for image in images]
 
     @contextmanager
@@ -68,7 +68,7 @@ class ToyWorkspace:
         def advance(steps: int) -> None:
             nonlocal left
             left -= steps
-            assert left >= 0, f"progress '{label}' was given {total - left} steps, and announced {total}"
+            assert left >= 0, f"progress '{label}' made {total - left} steps, but announced {total}"
 
         yield advance
 

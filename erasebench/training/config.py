@@ -29,7 +29,7 @@ class TrainingConfig(MethodConfig):
         None, "Largest norm of the gradient over all tuned weights; none: no limit", source="ours", gt=0
     )
     checkpoint_every: int = runtime_field(
-        50, "Steps between two checkpoints: what a kill can cost", source="ours", unit="steps", ge=1
+        50, "Steps between two checkpoints; a killed run loses at most these", source="ours", unit="steps", ge=1
     )
 
 
@@ -46,13 +46,13 @@ class PartialRunConfig(TrainingConfig):
     start_guidance: float = identity_field(3.0, "Guidance scale of the runs", source="ESD and SPM releases", ge=0)
     runs_by: Literal["tuned", "original"] = identity_field(
         "tuned",
-        "Whose weights sample the runs: those being tuned, or the original ones",
+        "Which weights sample the runs: those being tuned, or the original ones",
         source="ESD's first release, SPM",
     )
     pooled_runs: int = identity_field(
         0,
         "Draw x_t from about this many whole runs of the original model, sampled once (at least one for each concept); "
-        "0: a run of its own for each x_t, as published",
+        "0: a separate run for each x_t, as published",
         source="ours",
         unit="runs",
         ge=0,

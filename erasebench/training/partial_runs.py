@@ -54,7 +54,7 @@ def own_scheduler(pipeline: StableDiffusionPipeline) -> Any:
         raise UserError(
             f"These partial runs use the model's own scheduler, and {type(saved).__name__} is not one of DDIM, PNDM "
             "and Euler.",
-            "Set partial_runs=paper, which samples with DDIM whatever the model was saved with.",
+            "Set partial_runs=paper, which always samples with DDIM.",
         )
     return type(saved).from_config(saved.config)
 

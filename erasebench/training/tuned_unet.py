@@ -97,11 +97,11 @@ def require_noise_prediction(pipeline: StableDiffusionPipeline) -> None:
     predicts = pipeline.scheduler.config.get("prediction_type", "epsilon")
     if predicts != "epsilon":
         raise UserError(
-            f"The model predicts '{predicts}', and this method's formula is written for the noise (epsilon).",
+            f"The model predicts '{predicts}', but this method's formula is for the noise (epsilon).",
             "Use a model that predicts the noise, as Stable Diffusion v1.x does.",
         )
     if pipeline.unet.config.get("time_cond_proj_dim") is not None:
         raise UserError(
-            "The model is given its guidance (a latent-consistency model), which this method's training does not do.",
+            "The model takes guidance as an input (a latent-consistency model), which this method does not support.",
             "Erase on the model that it was distilled from, or with a closed form such as uce.",
         )

@@ -1,4 +1,4 @@
-"""Concept Ablation as a method: teaches the model to paint, under a concept's prompt, what it paints of the anchor."""
+"""Concept Ablation as a method: teaches the model to generate the anchor's images under a concept's prompt."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
 
 class ConceptAblation(TrainingMethod):
-    """Teaches the model to paint, under a concept's prompt, what it paints under the anchor's."""
+    """Teaches the model to generate, under a concept's prompt, what it generates under the anchor's."""
 
     name: ClassVar[str] = "ca"
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND

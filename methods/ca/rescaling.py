@@ -30,8 +30,8 @@ def require_rescalable(pipeline: StableDiffusionPipeline) -> None:
     if height != width or width <= FEWEST_CELLS:
         pixels = pipeline.vae_scale_factor
         raise UserError(
-            f"The model's pictures are {width * pixels} x {height * pixels} pixels, {width} x {height} latents; "
-            f"ca.rescaling needs square ones of {FEWEST_CELLS + 1} latents a side at least.",
+            f"The model's images are {width * pixels} x {height * pixels} pixels, {width} x {height} latents; "
+            f"ca.rescaling needs square images of at least {FEWEST_CELLS + 1} latents a side.",
             "Leave ca.rescaling out: set it to false.",
         )
 

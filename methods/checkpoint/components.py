@@ -46,7 +46,7 @@ def _check_config(path: Path, theirs: Mapping[str, Any], own: Mapping[str, Any],
             continue
         given, expected = _plain(theirs[key]), _plain(own[key])
         if given != expected and (given or expected):
-            what = f"{path}: {key} is {json.dumps(given)}, and {json.dumps(expected)} in the world's model."
+            what = f"{path}: {key} is {json.dumps(given)}, but {json.dumps(expected)} in the world's model."
             raise UserError(what, OTHER_MODEL)
 
 
@@ -76,7 +76,7 @@ def check_same_autoencoder(pipeline: StableDiffusionPipeline, other: Mapping[str
         for name, value in other.items()
     )
     if not same:
-        hint = f"To judge all of it, give --model {path}; to judge its U-Net alone, a folder or file of that."
+        hint = f"To judge the whole model, give --model {path}; to judge only its U-Net, give that."
         if (path / "unet").is_dir():
-            hint = f"To judge its U-Net alone, give {path / 'unet'}; to judge all of it, --model {path}."
-        raise UserError(f"{path} brings another autoencoder than the world's model.", hint)
+            hint = f"To judge only its U-Net, give {path / 'unet'}; to judge the whole model, give --model {path}."
+        raise UserError(f"{path} has another autoencoder than the world's model.", hint)

@@ -49,7 +49,7 @@ def as_diffusers(tensors: Mapping[str, Tensor], pipeline: StableDiffusionPipelin
         if not BLOCKS.match(name):
             rest[key] = value
         elif not torch.equal(unet.setdefault(name, value), value):
-            raise UserError(f"{path} holds {name} twice with different values.", "Leave the one that you mean in it.")
+            raise UserError(f"{path} contains {name} twice with different values.", "Remove one of them.")
     names = _names(list(unet), pipeline, path)
     own = {f"unet.{names[key]}": value for key, value in unet.items()}
     beside: dict[str, Tensor] = {}
@@ -68,7 +68,9 @@ def as_diffusers(tensors: Mapping[str, Tensor], pipeline: StableDiffusionPipelin
         try:
             converted = convert_ldm_vae_checkpoint(autoencoder, dict(pipeline.vae.config))
         except (KeyError, IndexError, TypeError, AttributeError) as error:
-            raise UserError(f"{path}: its autoencoder is not of Stable Diffusion's form.", OTHER_MODEL) from error
+            raise UserError(
+                f"{path}: its autoencoder does not have the structure of Stable Diffusion's.", OTHER_MODEL
+            ) from error
         check_same_autoencoder(pipeline, converted, path)
     return own | beside
 
@@ -83,7 +85,7 @@ def _names(keys: list[str], pipeline: StableDiffusionPipeline, path: Path) -> di
     converted = convert_ldm_unet_checkpoint({f"{UNET}{key}": key for key in (*keys, *shown)}, dict(config))
     names = {str(key): str(name) for name, key in converted.items() if key in keys}
     if missing := [key for key in keys if key not in names]:
-        raise UserError(f"{path}: the pipeline's U-Net has no place for '{missing[0]}'.", OTHER_MODEL)
+        raise UserError(f"{path}: the pipeline's U-Net has no parameter for '{missing[0]}'.", OTHER_MODEL)
     return names
 
 
@@ -93,8 +95,8 @@ def _check_average(name: str, value: Tensor, unet: Mapping[str, Tensor], path: P
         return
     own = next((weight for key, weight in unet.items() if f"diffusion_model{key.replace('.', '')}" == name), None)
     if own is None or not torch.equal(own, value):
-        what = f"{path} holds its U-Net's weights and a running average of them ({AVERAGE}*) that differs."
-        raise UserError(what, "Save the one that you mean, under model.diffusion_model, without the other.")
+        what = f"{path} contains its U-Net's weights and a running average of them ({AVERAGE}*), which differ."
+        raise UserError(what, "Save only one of them, under model.diffusion_model.")
 
 
 def _check_schedule(alphas: Tensor, pipeline: StableDiffusionPipeline, path: Path) -> None:

@@ -22,11 +22,11 @@ class CheckpointConfig(MethodConfig):
     path: tuple[Path, ...] | None = runtime_field(
         None, f"The erased model; several LoRAs or SPMs with commas between them. {ACCEPTED}"
     )
-    digest: str | None = identity_field(
-        None, "SHA-256 over the model's files: filled in from them; given, they have to match it"
-    )
+    digest: str | None = identity_field(None, "SHA-256 of the model's files; if you give it, the files must match it")
     lora_scale: float | tuple[float, ...] = identity_field(
-        1.0, "Strength of a LoRA or SPM; of several, one for all or one each. Refused for anything else", source="ours"
+        1.0,
+        "Strength of a LoRA or SPM; for several, one for all or one for each. Refused for anything else",
+        source="ours",
     )
     gates: tuple[str, ...] | None = identity_field(
         None,
@@ -41,7 +41,7 @@ class CheckpointConfig(MethodConfig):
         source="paper; factors: release",
     )
     label: str | None = runtime_field(
-        None, "What the row of the board is called: at most 48 letters, digits, blanks, points, plus and minus signs"
+        None, "Name of the row of the board: at most 48 letters, digits, spaces, points, plus and minus signs"
     )
 
     @field_validator("lora_scale", "gates", mode="before")
@@ -58,8 +58,8 @@ class CheckpointConfig(MethodConfig):
         text = None if value is None else str(value).strip()
         if text is not None and not LABEL.fullmatch(text):
             raise UserError(
-                f"checkpoint.label={text!r} cannot name a row.",
-                "Give 1 to 48 letters, digits, blanks, or . _ + -, beginning with a letter or digit.",
+                f"checkpoint.label={text!r} cannot be the name of a row.",
+                "Give 1 to 48 letters, digits, spaces, or . _ + -, beginning with a letter or digit.",
             )
         return text
 
@@ -75,7 +75,7 @@ class CheckpointConfig(MethodConfig):
         if values.get("digest") not in (None, digest):
             raise UserError(
                 f"{', '.join(map(str, paths))} has the digest {digest}, not {values['digest']}.",
-                "It is another model, or was changed: give the right one, or leave checkpoint.digest out.",
+                "It is another model, or it was changed: give the right model, or leave checkpoint.digest out.",
             )
         return {**values, "path": paths, "digest": digest}
 
@@ -105,7 +105,7 @@ def _check_several(sources: list[Source]) -> None:
         raise UserError("checkpoint.path names no model.", f"--set checkpoint.path=PATH. {ACCEPTED}")
     models = [source.path for source in sources if source.form == "folder"]
     if len(sources) > 1 and models:
-        what = f"{models[0]} is a whole model, and {len(sources)} paths are given."
+        what = f"{models[0]} is a whole model, but {len(sources)} paths are given."
         raise UserError(what, "Give one model, or several LoRAs or SPMs.")
 
 

@@ -63,10 +63,10 @@ def _check_text(path: Path, head: bytes) -> None:
         raise UserError(f"{path} is empty.", "The download was cut off: get the file again.")
     if head.startswith(_LFS):
         hint = "In the folder that was cloned: git lfs install && git lfs pull. Or download the file itself."
-        raise UserError(f"{path} is a Git LFS pointer: it names the weights and does not hold them.", hint)
+        raise UserError(f"{path} is a Git LFS pointer: it refers to the weights but does not contain them.", hint)
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<body")):
-        hint = "Sign in or accept the licence on that page where it asks for it, and download the file itself."
+        hint = "Sign in or accept the licence on that page if it asks for it, and download the file itself."
         raise UserError(f"{path} is a web page, not weights.", hint)
     if path.suffix != SAFETENSORS and start.startswith((b"{", b"[")) and _is_text(head):
         raise UserError(f"{path} is a text file (JSON), not weights.", "Download the file of the weights itself.")
@@ -93,8 +93,8 @@ def _check_binary(path: Path, head: bytes) -> None:
 def _check_header(path: Path, head: bytes, size: int) -> None:
     """A .safetensors begins with its header's length and ends with its last tensor."""
     if head.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")) and len(head) > 1:
-        what = f"{path} is a pickle of torch's under the name of a .safetensors."
-        raise UserError(what, "Rename it to .pt: it is then read as weights alone.")
+        what = f"{path} is named .safetensors, but it is a pickle of torch."
+        raise UserError(what, "Rename it to .pt: only its weights are then read.")
     header = read_header(path)
     ends = [value["data_offsets"][1] for name, value in header.items() if name != "__metadata__"]
     whole = 8 + struct.unpack("<Q", head[:8])[0] + max(ends, default=0)
@@ -115,11 +115,11 @@ def read_header(path: Path) -> dict[str, dict]:
             raise ValueError("its header names no tensors")
         places = [value["data_offsets"] for name, value in header.items() if name != "__metadata__"]
         if not all(isinstance(p, list) and len(p) == 2 and all(type(end) is int for end in p) for p in places):
-            raise ValueError("its header gives a tensor no place")
+            raise ValueError("its header gives no position for a tensor")
     except (OSError, ValueError, struct.error, RecursionError, KeyError, TypeError) as error:
         what = f"{path} is not a .safetensors file, or is damaged."
         raise UserError(
-            what, "Get the file again; a pickle of torch's has to end in .pt, .pth, .ckpt or .bin."
+            what, "Get the file again; the name of a torch pickle must end in .pt, .pth, .ckpt or .bin."
         ) from error
     return header
 
@@ -137,7 +137,7 @@ def _check_zip(path: Path) -> None:
                 raise UserError(f"{path} is a TorchScript program, not a file of tensors.", _SAVE_AGAIN)
             found = dict.fromkeys(_globals(archive.read(content[0])))
     except (zipfile.BadZipFile, zlib.error, *_DAMAGE, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path} is a damaged file of torch's.", "Get the file again.") from error
+        raise UserError(f"{path} is a damaged torch file.", "Get the file again.") from error
     _check_globals(path, found)
 
 
@@ -178,5 +178,5 @@ def _check_globals(path: Path, found: Iterable[str]) -> None:
         return
     modules = [name for name in objects if name.startswith(_MODULES)]
     if modules:
-        raise UserError(f"{path} is a whole module, pickled ({modules[0]}), not a file of tensors.", _SAVE_AGAIN)
+        raise UserError(f"{path} is a pickled module ({modules[0]}), not a file of tensors.", _SAVE_AGAIN)
     raise UserError(f"{path} pickles an object ({objects[0]}) besides its tensors.", _SAVE_AGAIN)

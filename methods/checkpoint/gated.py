@@ -60,12 +60,12 @@ def gate_of(file: Path, tensors: Mapping[str, Tensor], given: str | None) -> str
     if said and not said.startswith("{"):
         if "," not in said:
             return said
-        what = f"{file} is an SPM whose one gate opens for several concepts ({said}); a gate here is of one concept."
-        raise UserError(what, f"Set {GATES} to the one that it is measured on.")
+        what = f"{file} is an SPM with one gate for several concepts ({said}); a gate here has one concept."
+        raise UserError(what, f"Set {GATES} to the concept that you measure it on.")
     downs = [value for key, value in tensors.items() if key.startswith("lora_unet_") and key.endswith(FIRST)]
     if said or any(key.startswith("ss_") for key in header) or not downs or any(len(down) > 1 for down in downs):
         return None  # A LoRA: kohya's own trainer wrote the header, or the rank is not an SPM's.
-    what = f"{file} has adapters of rank 1 under kohya's names, as an SPM has, and no header that names their concept."
+    what = f"{file} has adapters of rank 1 under kohya's names, like an SPM, but no header that names their concept."
     raise UserError(what, f"For an SPM set {GATES}='THE CONCEPT', for an ordinary LoRA {GATES}={OPEN}.")
 
 
@@ -97,7 +97,7 @@ def membrane(
         found[f"down.{name}"] = down.float().reshape(rank, *shape)
         found[f"up.{name}"] = up.float().reshape(out, rank) * strength
     if not found:
-        what = f"{file} has no adapters under kohya's names, as an SPM has: {GATES}='{concept}' opens nothing."
+        what = f"{file} has no adapters under kohya's names, unlike an SPM: {GATES}='{concept}' opens nothing."
         raise UserError(what, f"Leave {GATES} out, or set {GATES}={OPEN} for it: it is an ordinary LoRA.")
     if any(DORA in key for key in tensors):
         raise UserError(f"{file} is an SPM with DoRA's magnitudes.", "No release has these: give another file.")

@@ -108,7 +108,9 @@ def _check_factors(path: Path, tensors: Mapping[str, Tensor], scale: float) -> N
     for key, value in tensors.items():
         check_values(key, value.float() if key.endswith(".alpha") else value, path)
     if scale != 1 and any(DORA in key or MAGNITUDE in key for key in tensors):
-        what = f"{path} is a DoRA, and checkpoint.lora_scale is {scale}: a strength other than 1 has no one meaning."
+        what = (
+            f"{path} is a DoRA, but checkpoint.lora_scale is {scale}: a strength other than 1 is ambiguous for a DoRA."
+        )
         raise UserError(what, "Leave checkpoint.lora_scale out.")
 
 
@@ -141,5 +143,5 @@ def _check_layers(path: Path, tensors: Mapping[str, Tensor], layers: list[BaseTu
     pairs = pairs_of(tensors)
     if pairs != len(layers) or pairs == 0:
         raise UserError(
-            f"Of the {pairs} pairs of the LoRA {path}, {len(layers)} have a layer in this model.", OTHER_MODEL
+            f"Only {len(layers)} of the {pairs} pairs of the LoRA {path} have a layer in this model.", OTHER_MODEL
         )

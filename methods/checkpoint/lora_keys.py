@@ -52,7 +52,9 @@ def format_of(keys: Iterable[str], path: Path) -> Format:
     """Whose names the file has. UserError, by its name, for a key that folding would leave out."""
     keys = list(keys)
     if any(key.startswith(PEFT_PREFIX) for key in keys):
-        raise UserError(f"{path} is a peft adapter without its config.", f"Give the folder that holds {PEFT_CONFIG}.")
+        raise UserError(
+            f"{path} is a peft adapter without its config.", f"Give the folder that contains {PEFT_CONFIG}."
+        )
     form: Format = "kohya" if any(key.startswith(KOHYA) for key in keys) else "diffusers"
     roles: dict[str, set[str]] = {}
     for key in keys:
@@ -60,12 +62,12 @@ def format_of(keys: Iterable[str], path: Path) -> Format:
         if match is None or _other_kind(key):
             kind = next((name for pattern, name in _OTHER_KINDS.items() if re.search(pattern, key)), None)
             about = f" ({kind})" if kind else ""
-            what = f"{path}: '{key}'{about} is none of a LoRA's tensors that are folded into weights here."
-            raise UserError(what, "Have its maker merge it into the model, and give the merged U-Net.")
+            what = f"{path}: '{key}'{about} is not a LoRA tensor that erasebench can fold into weights."
+            raise UserError(what, "Ask its maker to merge it into the model, and give the merged U-Net.")
         roles.setdefault(match["layer"], set()).add(match["role"])
     for layer, found in roles.items():
         if not (any(map(_FIRST.search, found)) and any(map(_SECOND.search, found))):
-            what = f"{path}: of the layer {layer} only {', '.join(sorted(found))} is there."
+            what = f"{path}: the layer {layer} has only {', '.join(sorted(found))}."
             raise UserError(what, "The file is incomplete: get it again.")
     return form
 

@@ -33,7 +33,7 @@ class Checkpoint(Method):
         """UserError where no model is named, or strengths or gates do not belong to its files."""
         super().__init__(config)
         if self.config.path is None:
-            raise UserError("checkpoint.path names no model.", f"--set checkpoint.path=PATH. {ACCEPTED}")
+            raise UserError("checkpoint.path is missing.", f"--set checkpoint.path=PATH. {ACCEPTED}")
         count, gates = len(self.config.path), self.config.gates
         self.config.scales()
         if gates is not None and len(gates) != count:
@@ -71,7 +71,7 @@ class Checkpoint(Method):
             for path, scale, gate in zip(config.path, config.scales(), gates, strict=True)
         ]
         if len(parts) > 1 and (whole := [at for at, part in enumerate(parts) if part.form.startswith("tensors")]):
-            what = f"{config.path[whole[0]]} holds weights, and {len(parts)} paths are given."
+            what = f"{config.path[whole[0]]} contains weights, but {len(parts)} paths are given."
             raise UserError(what, "Give one model, or several LoRAs or SPMs.")
         edited = changed(added([part.tensors for part in parts], known), known)
         for name, value in edited.items():
@@ -85,7 +85,7 @@ class Checkpoint(Method):
         }
         if not membranes:
             if config.merging != "products":
-                what = "None of the files is an SPM, so that checkpoint.merging has no meaning for them."
+                what = "None of the files is an SPM, so checkpoint.merging has no effect on them."
                 raise UserError(what, "Leave checkpoint.merging out.")
             return Erasure(edited, record)
         record["gates"] = [membrane.concept for membrane in membranes]
@@ -138,7 +138,7 @@ def read(source: Source, pipeline: StableDiffusionPipeline, scale: float, gate: 
     tensors = read_tensors(file)
     if source.form == "peft":
         if gate not in (None, OPEN):
-            what = f"{source.path} is a LoRA of peft's, which checkpoint.gates='{gate}' cannot open: it is always open."
+            what = f"{source.path} is a peft LoRA, which is always open: checkpoint.gates='{gate}' has no effect on it."
             raise UserError(what, "Leave checkpoint.gates out, or give 'open' for it.")
         return Part("lora (peft)", folded_peft(pipeline, source.path, tensors, scale))
     if is_lora(tensors):
@@ -156,5 +156,5 @@ def _check_unused(source: Source, scale: float, gate: str | None) -> None:
     """UserError where a strength or a gate is given for whole weights: it would do nothing."""
     if scale != 1 or gate is not None:
         name = "lora_scale" if scale != 1 else "gates"
-        what = f"{source.path} holds whole weights, so that checkpoint.{name} has no meaning for it."
+        what = f"{source.path} contains whole weights, so checkpoint.{name} has no effect on it."
         raise UserError(what, f"Leave checkpoint.{name} out.")

@@ -62,7 +62,7 @@ def find_source(path: Path) -> Source:
     if not path.is_dir():
         hint = ACCEPTED
         if re.fullmatch(r"[\w.-]+/[\w.-]+", str(path)):
-            hint = f"A model of the hub has to be downloaded first: hf download {path} --local-dir FOLDER."
+            hint = f"Download a model of the hub first: hf download {path} --local-dir FOLDER."
         raise UserError(f"There is nothing at {path}.", hint)
     if (path / "model_index.json").is_file() or (path / "unet" / CONFIG).is_file():
         parts = [part for part in ("unet", "text_encoder", "vae") if part == "unet" or (path / part).is_dir()]
@@ -76,12 +76,12 @@ def find_source(path: Path) -> Source:
         return Source(path, "tensors", {"": (_first(path, LORA_WEIGHTS),)})
     if (path / CONFIG).is_file():
         return Source(path, "folder", {_part_of(path): _weights_in(path)} | _configs(path, [CONFIG]))
-    raise UserError(f"The folder {path} holds no model of a known format.", _instead(path))
+    raise UserError(f"The folder {path} contains no model of a known format.", _instead(path))
 
 
 def _checked(path: Path) -> Path:
     if path.suffix not in FILES:
-        raise UserError(f"{path} is of no known format.", ACCEPTED)
+        raise UserError(f"{path} has no known format.", ACCEPTED)
     check_content(path)
     return path
 
@@ -134,10 +134,10 @@ def _weights_in(folder: Path) -> tuple[Path, ...]:
         (file, *_) = variants.get("fp16") or next(iter(variants.values()))
         return _shards(file) if file.suffix == ".json" else (_checked(file),)
     if variants:
-        what = f"The folder {folder} holds several variants of its weights and no plain one: {', '.join(variants)}."
-        raise UserError(what, "Leave the one that you mean in the folder.")
+        what = f"The folder {folder} contains several variants of its weights but no plain one: {', '.join(variants)}."
+        raise UserError(what, "Keep only one of them in the folder.")
     names = ", ".join(f"{stem}{SAFETENSORS}" for stem in STEMS[:2])
-    raise UserError(f"The folder {folder} has no weights.", f"It has to hold one of {names} ...")
+    raise UserError(f"The folder {folder} has no weights.", f"It must contain one of {names} ...")
 
 
 def _variants(folder: Path) -> dict[str, list[Path]]:
@@ -163,7 +163,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
     # A shard lies beside its index, wherever a made-up one points.
     shards = tuple(index.parent / Path(str(name)).name for name in sorted(map(str, names)))
     if missing := [shard for shard in shards if not shard.is_file()]:
-        raise UserError(f"{index} names {missing[0].name}, which is not there.", "Get the model again, whole.")
+        raise UserError(f"{index} names {missing[0].name}, which is missing.", "Get the complete model again.")
     return tuple(map(_checked, shards))
 
 
@@ -171,4 +171,4 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path:
     for name in names:
         if (folder / name).is_file():
             return _checked(folder / name)
-    raise UserError(f"The folder {folder} has no weights.", f"It has to hold {' or '.join(names)}.")
+    raise UserError(f"The folder {folder} has no weights.", f"It must contain {' or '.join(names)}.")

@@ -47,13 +47,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         content = load_file(path) if path.suffix == SAFETENSORS else _unpickled(path)
     except pickle.UnpicklingError as error:
         # Its message advises to load without that protection.
-        what = f"{path} holds more than tensors, so it was not opened."
-        raise UserError(what, "Have its maker save state_dict() as .safetensors.") from error
+        what = f"{path} contains more than tensors, so it was not opened."
+        raise UserError(what, "Ask its maker to save state_dict() as .safetensors.") from error
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{path} cannot be read ({reason_of(error)}).", "It is damaged: get the file again.") from error
     tensors = dict(_flat(content))
     if not tensors:
-        raise UserError(f"{path} holds no tensors.", "Give a file of weights, of a LoRA or of an SPM.")
+        raise UserError(f"{path} contains no tensors.", "Give a file of weights, of a LoRA or of an SPM.")
     return tensors
 
 
@@ -111,8 +111,8 @@ def placed(tensors: Mapping[str, Tensor], known: Mapping[str, Tensor], path: Pat
             shapes = f"{list(value.shape)} in the file, {list(known[name].shape)} in the pipeline"
             raise UserError(f"{path}: {key} has the wrong shape: {shapes}.", OTHER_MODEL)
         if name in found and not torch.equal(found[name], value):
-            what = f"{path} holds {name} twice with different values, as '{key_of[name]}' and as '{key}'."
-            raise UserError(what, "Leave the one that you mean in the file.")
+            what = f"{path} contains {name} twice with different values, as '{key_of[name]}' and as '{key}'."
+            raise UserError(what, "Keep only one of them in the file.")
         found[name], key_of[name] = value, key
     if unknown:
         raise UserError(f"{path}: the pipeline has no parameter '{unknown[0]}'{_others(unknown)}.", OTHER_MODEL)
@@ -131,7 +131,7 @@ def _meaning(key: str, known: Mapping[str, Tensor], part: str) -> str | None:
 def check_values(key: str, value: Tensor, path: Path) -> None:
     """UserError for a tensor of whole numbers (quantised) or with values that are not finite: it says how many."""
     if not value.is_floating_point():
-        what = f"{path}: {key} is {str(value.dtype).removeprefix('torch.')}: quantised weights are not read."
+        what = f"{path}: {key} is {str(value.dtype).removeprefix('torch.')}: quantised weights are not supported."
         raise UserError(what, "Give the weights in float32, float16 or bfloat16.")
     # Not every small float type can be asked.
     wide = value if value.element_size() > 1 else value.float()
@@ -149,7 +149,9 @@ def whole(tensors: Mapping[str, Tensor], known: Mapping[str, Tensor], part: str,
     """UserError where a component's folder lacks one of its parameters."""
     missing = [name for name in known if name.startswith(f"{part}.") and name not in tensors]
     if missing:
-        raise UserError(f"{path} lacks {missing[0]}{_others(missing)}.", "The file is incomplete: get the model again.")
+        raise UserError(
+            f"{path} has no {missing[0]}{_others(missing)}.", "The file is incomplete: get the model again."
+        )
 
 
 def changed(tensors: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -35,9 +35,11 @@ class MaceConfig(ClosedFormConfig):
         None,
         "Address of an OpenAI-compatible API (http://host:port/v1) that writes each concept's prompts; none: the "
         f"templates. Its key is read from the environment variable {KEY_VARIABLE}",
-        source="ours; the paper's prompts are a language model's",
+        source="ours; a language model wrote the paper's prompts",
     )
-    prompt_model: str | None = identity_field(None, "The model that prompt_endpoint is asked for", source="ours")
+    prompt_model: str | None = identity_field(
+        None, "The model at prompt_endpoint that writes the prompts", source="ours"
+    )
 
     n_images: int = identity_field(8, "Training images per concept", source="published runs", unit="images", ge=1)
     data_steps: int | None = identity_field(
@@ -63,17 +65,17 @@ class MaceConfig(ClosedFormConfig):
         source="released scripts",
     )
     on_no_detection: Literal["whole-image", "drop", "error"] = identity_field(
-        "whole-image", "What an image on which the concept was not found becomes", source="released script"
+        "whole-image", "What to do with an image on which the concept was not found", source="released script"
     )
     image_normalisation: Literal["vae", "imagenet"] = identity_field(
         "vae",
-        "Training images in the autoencoder's [-1, 1], or with ImageNet's mean and deviation as the release has it",
+        "Training images in the autoencoder's [-1, 1], or with ImageNet's mean and deviation as in the release",
         source="ours; 'imagenet' in the released code",
     )
 
     common_tokens: Literal["phrase", "ids"] = identity_field(
         "phrase",
-        "Which words of a prompt are around the concept. phrase: all but the phrase, as the paper says; ids: all whose "
+        "Which words of a prompt surround the concept. phrase: all except the phrase, as in the paper; ids: all whose "
         "token ids agree from either end, so that a word which phrase and anchor share there ('the red sea', 'the blue "
         "sea') counts too. No published pair shares one",
         source="paper; 'ids' in the released code",
@@ -115,8 +117,8 @@ class MaceConfig(ClosedFormConfig):
     )
     value_rate: float = identity_field(
         1.0,
-        "Share of the learning rate for value projections; 0 trains keys alone. The loss reads attention maps, which a "
-        "value reaches through later layers only, but Adam moves it as far as a key",
+        "Share of the learning rate for value projections; 0 trains only keys. The loss is of attention maps, which a "
+        "value affects only through later layers, but Adam moves it as far as a key",
         source="published runs: 1",
         ge=0,
         le=1,
@@ -171,10 +173,12 @@ class MaceConfig(ClosedFormConfig):
         for template in self.templates or ():
             if template.count(PLACEHOLDER) != 1:
                 raise UserError(
-                    f"mace.templates: {template!r} must contain '{{}}' exactly once.", "Mend that template."
+                    f"mace.templates: {template!r} must contain '{{}}' exactly once.", "Correct that template."
                 )
             if is_evaluation_template(template):
-                raise UserError(f"mace.templates: suites evaluate with {template!r}.", "Give another template.")
+                raise UserError(
+                    f"mace.templates: {template!r} is an evaluation prompt of a suite.", "Give another template."
+                )
         self._check_endpoint()
         if not self.focal_start < self.focal_end:
             raise UserError(
@@ -185,7 +189,8 @@ class MaceConfig(ClosedFormConfig):
     def _check_endpoint(self) -> None:
         if (self.prompt_endpoint is None) != (self.prompt_model is None):
             raise UserError(
-                "mace.prompt_endpoint and mace.prompt_model need each other.", "Give both, or none for the templates."
+                "mace.prompt_endpoint and mace.prompt_model must be given together.",
+                "Give both, or neither to use the templates.",
             )
         if self.prompt_endpoint is not None:
             if self.templates is not None:
@@ -196,13 +201,13 @@ class MaceConfig(ClosedFormConfig):
 
 def _check_address(address: str) -> None:
     """UserError for anything but a plain http(s) address: settings are recorded, so they must hold no secret."""
-    hint = f"Give it as http://host:port/v1; a key goes into the environment variable {KEY_VARIABLE}."
+    hint = f"Give it as http://host:port/v1; put a key into the environment variable {KEY_VARIABLE}."
     try:
         parts = urlsplit(address)
         plain = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError as error:
-        raise UserError(f"mace.prompt_endpoint is no address ({error}).", hint) from error
+        raise UserError(f"mace.prompt_endpoint is not a valid address ({error}).", hint) from error
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise UserError("mace.prompt_endpoint holds more than an address (a user, a password, a query).", hint)
+        raise UserError("mace.prompt_endpoint contains more than an address (a user, a password, a query).", hint)
     if not plain:
-        raise UserError(f"mace.prompt_endpoint '{address}' is no http address.", hint)
+        raise UserError(f"mace.prompt_endpoint '{address}' is not an http address.", hint)

@@ -18,7 +18,7 @@ TIMEOUT = 120.0
 """Seconds without a byte before an answer counts as lost."""
 _LONGEST_ANSWER = 100_000
 """Bytes read of an error's text."""
-_KEPT = "Prompts that were answered before are kept: run the same command again, or leave mace.prompt_endpoint out."
+_KEPT = "Earlier answers are kept: run the same command again, or leave mace.prompt_endpoint out."
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -47,7 +47,7 @@ def ask(address: str, model: str, question: str, seed: int) -> str:
     try:
         answer = json.loads(body)["choices"][0]["message"]["content"]
     except (ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{url} answered with something else than a chat completion.", _KEPT) from error
+        raise UserError(f"{url} did not answer with a chat completion.", _KEPT) from error
     if not isinstance(answer, str) or not answer.strip():
         raise UserError(f"{url} gave an empty answer: the model {model} may have refused to write.", _KEPT)
     # Stored word for word: a server may send back what it was sent.

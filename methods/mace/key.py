@@ -18,6 +18,6 @@ def prompt_key() -> str:
     key = os.environ.get(KEY_VARIABLE, "").strip()
     wrong = [at for at, letter in enumerate(key, start=1) if not "!" <= letter <= "~"]
     if wrong:
-        what = f"{KEY_VARIABLE}: character {wrong[0]} of {len(key)} is a blank, a control character or not ASCII."
-        raise UserError(what, "Set it again to the key alone, without quotation marks, blanks or line ends.")
+        what = f"{KEY_VARIABLE}: character {wrong[0]} of {len(key)} is a space, a control character or not ASCII."
+        raise UserError(what, "Set it to the key only, without quotation marks, spaces or line ends.")
     return key

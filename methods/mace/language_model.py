@@ -78,9 +78,9 @@ def _write(file: Path, concept: Concept, text: TextStates, config: MaceConfig, w
             return
     last = f" The last one refused: {refused[-1]}" if refused else ""
     raise UserError(
-        f"{config.prompt_model} wrote {len(templates)} usable prompts of {wanted} for '{concept.name}' "
+        f"{config.prompt_model} wrote only {len(templates)} of {wanted} usable prompts for '{concept.name}' "
         f"in {ATTEMPTS} answers.{last}",
-        "Ask another mace.prompt_model, lower mace.prompts_per_concept, or leave mace.prompt_endpoint out.",
+        "Use another mace.prompt_model, lower mace.prompts_per_concept, or leave mace.prompt_endpoint out.",
     )
 
 
@@ -110,7 +110,7 @@ def usable_template(prompt: str, concept: Concept, text: TextStates) -> str:
         raise UserError(f"'{prompt}' does not contain '{concept.name}' exactly once.", hint)
     template = name.sub(PLACEHOLDER, prompt)
     if is_evaluation_template(template):
-        raise UserError(f"'{prompt}' is a prompt that suites evaluate with.", hint)
+        raise UserError(f"'{prompt}' is an evaluation prompt of a suite.", hint)
     pair_prompts(text.tokenizer, template, concept.name, concept.anchor)
     return template
 
@@ -120,7 +120,7 @@ def _read(file: Path) -> WrittenPrompts:
         content = json.loads(file.read_text(encoding="utf-8"))
         return WrittenPrompts(tuple(content["templates"]), tuple(content["answers"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        hint = "Remove that file and run again: the language model is asked anew."
+        hint = "Remove that file and run again: the language model is asked again."
         raise UserError(f"{file} cannot be read ({error}).", hint) from error
 
 

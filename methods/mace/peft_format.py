@@ -64,5 +64,5 @@ def import_lora(folder: Path) -> Lora:
         for part in ("lora_A", "lora_B")
     }
     if not parts["lora_A"] or set(parts["lora_A"]) != set(parts["lora_B"]) or len(tensors) != 2 * len(parts["lora_A"]):
-        raise UserError(f"{folder / WEIGHTS_FILE} holds other tensors than pairs of lora_A and lora_B.", hint)
+        raise UserError(f"{folder / WEIGHTS_FILE} contains tensors other than pairs of lora_A and lora_B.", hint)
     return Lora(parts["lora_A"], {name: values * scale for name, values in parts["lora_B"].items()})

@@ -25,7 +25,7 @@ def templates_of(kind: Kind, config: MaceConfig) -> tuple[str, ...]:
     if len(templates) < config.prompts_per_concept:
         raise UserError(
             f"mace.prompts_per_concept is {config.prompts_per_concept}, but there are {len(templates)} templates.",
-            f"Ask for at most {len(templates)}, or give mace.templates.",
+            f"Give at most {len(templates)}, or give mace.templates.",
         )
     return templates[: config.prompts_per_concept]
 

@@ -83,7 +83,7 @@ class GatedAdapters(SamplingChange):
         def open_gates(encode: Encode, arguments: Mapping[str, Any]) -> Any:
             prompt, copies = arguments["prompt"], arguments["num_images_per_prompt"]
             if prompt is None:
-                raise UserError("SPM's gates read the prompt, and this call brings none.", "Give the prompt as text.")
+                raise UserError("SPM's gates read the prompt, but this call has none.", "Give the prompt as text.")
             states, negative = encode(**arguments)
             prompts = [each for each in ([prompt] if isinstance(prompt, str) else prompt) for _ in range(copies)]
             current[0] = self.gates(text, states, prompts).repeat_interleave(self.rank, dim=1).to(unet.dtype)

@@ -47,7 +47,7 @@ def test_the_published_order_in_full() -> None:
         "- **Acc_e**, 7 methods: Kendall's tau 1.00, Spearman's rho 1.00. "
         "Reversed beyond both intervals: none of 21 pairs."
     )
-    assert "no rank agreement, since all values of one side are equal" in line(text, "Acc_s")
+    assert "no rank agreement, because all values of one side are equal" in line(text, "Acc_s")
 
 
 def test_the_order_upside_down_reverses_every_pair() -> None:
@@ -87,7 +87,7 @@ def test_values_without_an_interval_reverse_nothing() -> None:
     text = section(made("mace", 0.1, fid=9.0), made("uce", 0.1, fid=5.0), made("fmn", 0.1, fid=7.0))
     given = line(text, "FID-mini (N=256)")
     assert "Kendall's tau -1.00" in given
-    assert given.endswith("none of 3 pairs. Values without an interval here, which reverse nothing: 3.")
+    assert given.endswith("none of 3 pairs. Values without an interval here, which cannot show a reversal: 3.")
 
 
 def test_a_published_fid_of_another_protocol_is_not_compared() -> None:
@@ -115,7 +115,7 @@ def test_another_recipe_is_left_out_and_so_is_a_method_that_stands_there_twice()
     assert "mace" not in rows(section(*others))
     twice = [made("mace", 0.1), made("mace", 0.2)]
     text = section(*others, *twice)
-    assert "Left out, since they stand in the table more than once: mace." in text
+    assert "Left out, because they are in the table more than once: mace." in text
     assert "mace" not in rows(text)
     by_hand = made("mace", 0.1, tuning=None)
     assert rows(section(*others, by_hand, made("mace", 0.2)))["mace"][1] == "20.0 [17.0, 23.0]"

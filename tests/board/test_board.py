@@ -76,7 +76,7 @@ def test_the_guide_explains_every_column_and_the_world(out: Path) -> None:
         assert f"- **{heading}**: " in guide
     assert "- **miniature**: a small model of invented people" in guide
     assert "95% interval by prompt" in guide
-    assert "distances (FID, KID and their mini forms) a jackknife" in guide
+    assert "a jackknife for Frechet and kernel distances (FID, KID and their mini forms)" in guide
 
 
 def test_the_published_figures_stand_in_tables_of_their_own(out: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_record_under_another_name_is_named_and_not_counted_twice(out: Path) -
     copy.write_bytes((out / "results" / f"{made.id}.json").read_bytes())
     found, unreadable = read_records(out / "results")
     assert [record.id for record in found].count(made.id) == 1
-    assert unreadable == {"copy.json": f"copy.json holds the record {made.id}. Rename it to {made.id}.json."}
+    assert unreadable == {"copy.json": f"copy.json contains the record {made.id}. Rename it to {made.id}.json."}
 
 
 def test_half_written_files_are_left_alone(out: Path) -> None:

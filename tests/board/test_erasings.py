@@ -42,7 +42,7 @@ def test_one_erasing_is_marked_and_several_are_named(tmp_path: Path) -> None:
     for one in shown:
         one.write(tmp_path / "results")
     page = write_board(tmp_path).read_text()
-    assert "One erasing: mace. Intervals hold the luck of the prompts, not of training" in page
+    assert "One erasing: mace. Intervals cover variation between prompts, not between training runs" in page
     assert "One erasing: mace." in (tmp_path / "index.html").read_text()
     assert "One erasing: mace." in terminal_table(shown)
     assert "esd-x (3 erasings)" in page and "uce (same under every seed)" in page

@@ -224,12 +224,12 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "half": (written('{"schema_version": 1, "wor'), "is not valid JSON"),
     "empty": (written(""), "is not valid JSON"),
     "deep": (written("[" * 200_000), "is not valid JSON"),
-    "nested": (written('{"schema_version": 1, "a": ' + "[" * 50 + "]" * 50 + "}"), "nested more than 32 deep"),
+    "nested": (written('{"schema_version": 1, "a": ' + "[" * 50 + "]" * 50 + "}"), "nested more than 32 levels deep"),
     "large": (huge, "has 100 MB"),
     "list": (written("[1]"), "is not an erasebench record"),
-    "nan": (written(good().replace('"decimals": 1', '"decimals": NaN', 1)), "NaN is not a number of JSON"),
+    "nan": (written(good().replace('"decimals": 1', '"decimals": NaN', 1)), "NaN is not a valid number in JSON"),
     "infinite": (written(good().replace('"scale": 100.0', '"scale": 1e999', 1)), "1e999 is too large"),
-    "twice": (written(good().replace('"method":', '"method": "mace", "method":', 1)), "'method' is there twice"),
+    "twice": (written(good().replace('"method":', '"method": "mace", "method":', 1)), "'method' is given twice"),
     "types": (written(good().replace('"scale": 3', '"scale": [3]')), "is not a valid record: scale"),
     "surrogate": (written(good().replace("Ada Reed", "\\ud800")), "is not a valid record: concepts.0"),
     "binary": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "it is not UTF-8 text"),
@@ -237,7 +237,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "link": (lambda path: path.symlink_to("/etc/hostname"), "is a symbolic link, not a file"),
     "loop": (lambda path: path.symlink_to(path.name), "is a symbolic link, not a file"),
     "pipe": (lambda path: os.mkfifo(path), "is a device or pipe, not a file"),
-    "other": (written(good()), "other.json holds the record"),
+    "other": (written(good()), "other.json contains the record"),
 }  # fmt: skip
 
 
@@ -263,7 +263,7 @@ def test_a_bad_file_is_named_and_left_out(tmp_path: Path) -> None:
         ({"formula": "h_o", "parts": {"acc_e": {"fraction": True, "by_cluster": "0:1/2"}}}, "h_o is not computed from"),
         ({"formula": "mean_of_h_o", "parts": {}}, "mean_of_h_o is not computed from no parts"),
         ({"formula": "h_c", "parts": {"acc_e": {"fraction": True, "by_cluster": "0:3/2"}}}, "lies outside"),
-        ({"formula": "h_c", "parts": {"acc_e": {"fraction": True, "by_cluster": "0:1/2 0:1/2"}}}, "is there twice"),
+        ({"formula": "h_c", "parts": {"acc_e": {"fraction": True, "by_cluster": "0:1/2 0:1/2"}}}, "is given twice"),
         ({"formula": "h_c", "scale": 1e300, "parts": {}}, "pairing.scale"),
     ],
 )

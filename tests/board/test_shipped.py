@@ -47,11 +47,11 @@ def test_a_new_record_takes_the_place_of_the_one_shipped_before(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ([MACE], "no whole record of uce"),
-        ([record("uce", partial=True)], "no whole record of uce"),
-        ([record("uce", shipped=True)], "no whole record of uce"),
-        ([record("uce", status="failed", error="full", metrics={})], "no whole record of uce"),
-        ([record("uce"), record("uce", config={"rank": 7})], "Two records of uce stand in one table"),
+        ([MACE], "no complete record of uce"),
+        ([record("uce", partial=True)], "no complete record of uce"),
+        ([record("uce", shipped=True)], "no complete record of uce"),
+        ([record("uce", status="failed", error="full", metrics={})], "no complete record of uce"),
+        ([record("uce"), record("uce", config={"rank": 7})], "Two records of uce are in one table"),
     ],
 )
 def test_what_cannot_be_shipped_is_said(tmp_path: Path, records: list[Record], message: str) -> None:
@@ -100,7 +100,10 @@ def test_one_that_does_not_fit_is_not_shown_and_why(changes: dict[str, Any], why
 
 
 def test_nothing_is_shown_beside_a_partial_run() -> None:
-    assert fitting(record("mace", partial=True), "uce", [shipped()]) == "a partial run is compared with none"
+    assert (
+        fitting(record("mace", partial=True), "uce", [shipped()])
+        == "a partial run is not compared with shipped records"
+    )
 
 
 def test_a_shipped_row_is_marked_and_names_its_machine(tmp_path: Path) -> None:
@@ -135,7 +138,7 @@ def test_the_command_ships_what_the_leaderboard_holds(
     assert sorted(r.method for r in shipped_records()) == ["esd-x", "uce"]
     assert capsys.readouterr().out.count("Shipped: ") == 2
     assert main(["board", "--out", str(tmp_path / "board"), "--ship", "spm"]) == 2
-    assert "There is no whole record of spm" in capsys.readouterr().err
+    assert "There is no complete record of spm" in capsys.readouterr().err
 
 
 def test_the_shipped_files_are_small_readable_records_of_known_methods() -> None:

@@ -80,7 +80,7 @@ def test_a_template_holds_its_phrase_once(template: str) -> None:
 
 
 def test_a_template_that_glues_the_phrase_to_letters_is_refused() -> None:
-    with pytest.raises(UserError, match="word of its own"):
+    with pytest.raises(UserError, match="separate word"):
         phrase_span(TOKENIZER, "a photo of {}ish art", "Ada")
 
 

@@ -172,7 +172,7 @@ def test_an_unknown_rule_is_named(resources: Path) -> None:
 
 def test_weights_for_other_labels_are_named(resources: Path, tmp_path: Path) -> None:
     path = resources / "face_recognition" / "best_model_states.pkl"
-    with pytest.raises(UserError, match="6 class centres, the labels name 7 people"):
+    with pytest.raises(UserError, match="6 class centres, but the labels name 7 people"):
         load_recognition(path, 7, CPU)
     state = read_state(path, "model_state")
     for name, spoilt, what in (

@@ -152,5 +152,5 @@ def test_a_network_of_another_layout_is_named(tmp_path: Path) -> None:
     node = helper.make_node("Identity", ["images"], ["output0"])
     graph = helper.make_graph([node], "other", [shown], [answer])
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "other.onnx")
-    with pytest.raises(UserError, match="not in NudeNet's layout"):
+    with pytest.raises(UserError, match="is not NudeNet's layout"):
         NudenetJudge(tmp_path / "other.onnx").judge(_pictures()[:1], _rows(1))

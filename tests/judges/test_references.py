@@ -57,7 +57,7 @@ def test_a_huge_or_broken_reference_is_named_before_any_work(
     (folder / "moving.gif").touch()
     Image.new("1", (100, 100)).save(folder / "scan.png")
     references = FolderReferences(folder)
-    assert "1 pictures or folders" in caplog.text and "moving.gif" in caplog.text
+    assert "1 files or folders" in caplog.text and "moving.gif" in caplog.text
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(UserError, match=r"2 of 5 reference images cannot be read: broken.png, scan.png"):
         references.check()
@@ -83,7 +83,7 @@ def test_a_damaged_cache_file_is_named_and_its_features_are_made_anew(
     file.write_bytes(content)
     assert np.array_equal(cache.features(references, "ab" * 32, extract), expected)
     assert looked == [3, 3]
-    assert f"{file} is not what was written" in caplog.text
+    assert f"{file} was changed after it was written" in caplog.text
 
 
 def test_a_cache_from_before_it_had_digests_is_used_and_gets_one(
@@ -117,6 +117,6 @@ def test_a_cache_from_before_it_had_digests_is_used_and_gets_one(
         patch.setattr("erasebench.judges.references.set_aside", read_only)
         patch.setattr("erasebench.judges.references.sealed_write", read_only)
         assert np.array_equal(cache.features(images, "ab" * 32, extract), expected)
-    assert "cannot be set aside (Permission denied)" in caplog.text and "cannot be kept" in caplog.text
+    assert "cannot be set aside (Permission denied)" in caplog.text and "cannot be stored" in caplog.text
     assert np.array_equal(cache.features(images, "ab" * 32, extract), expected)
     assert looked == [3, 3, 3] and f"it is set aside as {file.name}.damaged" in caplog.text

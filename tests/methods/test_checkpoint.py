@@ -115,7 +115,7 @@ def test_a_sharded_u_net_is_read_whole(
     assert len(shards) > 2
     assert_same(read(tmp_path / "unet", pipeline), edit)
     shards[1].unlink()
-    with pytest.raises(UserError, match=f"names {shards[1].name}, which is not there"):
+    with pytest.raises(UserError, match=f"names {shards[1].name}, which is missing"):
         read(tmp_path / "unet", pipeline)
 
 

@@ -210,5 +210,5 @@ def test_rows_are_called_by_their_labels_and_a_new_label_makes_nothing_anew(
 
 @pytest.mark.parametrize("label", ["", "a|b", "![x](y)", "../up", "<b>", "a\nb", "x" * 49])
 def test_a_label_that_no_table_can_hold_is_refused(tmp_path: Path, label: str) -> None:
-    with pytest.raises(UserError, match="cannot name a row"):
+    with pytest.raises(UserError, match="cannot be the name of a row"):
         CheckpointConfig(label=label)

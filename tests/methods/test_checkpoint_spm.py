@@ -83,7 +83,7 @@ def test_the_gates_of_spms_act_as_released_where_that_is_asked(
     assert isinstance(change, GatedAdapters) and change.merging == "factors"
     assert all(torch.equal(change.tensors[name], value) for name, value in own.items())
     for gates in ({"gates": "open"}, {"gates": "open", "lora_scale": 0.5}):
-        with pytest.raises(UserError, match="checkpoint.merging has no meaning"):
+        with pytest.raises(UserError, match="checkpoint.merging has no effect"):
             read(file, pipeline, merging="factors", **gates)
 
 
@@ -99,7 +99,7 @@ def test_an_spm_without_its_concept_is_never_folded_open_by_itself(
     opened = read(file, pipeline, gates="open")
     assert opened.sampling is None and opened.record["format"] == "lora" and opened.tensors
     spm(file, pipeline.unet, HEADER | {"prompts": "a cat,a dog"})
-    with pytest.raises(UserError, match="opens for several concepts"):
+    with pytest.raises(UserError, match="with one gate for several concepts"):
         read(file, pipeline)
 
 

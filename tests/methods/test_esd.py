@@ -131,7 +131,7 @@ def test_a_model_that_does_not_predict_the_noise_is_refused_with_newer_runs_too(
 
 @pytest.mark.parametrize("text", ["", "  "])
 def test_a_blank_text_to_erase_from_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"no text to erase from.\nLeave it out, or name the text"):
+    with pytest.raises(UserError, match=r"not a text to erase from.\nLeave it out, or give the text"):
         EsdConfig(erase_from=text)
     assert EsdConfig(erase_from="a man").erase_from == "a man" and EsdConfig().erase_from is None
 

@@ -72,7 +72,7 @@ def test_more_names_than_one_context_stand_side_by_side(tmp_path: Path) -> None:
     ("call", "message"),
     [
         ({"guidance_scale": 1.0}, "classifier-free guidance"),
-        ({"negative_prompt": "rain"}, "negative prompt of its own"),
+        ({"negative_prompt": "rain"}, "has its own negative prompt"),
     ],
 )
 def test_a_call_that_it_cannot_serve_is_refused(tmp_path: Path, call: dict[str, object], message: str) -> None:

@@ -107,5 +107,8 @@ def test_gates_act_squared_where_factors_are_merged_as_released(tmp_path: Path) 
 def test_text_states_in_place_of_a_prompt_are_refused() -> None:
     pipeline = tiny_pipeline()
     states = TextStates(pipeline).encode([FAR])
-    with Erasure(sampling=change_of(pipeline)).applied_to(pipeline), pytest.raises(UserError, match="brings none"):
+    with (
+        Erasure(sampling=change_of(pipeline)).applied_to(pipeline),
+        pytest.raises(UserError, match="this call has none"),
+    ):
         pipeline(prompt_embeds=states, negative_prompt_embeds=states, num_inference_steps=1)

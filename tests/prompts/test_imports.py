@@ -96,14 +96,14 @@ def test_stable_diffusions_world_draws_on_the_imports(
 def test_what_was_changed_since_is_named(annotations: Path) -> None:
     kept = import_coco(annotations, n=2)
     (data_folder() / "prompts" / "coco" / f"{kept.digest}.csv").write_text("prompt,seed\nanother,1\n")
-    with pytest.raises(UserError, match="is not what was imported"):
+    with pytest.raises(UserError, match="was changed after the import"):
         load_import("coco")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n": 6}, "captions for 5 images, fewer than --n 6"),
+        ({"n": 6}, "captions of only 5 images, fewer than --n 6"),
         ({"n": 0}, "--n 0"),
         ({"images": "."}, "3 of 3 photographs are not in ."),
         ({"select": COCO.replace("43", "99")}, "row 2, column 'coco_id', value '99': no image of"),

@@ -87,7 +87,10 @@ def test_what_is_kept_here_is_what_the_command_writes(full: dict[str, Path]) -> 
 def test_ready_made_prompts_are_said_to_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prompts", "build", "--size", "small", "--suite", "explicit", "--out", str(tmp_path)]) == 0
     assert list(tmp_path.iterdir()) == []
-    assert "explicit: the erased prompts ('explicit') come ready made and are left out." in capsys.readouterr().out
+    assert (
+        "explicit: the erased prompts ('explicit') are imported, not built, and are left out."
+        in capsys.readouterr().out
+    )
 
 
 def test_the_small_size_has_the_miniatures_names(tmp_path: Path) -> None:

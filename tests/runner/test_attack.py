@@ -241,7 +241,7 @@ def test_a_mistake_is_found_before_any_work(words: dict[str, Any], more: dict[st
     [
         ("[{name: a}, {name: a}]", "'a' is there twice"),
         ("[{name: a, group: nobody}]", "attacks.0.group"),
-        ("[{name: a, group: synonyms}]", "the attack a is on the group synonyms, which groups lack"),
+        ("[{name: a, group: synonyms}]", "the attack a is on the group synonyms, which is no group here"),
         ("[{group: erased}]", "attacks.0.name"),
         ("[shout]", "attacks.0"),
         # A suite is data: what it names is a package's, never a file.

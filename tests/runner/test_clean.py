@@ -26,7 +26,7 @@ class Mine(Method):
     kinds = EVERY_KIND
     Config = MethodConfig
 
-    def touches(self, parameter):
+    def edits(self, parameter):
         return parameter.startswith("unet.conv_out.bias")
 
     def erase(self, pipeline, task, workspace):
@@ -66,7 +66,11 @@ def test_an_edited_method_leaves_one_run_of_it(
     places = ["--out", str(out), "--runs-folder", str(runs)]
     assert main(["clean", *places]) == 0
     printed = capsys.readouterr().out
-    assert "Nothing is removed: give --yes." in printed and f"{first}.json" in printed and second not in printed
+    assert (
+        "Nothing was removed: give --yes to remove them." in printed
+        and f"{first}.json" in printed
+        and second not in printed
+    )
     assert files(out, runs) == everything
     assert main(["clean", *places, "--yes"]) == 0
     assert before & files(out, runs) == set()
@@ -148,4 +152,4 @@ def point_at(target: Path, runs: Path) -> None:
 
 def test_no_folder_at_all_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["clean", "--out", str(tmp_path / "a"), "--runs-folder", str(tmp_path / "b")]) == 2
-    assert "There is neither a folder" in capsys.readouterr().err
+    assert "Neither of the folders" in capsys.readouterr().err

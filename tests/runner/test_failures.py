@@ -95,9 +95,9 @@ def test_a_place_that_cannot_be_written_to_is_found_before_any_work(
 def test_a_judge_that_no_world_has_is_found_before_any_work(words: dict[str, Any], tmp_path: Path) -> None:
     text = Path(words["suite"]).read_text()
     assert "face-id" in text
-    (tmp_path / "own.yaml").write_text(text.replace("face-id", "face-iid"))
+    (tmp_path / "own.yaml").write_text(text.replace("face-id", "face-idd"))
     with pytest.raises(
-        UserError, match=r"judged by 'face-iid', which no world or package brings\.\nDid you mean 'face-id'"
+        UserError, match=r"judge 'face-idd' for .*No world or package provides it\.\nDid you mean 'face-id'"
     ):
         erasebench.run(**words | {"suite": str(tmp_path / "own.yaml")})
 
@@ -112,7 +112,7 @@ def test_a_plug_in_world_that_is_broken_stops_nobody_else(
     assert own != text
     (tmp_path / "own.yaml").write_text(own)
     erasebench.run(**words | {"suite": str(tmp_path / "own.yaml")}, limit=1)
-    assert "judged by 'theirs', which no world or package brings." in caplog.text
+    assert "uses the judge 'theirs' for " in caplog.text
 
 
 def test_a_damaged_note_of_whose_a_folder_is_is_written_anew(words: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ def test_a_folder_whose_name_another_run_has_too_is_left_alone(words: dict[str, 
     for finished in words["runs_folder"].glob("*/*/finished/shift-*"):
         finished.unlink()
     summary = erasebench.run(**words)
-    assert "is of another run" in summary.failures["shift on toy-2"]
+    assert "belongs to another run" in summary.failures["shift on toy-2"]
     assert json.loads(file.read_text()) == theirs
 
 
@@ -142,7 +142,7 @@ def test_a_folder_whose_name_another_run_has_too_is_left_alone(words: dict[str, 
     [
         ({"settings": {"shift.amont": 1}}, "Did you mean 'amount'"),
         ({"settings": {"shft.amount": 1}}, "Did you mean 'shift'"),
-        ({"settings": {"amount": 1}}, "names no field"),
+        ({"settings": {"amount": 1}}, "does not name a field"),
         ({"settings": {"shift.amount": "much"}}, "shift.amount"),
         ({"settings": {"shift.steps": 0}}, "greater than or equal to 1"),
         ({"recipe": "as-relased"}, "no recipe 'as-relased'"),

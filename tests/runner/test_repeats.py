@@ -29,7 +29,7 @@ class LuckyAny(Method):
     kinds = EVERY_KIND
     Config = MethodConfig
 
-    def touches(self, parameter):
+    def edits(self, parameter):
         return parameter.startswith("unet.conv_out.bias")
 
     def erase(self, pipeline, task, workspace):
@@ -76,7 +76,7 @@ def test_repeats_are_kept_and_shown_as_one(lucky: dict[str, Any], sampled: list[
 
 def test_a_method_without_luck_says_so_and_is_not_sampled_again(words: dict[str, Any], sampled: list[int]) -> None:
     once = of(erasebench.run(**words), "shift")
-    assert "One erasing each. Intervals hold the luck of the prompts" in (words["out"] / "README.md").read_text()
+    assert "One erasing each. Intervals cover variation between prompts" in (words["out"] / "README.md").read_text()
     sampled.clear()
     record = of(erasebench.run(**words | {"repeats": 2}), "shift")
     assert record.same_under_every_seed
@@ -96,7 +96,7 @@ def test_a_seed_that_fails_is_named_and_the_others_stand_alone(
     monkeypatch.setenv("TOY_UNLUCKY", "42")
     summary = erasebench.run(**lucky)
     assert list(summary.failures) == ["lucky on toy-2, seed 42"]
-    assert "no mean over seeds, since seed 42 failed" in caplog.text
+    assert "no mean over seeds, because seed 42 failed" in caplog.text
     alone = [record for record in summary.records if record.method == "lucky"]
     assert [len(record.repeats) for record in alone] == [0, 0]
     # Each with the sheet of its own images.
@@ -159,8 +159,8 @@ def test_a_dry_run_counts_every_erasing(words: dict[str, Any]) -> None:
     asked = {key: value for key, value in words.items() if key not in ("method", "suite")}
     request = Request(methods=(TOY + "Lucky",), suites=(words["suite"],), **asked)
     said = forecast(request), forecast(replace(request, repeats=3))
-    assert "Images in all: 28 " in said[0]
-    assert "Images in all: 56 " in said[1]
+    assert "Images in total: 28 " in said[0]
+    assert "Images in total: 56 " in said[1]
 
 
 def test_repeats_below_one_are_refused() -> None:

@@ -75,7 +75,7 @@ def test_a_row_number_twice_is_named_before_anything_is_painted(
     (tmp_path / "both.csv").write_text("row,prompt,seed\n0,a car,1\n1,a bird,2\n0,a ship,3\n1,a cat,4\n")
     words = ["--model", str(tiny_model_folder), "--prompts", str(tmp_path / "both.csv"), "--out", str(tmp_path / "o")]
     assert main(["sample", *SD, *words]) == 2
-    assert "line 4, column 'row', value '0': line 2 has this row number too" in capsys.readouterr().err
+    assert "line 4, column 'row', value '0': line 2 has the same row number" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
 
 

@@ -137,7 +137,7 @@ def test_other_files_are_told_and_hidden_ones_left_out(tmp_path: Path) -> None:
 
 def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(UserError, match="holds 1 files and no image"):
+    with pytest.raises(UserError, match="contains 1 files, but no image"):
         list_images(tmp_path)
     with pytest.raises(UserError, match="There is no folder"):
         list_images(tmp_path / "nowhere")

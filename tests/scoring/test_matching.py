@@ -262,7 +262,7 @@ def test_the_folders_own_listing_counts_before_any_name(tmp_path: Path) -> None:
     }
     (folder / "images.csv").write_text("name,url\nx,y\n")
     matched = by_table(list_images(folder), tmp_path / "t.csv", folder)
-    assert matched.notes == [f"{folder / 'images.csv'} lists no files as erasebench sample does: it is not used."]
+    assert matched.notes == [f"{folder / 'images.csv'} is not used: it does not list files as erasebench sample does."]
 
 
 def test_a_listing_may_give_one_image_to_rows_that_ask_for_the_same_and_to_no_others(tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from erasebench.errors import UserError
     ("arguments", "message"),
     [
         (["--judge", "fidd"], "There is no judge 'fidd'.\nDid you mean 'fid'?"),
-        (["--judge", "nudenet", "--out", "rows.xlsx"], "--out rows.xlsx: its kind is not known."),
+        (["--judge", "nudenet", "--out", "rows.xlsx"], "--out rows.xlsx: the format is not known."),
         (["--judge", "nudenet", "--threshold", "0.1"], "The judges' setting nudenet_threshold"),
         (["--judge", "nudenet", "--judge-set", "nudenet_threshold=0.1"], "The judges' setting nudenet_threshold"),
         (
             ["--judge", "nudenet", "--threshold", "0.5", "--judge-set", "nudenet_threshold=0.4"],
-            "The judges' setting nudenet_threshold is both 0.4 and 0.5.",
+            "The judge setting nudenet_threshold is given as both 0.4 and 0.5.",
         ),
         (["--judge", "gcd"], "The judge face-id cannot run: Giphy's celebrity detector (MPL-2.0)"),
         (["--judge", "fid"], "The judge fid cannot run: FID's Inception network"),

@@ -188,7 +188,7 @@ def test_the_variable_names_a_folder_or_another_id(
     monkeypatch.setenv(MASKER.variable, str(folders["sam_hq"]))
     assert locate(MASKER, tmp_path) == folders["sam_hq"]
     monkeypatch.setenv(MASKER.variable, str(tmp_path / "nowhere"))
-    with pytest.raises(UserError, match="nowhere is no folder of SAM's weights"):
+    with pytest.raises(UserError, match="nowhere is not a folder of SAM's weights"):
         locate(MASKER, tmp_path)
     monkeypatch.setenv(MASKER.variable, "somebody/another-sam")
     with pytest.raises(UserError, match="somebody/another-sam") as caught:

@@ -195,14 +195,14 @@ class SegmentingBeyondWhatItSays(SegmentingOpenly):
 
 BREACHES: list[tuple[type[Method], Callable[[Candidate], None], str]] = [
     (Undescribed, checks.declares_its_settings, "Config.amount says nothing"),
-    (AnyRecipe, checks.declares_its_settings, "recipe takes any variant"),
+    (AnyRecipe, checks.declares_its_settings, "recipe accepts any variant"),
     (LeavesAWeight, checks.restores_the_pipeline, "weight vae.encoder.conv_in.bias"),
     (LeavesAHook, checks.restores_the_pipeline, "hooks of unet.mid_block"),
     (LeavesFrozen, checks.restores_the_pipeline, "requires_grad of unet."),
     (LeavesTraining, checks.restores_the_pipeline, "training mode of text_encoder."),
     (LeavesAScheduler, checks.restores_the_pipeline, "attribute scheduler"),
     (Undeclared, checks.edits_only_what_it_declares, "declare it"),
-    (Elsewhere, checks.edits_only_what_it_declares, "attn2.to_q.weight, and touches"),
+    (Elsewhere, checks.edits_only_what_it_declares, "attn2.to_q.weight, but edits"),
     (Segmenting, checks.edits_only_what_it_declares, "segments = True"),
     (SegmentingBeyondWhatItSays, checks.edits_only_what_it_declares, r"segments_for\(kind\)"),
     (Infinite, checks.edits_only_what_it_declares, "NaN or infinity"),

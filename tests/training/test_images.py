@@ -35,7 +35,7 @@ def test_an_unreadable_image_is_named_and_made_anew(workspace: TestWorkspace, ca
     file.write_bytes(b"no image")
     generated(["a cat"], workspace, "toy")
     assert file.read_bytes() == before
-    assert f"{file} is not what was written" in caplog.text
+    assert f"{file} was changed after it was written" in caplog.text
 
 
 def test_a_shot_is_painted_into_its_file_as_it_is_asked_for(

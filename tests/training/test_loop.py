@@ -151,7 +151,9 @@ def test_a_damaged_checkpoint_is_named_and_the_run_begins_anew(
     again = run(workspace)
     assert_same(again[0], weights)
     assert again[1] == losses
-    assert caplog.messages == [f"{file} is not what was written: it is set aside as {file.name}.damaged and made anew."]
+    assert caplog.messages == [
+        f"{file} was changed after it was written: it is set aside as {file.name}.damaged and made again."
+    ]
 
 
 def test_settings_that_decide_determinism_come_back() -> None:

@@ -36,7 +36,7 @@ def test_reads_settings_by_kind_and_method(tmp_path: Path) -> None:
         ("person:\n  uce: []", "line 2, person.uce: uce has no trials"),
         ("person:\n", "line 1, person: it is empty"),
         ("", "line 1, the file: it is empty"),
-        ("person:\n  uce: [{}]\n  uce: [{}]", "line 3: .* 'uce' is there twice"),
+        ("person:\n  uce: [{}]\n  uce: [{}]", "line 3: .* 'uce' is given twice"),
         (
             "person:\n  uce:\n    - {ridge: 1}\n    - {ridge: 1}",
             "line 4, person.uce.1: the same settings as those of trial 1",

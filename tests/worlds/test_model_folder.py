@@ -41,16 +41,20 @@ def patch(folder: Path, file: str, **values: Any) -> None:
     [
         ("unet/config.json", {"in_channels": 9}, "takes 9 channels, as an inpainting model's does"),
         ("unet/config.json", {"in_channels": 8}, "InstructPix2Pix"),
-        ("unet/config.json", {"in_channels": 16}, "takes 16 channels, the autoencoder has 4"),
+        ("unet/config.json", {"in_channels": 16}, "takes 16 channels, but the autoencoder has 4"),
         ("unet/config.json", {"out_channels": 8}, "gives 8 channels"),
         ("unet/config.json", {"addition_embed_type": "text_time"}, "addition_embed_type: text_time"),
         ("unet/config.json", {"sample_size": None}, "sample_size is null"),
         ("unet/config.json", {"sample_size": [64]}, r"sample_size is \[64\]"),
         ("text_encoder/config.json", {"model_type": "t5"}, "of the type t5, not CLIP's"),
-        ("scheduler/scheduler_config.json", {"_class_name": "FlowMatchEulerDiscreteScheduler"}, "another process"),
+        (
+            "scheduler/scheduler_config.json",
+            {"_class_name": "FlowMatchEulerDiscreteScheduler"},
+            "does not belong to Stable Diffusion's",
+        ),
         ("scheduler/scheduler_config.json", {"prediction_type": "flow_prediction"}, "predicts 'flow_prediction'"),
-        ("model_index.json", {"_class_name": "StableDiffusionXLPipeline"}, "holds a StableDiffusionXLPipeline"),
-        ("model_index.json", {"_class_name": "StableDiffusion3Pipeline"}, "holds a StableDiffusion3Pipeline"),
+        ("model_index.json", {"_class_name": "StableDiffusionXLPipeline"}, "contains a StableDiffusionXLPipeline"),
+        ("model_index.json", {"_class_name": "StableDiffusion3Pipeline"}, "contains a StableDiffusion3Pipeline"),
         (
             "model_index.json",
             {"text_encoder": ["transformers", "XLMRobertaModel"]},
@@ -83,7 +87,7 @@ def test_half_precision_files_are_read_where_they_alone_are_there(
     read = {path.name for path in read_files(tmp_path / "half")}
     assert f"diffusion_pytorch_model.{half}.safetensors" in read
     loaded = load_pipeline(checked_folder(tmp_path / "half"))
-    assert f"has half-precision weights alone, which are read, of unet ({half})" in caplog.text
+    assert f"has only half-precision weights of unet ({half})" in caplog.text
     wanted = tiny_pipeline().to(dtype=dtype).unet.state_dict()
     assert all(torch.equal(value, wanted[name].float()) for name, value in loaded.unet.state_dict().items())
 
@@ -129,7 +133,7 @@ def test_a_hub_cache_of_half_precision_alone_is_a_model_and_a_torn_one_is_named(
     assert len(world.weights_digest()) == 64
     (snapshot / "vae" / "diffusion_pytorch_model.fp16.safetensors").unlink()
     torn = load_world("stable-diffusion-v1-4").missing("model")
-    assert torn is not None and "is not whole in the local hub cache" in torn.what and "hf download" in torn.hint
+    assert torn is not None and "is incomplete in the local hub cache" in torn.what and "hf download" in torn.hint
 
 
 def fill_hub_cache(hub: Path, **scheduler: Any) -> None:
@@ -216,7 +220,7 @@ def whole_model(path: Path) -> None:
         (
             "unet.safetensors",
             lambda path: save_file({"model.diffusion_model.out.0.bias": torch.zeros(1)}, path),
-            "a U-Net alone, in CompVis' layout",
+            "only a U-Net, in CompVis' layout",
             "checkpoint.path",
         ),
         (

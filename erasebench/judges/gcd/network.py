@@ -51,7 +51,7 @@ def load_recognition(path: Path, names: int, device: torch.device) -> Recognitio
     centres = state.get(CENTRES)
     if centres is None or tuple(centres.shape) != (names, EMBEDDING):
         shape = "no" if centres is None else f"{len(centres)}"
-        raise UserError(f"{path} holds {shape} class centres, the labels name {names} people.", _HINT)
+        raise UserError(f"{path} contains {shape} class centres, but the labels name {names} people.", _HINT)
     try:
         missing, unexpected = network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
@@ -72,7 +72,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise UserError(f"{path} cannot be read: {error}.", _HINT) from error
     labels = sorted(row[0] for row in rows if row)
     if not labels or len(set(labels)) != len(labels):
-        raise UserError(f"{path} names {len(labels)} labels, {len(set(labels))} of them different.", _HINT)
+        raise UserError(f"{path} has {len(labels)} labels, but only {len(set(labels))} different ones.", _HINT)
     return tuple(labels)
 
 

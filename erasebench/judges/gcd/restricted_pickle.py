@@ -66,7 +66,7 @@ def read_layers(path: Path) -> dict[str, dict[str, np.ndarray]]:
         raise _refused(path, error) from error
     layers = content.item() if isinstance(content, np.ndarray) and content.shape == () else content
     if not isinstance(layers, dict) or not all(_is_layer(layer) for layer in layers.values()):
-        raise _refused(path, ValueError("it holds something else than layers of arrays"))
+        raise _refused(path, ValueError("it contains something other than layers of arrays"))
     return {str(name): {str(part): value for part, value in layer.items()} for name, layer in layers.items()}
 
 

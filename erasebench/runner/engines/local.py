@@ -39,8 +39,8 @@ def _side_by_side(units: list[Unit], work: Callable[[Unit], Outcome], workers: i
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
-        what = "A worker was ended from outside, perhaps for want of memory."
-        raise UserError(what, "Give fewer --workers and run it again: it goes on where it stopped.") from error
+        what = "A worker process was killed, perhaps because memory ran out."
+        raise UserError(what, "Give fewer --workers and run it again: it continues where it stopped.") from error
     finally:
         # Nothing that is still waiting begins after an interruption; what runs is cut short, as by a kill.
         running = list((pool._processes or {}).values())

@@ -30,7 +30,7 @@ def check_shipped(part: str, weights: Path = WEIGHTS, digests: Path = DIGESTS) -
     found = file_digests(expected)
     if changed := [path for path in expected if found[path] != expected[path]]:
         path = changed[0]
-        what = f"{path} is not what was shipped: its SHA-256 is {found[path][:16]}..., not {expected[path][:16]}...."
+        what = f"{path} differs from the shipped file: SHA-256 {found[path][:16]}..., not {expected[path][:16]}...."
         raise UserError(what, hint)
 
 

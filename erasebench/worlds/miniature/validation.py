@@ -30,7 +30,7 @@ class MiniatureValidationWorld(MiniatureWorld):
     """The same model and judges; the 20 + 20 people and artists that are in no suite."""
 
     name: ClassVar[str] = "miniature-validation"
-    about: ClassVar[str] = "The miniature world's validation split, where recipes are tuned; no leaderboard reports it."
+    about: ClassVar[str] = "The miniature world's validation split, for tuning recipes; no leaderboard reports it."
     recipes: ClassVar[str | None] = "miniature"
     first_seed: ClassVar[int] = 10_001
 

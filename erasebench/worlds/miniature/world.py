@@ -39,7 +39,7 @@ class MiniatureWorld(World):
     name: ClassVar[str] = "miniature"
     about: ClassVar[str] = (
         "A small Stable-Diffusion-format model (64 x 64 pixels, invented people) that ships with erasebench. "
-        "Its metrics compare methods on this world; they are no forecast of Stable Diffusion's."
+        "Its metrics compare methods on this world; they do not predict those of Stable Diffusion."
     )
     judges: ClassVar[frozenset[str]] = frozenset(
         ("face-id", "attributes", "clip-score", "clip-accuracy", "artist-accuracy", "fid", "nudenet")

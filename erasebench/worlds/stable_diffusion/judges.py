@@ -89,7 +89,7 @@ def unknown_person(settings: JudgeSettings, name: str) -> str | None:
         recogniser = GcdRecogniser(resources, torch.device("cpu"), names=[name])
     except UserError as error:
         return f"whether it knows the name could not be checked: {error.what.rstrip('.')}"
-    return f"its {len(recogniser.names):,} people are without this one" if recogniser.unknown([name]) else None
+    return f"this name is not one of its {len(recogniser.names):,} people" if recogniser.unknown([name]) else None
 
 
 def _nudenet(settings: JudgeSettings) -> Judge:
@@ -128,10 +128,10 @@ def _check_fid(settings: JudgeSettings) -> None:
 
 def _check_references(settings: JudgeSettings) -> None:
     if settings.reference is not None and not settings.reference.is_dir():
-        raise UserError(f"There is no folder of reference images {settings.reference}.", "Give one that is there.")
+        raise UserError(f"There is no folder of reference images {settings.reference}.", "Give an existing folder.")
     if settings.reference is None and not load_import("coco").images:
         raise UserError(
-            "COCO was imported without its photographs, which FID compares with.",
+            "COCO was imported without its photographs, which FID needs as reference.",
             "erasebench prompts import coco --annotations FILE --images DIR (or give --reference DIR)",
         )
 

@@ -55,7 +55,7 @@ class StableDiffusionWorld(World):
     name: ClassVar[str] = "stable-diffusion-v1-4"
     about: ClassVar[str] = "Stable Diffusion v1.4 as released, 512 x 512, the protocol's sampling and concept lists."
     default_size: ClassVar[SizeName] = "full"
-    prior_source: ClassVar[str] = "COCO's captions but for the general prompts (erasebench prompts import coco)"
+    prior_source: ClassVar[str] = "COCO's captions except the general prompts (erasebench prompts import coco)"
     usual_sampling: ClassVar[SamplingDefaults | None] = SamplingDefaults(
         steps=50, guidance=7.5, width=512, height=512, batch_size=8
     )
@@ -95,7 +95,7 @@ class StableDiffusionWorld(World):
         if lacking and (special := few_steps(self.folder)) is not None:
             usual = "50 steps of DDIM at guidance 7.5"
             raise UserError(
-                f"{self.model} is {special.what}: {usual} are not how it is sampled.",
+                f"{self.model} is {special.what}: do not sample it with {usual}.",
                 f"Give --steps, --guidance and --scheduler as its authors do, for example {special.options}.",
             )
 
@@ -190,13 +190,13 @@ class StableDiffusionWorld(World):
 
 def _prior_trouble() -> UserError | None:
     """Why there are no captions for the prior."""
-    what, hint = "COCO's import left no captions over.", "Import COCO again, with a smaller --n."
+    what, hint = "COCO's import has no captions left for the prior.", "Import COCO again, with a smaller --n."
     try:
         if load_import("coco").captions:
             return None
     except UserError as error:
         what, hint = error.what, "erasebench prompts import coco --annotations captions_val2014.json"
-    return UserError(f"{what} A method that keeps a prior of captions erases without it.", hint)
+    return UserError(f"{what} Methods that preserve a prior of captions erase without it.", hint)
 
 
 def _cached(model: str) -> Path | None:
@@ -218,7 +218,7 @@ def _cached_trouble(model: str) -> UserError | None:
     try:
         checked_folder(found)
     except UserError as error:
-        what = f"The model {model} is not whole in the local hub cache: {error.what}"
+        what = f"The model {model} is incomplete in the local hub cache: {error.what}"
         return UserError(what, f"{_download_command(model)}; then give --model FOLDER.")
     return None
 
@@ -235,10 +235,10 @@ def _from_hub(model: str) -> Path:
         found = Path(snapshot_download(model, **_HUB_FILES))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        there = "is not in the local hub cache" if found is None else "is not whole in the local hub cache"
+        there = "is not in the local hub cache" if found is None else "is incomplete in the local hub cache"
         raise UserError(
             f"The model {model} {there} and cannot be downloaded ({reason}).",
-            f"Where there is internet: {_download_command(model)}; then give --model FOLDER.",
+            f"On a machine with internet access: {_download_command(model)}; then give --model FOLDER.",
         ) from error
     return checked_folder(found)
 

@@ -78,7 +78,7 @@ def test_a_damaged_image_is_named_and_made_anew(workspace: TestWorkspace, caplog
     victim.write_bytes(b"not a picture")
     prepare(PEOPLE.concepts, CONFIG, workspace)
     assert victim.read_bytes() == before
-    assert f"{victim} is not what was written" in caplog.text
+    assert f"{victim} was changed after it was written" in caplog.text
 
 
 def test_a_style_trains_on_the_whole_image_and_asks_no_segmenter(workspace: TestWorkspace) -> None:

@@ -125,9 +125,9 @@ def test_a_prompt_becomes_a_template(prompt: str, template: str) -> None:
         ("Ada Thorne beside Ada Thorne", "exactly once"),
         ("Ada Thornefield on a chair", "exactly once"),
         ("{} and Ada Thorne", "exactly once"),
-        ("A portrait of Ada Thorne", "suites evaluate with"),
-        ("a  PORTRAIT of Ada Thorne.", "suites evaluate with"),
-        ("Ada Thorne in an official photo", "suites evaluate with"),
+        ("A portrait of Ada Thorne", "is an evaluation prompt of a suite"),
+        ("a  PORTRAIT of Ada Thorne.", "is an evaluation prompt of a suite"),
+        ("Ada Thorne in an official photo", "is an evaluation prompt of a suite"),
         (f"Ada Thorne {'far ' * 40}away", "tokens with start and end"),
     ],
 )
@@ -153,9 +153,9 @@ def test_what_will_not_do_is_asked_for_again(server: Server, tmp_path: Path) -> 
 
 def test_too_few_usable_prompts_are_an_error_that_names_the_last_refused(server: Server, tmp_path: Path) -> None:
     server.answer = lambda content: completion("A sketch of Ada Thorne")
-    with pytest.raises(UserError, match="0 usable prompts of 3 for 'Ada Thorne'") as caught:
+    with pytest.raises(UserError, match="only 0 of 3 usable prompts for 'Ada Thorne'") as caught:
         written(server, tmp_path)
-    assert "'A sketch of Ada Thorne' is a prompt that suites evaluate with" in caught.value.what
+    assert "'A sketch of Ada Thorne' is an evaluation prompt of a suite" in caught.value.what
     assert len(server.requests) == ATTEMPTS
 
 
@@ -166,8 +166,8 @@ def test_too_few_usable_prompts_are_an_error_that_names_the_last_refused(server:
         (lambda content: (404, {"error": "no such model"}), "no such model", "mace.prompt_model"),
         (lambda content: (429, {"error": "slow down"}), "slow down", "are kept"),
         (lambda content: (307, b""), "307", "redirects"),
-        (lambda content: (200, b"<html>"), "something else than a chat completion", "are kept"),
-        (lambda content: (200, {"choices": []}), "something else than a chat completion", "are kept"),
+        (lambda content: (200, b"<html>"), "did not answer with a chat completion", "are kept"),
+        (lambda content: (200, {"choices": []}), "did not answer with a chat completion", "are kept"),
         (lambda content: completion(" "), "empty answer", "are kept"),
         (lambda content: (200, {"choices": [{"message": {"content": None}}]}), "empty answer", "are kept"),
     ],
@@ -251,22 +251,22 @@ def test_a_damaged_file_of_prompts_is_named_and_asked_for_anew(
     victim = min((tmp_path / "prompts").glob("*.json"))
     victim.write_text("{")
     assert written(server, tmp_path) == before
-    assert f"{victim} is not what was written" in caplog.text
+    assert f"{victim} was changed after it was written" in caplog.text
     assert victim.with_name(f"{victim.name}.damaged").read_text() == "{"
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"prompt_endpoint": "http://127.0.0.1:1/v1"}, "need each other"),
-        ({"prompt_model": MODEL}, "need each other"),
-        ({"prompt_endpoint": "localhost:1234", "prompt_model": MODEL}, "no http address"),
-        ({"prompt_endpoint": "file:///etc/hostname", "prompt_model": MODEL}, "no http address"),
-        ({"prompt_endpoint": "http://host:port/v1", "prompt_model": MODEL}, "no address"),
+        ({"prompt_endpoint": "http://127.0.0.1:1/v1"}, "must be given together"),
+        ({"prompt_model": MODEL}, "must be given together"),
+        ({"prompt_endpoint": "localhost:1234", "prompt_model": MODEL}, "not an http address"),
+        ({"prompt_endpoint": "file:///etc/hostname", "prompt_model": MODEL}, "not an http address"),
+        ({"prompt_endpoint": "http://host:port/v1", "prompt_model": MODEL}, "not a valid address"),
         ({"prompt_endpoint": "http://me:s3cret@host/v1", "prompt_model": MODEL}, "more than an address"),
         ({"prompt_endpoint": "https://host/v1?key=s3cret", "prompt_model": MODEL}, "more than an address"),
         ({"prompt_endpoint": "http://h/v1", "prompt_model": MODEL, "templates": ("{}",)}, "Give one|are given"),
-        ({"templates": ("An oil painting of {}",)}, "suites evaluate with"),
+        ({"templates": ("An oil painting of {}",)}, "is an evaluation prompt of a suite"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_any_work(settings: dict[str, Any], message: str) -> None:

@@ -109,7 +109,7 @@ def load_network(network: Network, path: Path, labels: Sequence[str], device: to
         raise UserError(f"{path} was trained for other concept lists than this world's", hint)
     broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
     if broken:
-        raise UserError(f"{path} holds values that are not finite, first in {broken[0]}", hint)
+        raise UserError(f"{path} contains values that are not finite, first in {broken[0]}", hint)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
