@@ -106,7 +106,7 @@ def load_network(network: Network, path: Path, labels: Sequence[str], device: to
     except (OSError, SafetensorError) as error:
         raise UserError(f"the judge's weights {path} cannot be read: {error}", hint) from error
     if found != labels_digest(labels):
-        raise UserError(f"{path} was trained for other concept lists than this world's", hint)
+        raise UserError(f"{path} was trained for other concept lists than this world's.", hint)
     broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
     if broken:
         raise UserError(f"{path} contains values that are not finite, first in {broken[0]}", hint)
