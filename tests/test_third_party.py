@@ -198,7 +198,7 @@ def test_a_suite_that_ranks_by_what_no_judge_gives_is_refused_before_work(
     run = ["run", "--method", "original", "--suite", str(tmp_path / "sharp.yaml"), "--world", "their-world"]
     refused = erasebench(environment, [*run, "--model", str(tiny_model_folder), "--runs-folder", str(tmp_path / "r")])
     assert refused.returncode == 2
-    assert "gives 'sharpnes_e', the metric that ranks it" in refused.stderr
+    assert "computes 'sharpnes_e', the metric that ranks its table" in refused.stderr
     assert "sharpness_e" in refused.stderr
     assert not (tmp_path / "r").exists()
 
