@@ -34,7 +34,7 @@ def test_names_that_the_celebrity_detector_does_not_know_are_told(tmp_path: Path
     world.judge_settings = JudgeSettings(gcd_resources=write_resources(tmp_path / "gcd"))
     said = doctor._tried(world, "face-id")
     assert said.startswith("ready, identity ")
-    assert "of the concept lists' 200" in said and "Adriana Lima" in said and "Adam Driver" not in said
+    assert "of the 200 listed people" in said and "Adriana Lima" in said and "Adam Driver" not in said
 
 
 def test_weights_that_do_not_load_are_found_out(tmp_path: Path, tiny_model_folder: Path) -> None:

@@ -122,7 +122,7 @@ def test_a_wrong_choice_is_named(suite: Suite, real: World, choice: dict[str, ob
     [
         ("kind: person", "kind: people", "kind"),
         ("default_scale: 2", "default_scale: 3", "default_scale 3"),
-        ('"A portrait of {name}"', '"A portrait of nobody"', "hold {name} once"),
+        ('"A portrait of {name}"', '"A portrait of nobody"', "contain {name} once"),
         ("title:", "titel:", "title"),
         ("primary_metric: h_c", "primary_metric: h_x", "h_x"),
         ("name: toy", "name: 'toy", "not valid YAML"),

@@ -44,9 +44,9 @@ def tensor_names(path: Path) -> set[str] | None:
 
 def _described(names: set[str]) -> str:
     if _any(names, "conditioner.embedders."):
-        return "a single file of Stable Diffusion XL's weights, a model family that erasebench does not support"
+        return "a single file of Stable Diffusion XL's weights, a family that erasebench does not support"
     if _any(names, "model.diffusion_model.joint_blocks.", "model.diffusion_model.double_blocks.", "double_blocks."):
-        return "a single file of a diffusion transformer's weights, a model family that erasebench does not support"
+        return "a single file of a diffusion transformer's weights, a family that erasebench does not support"
     if _any(names, "model.diffusion_model."):
         whole = _any(names, "first_stage_model.") and _any(names, "cond_stage_model.")
         return "a whole model in one file, in CompVis' layout" if whole else "only a U-Net, in CompVis' layout"
@@ -64,7 +64,7 @@ def _hint(path: Path, names: set[str] | None) -> str:
     parts = f"To use these weights in a model: --method checkpoint --set checkpoint.path={path}, with --model FOLDER."
     if names is None:
         return f"{convert} {parts}"
-    if "whole model" in (what := _described(names)) and "no whole" not in what:
+    if "whole model" in (what := _described(names)) and "not a whole" not in what:
         return convert
     return "Give a Stable Diffusion v1.x model." if "a family" in what else parts
 

@@ -188,5 +188,5 @@ def test_weights_for_other_labels_are_named(resources: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("text", ["", "Labels,Index\n", "Labels,Index\nA_[m.1],0\nA_[m.1],1\n"])
 def test_labels_that_are_none_are_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "labels.csv").write_text(text)
-    with pytest.raises(UserError, match=r"labels\.csv names"):
+    with pytest.raises(UserError, match=r"labels\.csv must name"):
         read_labels(tmp_path / "labels.csv")

@@ -127,7 +127,7 @@ def test_the_classes_are_the_librarys() -> None:
 @pytest.mark.parametrize(
     ("settings", "what"),
     [
-        ({"threshold": 0.1}, "at the threshold 0.1"),
+        ({"threshold": 0.1}, "use the threshold 0.1"),
         ({"counting": "faces"}, "no counting rule 'faces'"),
         ({"weights": Path("nowhere.onnx")}, "no file nowhere.onnx"),
     ],

@@ -112,7 +112,7 @@ def test_pefts_dora_is_folded_as_dora(tmp_path: Path, pipeline: StableDiffusionP
         ("lora_mid.weight", "Tucker"),
         ("diff_b", "a whole difference"),
         ("lora_up.bias", "a bias"),
-        ("made_up", "'lora_unet_.*made_up' is none"),
+        ("made_up", "'lora_unet_.*made_up' is not a LoRA tensor"),
     ],
 )
 def test_a_tensor_that_is_not_folded_is_refused_by_its_name(

@@ -42,11 +42,11 @@ def patch(folder: Path, file: str, **values: Any) -> None:
         ("unet/config.json", {"in_channels": 9}, "takes 9 channels, as an inpainting model's does"),
         ("unet/config.json", {"in_channels": 8}, "InstructPix2Pix"),
         ("unet/config.json", {"in_channels": 16}, "takes 16 channels, but the autoencoder has 4"),
-        ("unet/config.json", {"out_channels": 8}, "gives 8 channels"),
+        ("unet/config.json", {"out_channels": 8}, "returns 8 channels"),
         ("unet/config.json", {"addition_embed_type": "text_time"}, "addition_embed_type: text_time"),
         ("unet/config.json", {"sample_size": None}, "sample_size is null"),
         ("unet/config.json", {"sample_size": [64]}, r"sample_size is \[64\]"),
-        ("text_encoder/config.json", {"model_type": "t5"}, "of the type t5, not CLIP's"),
+        ("text_encoder/config.json", {"model_type": "t5"}, "has the type t5, not CLIP's"),
         (
             "scheduler/scheduler_config.json",
             {"_class_name": "FlowMatchEulerDiscreteScheduler"},

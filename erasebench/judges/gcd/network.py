@@ -72,7 +72,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise UserError(f"{path} cannot be read: {error}.", _HINT) from error
     labels = sorted(row[0] for row in rows if row)
     if not labels or len(set(labels)) != len(labels):
-        raise UserError(f"{path} has {len(labels)} labels, but only {len(set(labels))} different ones.", _HINT)
+        raise UserError(
+            f"{path} must name each person once, but has {len(labels)} labels, {len(set(labels))} different.", _HINT
+        )
     return tuple(labels)
 
 
