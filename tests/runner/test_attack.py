@@ -239,9 +239,9 @@ def test_a_mistake_is_found_before_any_work(words: dict[str, Any], more: dict[st
 @pytest.mark.parametrize(
     ("attacks", "said"),
     [
-        ("[{name: a}, {name: a}]", "'a' is there twice"),
+        ("[{name: a}, {name: a}]", "'a' is given twice"),
         ("[{name: a, group: nobody}]", "attacks.0.group"),
-        ("[{name: a, group: synonyms}]", "the attack a is on the group synonyms, which is no group here"),
+        ("[{name: a, group: synonyms}]", "the attack a is on the group synonyms, which is not one of the groups"),
         ("[{group: erased}]", "attacks.0.name"),
         ("[shout]", "attacks.0"),
         # A suite is data: what it names is a package's, never a file.
@@ -276,7 +276,7 @@ def test_a_suite_may_rank_by_a_metric_under_attack_that_there_is(
         if fits:
             assert plan(asked)[0].suite.table.primary_metric == key
             continue
-        with pytest.raises(UserError, match=f"gives '{key}', the metric that ranks it"):
+        with pytest.raises(UserError, match=f"computes '{key}', the metric that ranks its table"):
             plan(asked)
 
 
