@@ -32,7 +32,7 @@ def test_every_judge_and_import_is_listed_and_what_is_missing_has_its_command(ti
 def test_names_that_the_celebrity_detector_does_not_know_are_told(tmp_path: Path, tiny_model_folder: Path) -> None:
     world = StableDiffusionWorld(str(tiny_model_folder))
     world.judge_settings = JudgeSettings(gcd_resources=write_resources(tmp_path / "gcd"))
-    said = doctor._tried(world, "identity")
+    said = doctor._tried(world, "face-id")
     assert said.startswith("ready, identity ")
     assert "of the 200 listed people" in said and "Adriana Lima" in said and "Adam Driver" not in said
 
