@@ -154,7 +154,7 @@ def test_a_folder_of_half_precision_alone_is_read(
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("unet/config.json", {"attention_head_dim": 4}, "attention_head_dim is 4, and 2 in the world's model"),
+        ("unet/config.json", {"attention_head_dim": 4}, "attention_head_dim is 4, but 2 in the world's model"),
         ("scheduler/scheduler_config.json", {"prediction_type": "v_prediction"}, "prediction_type"),
         ("text_encoder/config.json", {"hidden_act": "gelu"}, "hidden_act"),
     ],
