@@ -54,6 +54,11 @@ class Metrics(ABC):
     needs_prompt: ClassVar[bool] = False
     """Whether an image cannot be judged without its prompt; `erasebench score` then leaves it unscored."""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Columns of the judge's rows that are needed; a judge that does not have them is refused before any work."""
+        return ()
+
     @abstractmethod
     def of_suite(self, rows: pd.DataFrame) -> dict[str, MetricValue]:
         """The metrics of a suite's rows, by the names that its table's columns read."""

@@ -95,6 +95,9 @@ def _wrong(judge: type[Judge], name: str) -> tuple[str, str] | None:
     if judge.metrics is None:
         hint = "Set `metrics` in its class; erasebench.metrics.of_columns.ColumnMeans computes them from its columns."
         return "has no metrics, so its rows would give no result", hint
+    if lacking := [column for column in judge.metrics.reads if column not in judge.columns]:
+        columns = ", ".join(judge.columns)
+        return f"has metrics of the column '{lacking[0]}', which its rows do not have", f"Its columns are {columns}."
     return None
 
 

@@ -11,6 +11,8 @@ from erasebench.api.value import MetricValue, Unit
 from erasebench.metrics.parts import PARTS, column_mean, parts_of
 from erasebench.metrics.statistics import mean_value
 
+UNITS = ("fraction", "points", "distance")
+
 
 class ColumnMeans(Metrics):
     """The mean of each named column over each part of a suite.
@@ -23,7 +25,15 @@ class ColumnMeans(Metrics):
     def __init__(self, **units: Unit) -> None:
         if not units:
             raise ValueError("ColumnMeans needs a column, as ColumnMeans(sharpness='points')")
+        for column, unit in units.items():
+            if unit not in UNITS:
+                raise ValueError(f"ColumnMeans: {column} has the unit {unit!r}; the units are {', '.join(UNITS)}")
         self.units = dict(units)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that the judge's rows need."""
+        return tuple(self.units)
 
     def of_suite(self, rows: pd.DataFrame) -> dict[str, MetricValue]:
         """See the class; a part without rows has none."""

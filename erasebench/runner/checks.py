@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from erasebench.api.attack import UNDER, key_of, load_attack
 from erasebench.api.judges import is_packages, load_judge, metrics_of, package_judges
@@ -11,6 +12,9 @@ from erasebench.api.world import World, own_worlds
 from erasebench.errors import UserError, did_you_mean
 from erasebench.suite.selection import Selection
 from erasebench.suite.suite import AskedAttack, Suite
+
+if TYPE_CHECKING:
+    from erasebench.api.judge_metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +61,21 @@ def check_primary_metric(suite: Suite) -> None:
         return
     primary_metric = suite.table.primary_metric
     known = [metrics_of(name) for name in judges]
-    if all(metrics is not None and not metrics.can_give(primary_metric) for metrics in known):
+    if all(metrics is not None and not _can_give(metrics, primary_metric, suite) for metrics in known):
         raise UserError(
             f"No judge of the suite {suite.name} computes '{primary_metric}', the metric that ranks its table.",
             did_you_mean(primary_metric, set().union(*(metrics_named(metrics) for metrics in known if metrics))),
         )
+
+
+def _can_give(metrics: Metrics, name: str, suite: Suite) -> bool:
+    """Whether a judge may give a metric on the groups that the suite has."""
+    from erasebench.metrics.parts import PARTS
+
+    parts = {**PARTS, "general": ("general",)}
+    there = {part: int(any(group in suite.groups for group in groups)) for part, groups in parts.items()}
+    elsewhere = name in metrics.expected(dict.fromkeys(parts, 1)) and name not in metrics.expected(there)
+    return metrics.can_give(name) and not elsewhere
 
 
 def _is_under(suite: Suite, asked: AskedAttack) -> bool:

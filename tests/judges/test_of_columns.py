@@ -59,3 +59,12 @@ def test_every_mean_over_a_part_is_paired() -> None:
 def test_no_column_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a column"):
         ColumnMeans()
+
+
+def test_a_unit_that_there_is_not_is_named_with_its_column() -> None:
+    with pytest.raises(ValueError, match="sharpness has the unit 'levels'; the units are fraction, points, distance"):
+        ColumnMeans(sharpness="levels")  # type: ignore[arg-type]
+
+
+def test_a_judge_needs_the_columns_that_its_metrics_read() -> None:
+    assert ColumnMeans(sharpness="points", dark="fraction").reads == ("sharpness", "dark")
