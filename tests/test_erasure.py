@@ -186,7 +186,7 @@ def test_what_lies_beside_an_earlier_export_is_not_replaced(
     else:
         erasure.export(pipeline, tmp_path / "edited")
         (tmp_path / "edited" / kept).write_text("mine")
-    with pytest.raises(UserError, match="holds (more than an|no) earlier export"):
+    with pytest.raises(UserError, match="contains (more than an|no) earlier export"):
         erasure.export(pipeline, tmp_path / "edited")
     assert (tmp_path / "edited" / kept).exists()
 

@@ -128,7 +128,7 @@ def test_prompts_that_are_cut_are_counted_in_one_line(
     sampled(tiny_model_folder, tmp_path / "t.csv", tmp_path / "o", "--steps", "1")
     printed = "".join(capsys.readouterr())
     assert "1 of 2 prompts are longer than the 77 tokens" in printed
-    assert "truncated" not in printed and "sequence length" not in printed
+    assert "was truncated" not in printed and "sequence length" not in printed
     assert cut_prompts(tiny_pipeline(), [long, long, "a ship", long + "!"]) == 2
 
 
