@@ -194,7 +194,7 @@ class SegmentingBeyondWhatItSays(SegmentingOpenly):
 
 
 BREACHES: list[tuple[type[Method], Callable[[Candidate], None], str]] = [
-    (Undescribed, checks.declares_its_settings, "Config.amount says nothing"),
+    (Undescribed, checks.declares_its_settings, "Config.amount has no description"),
     (AnyRecipe, checks.declares_its_settings, "recipe accepts any variant"),
     (LeavesAWeight, checks.restores_the_pipeline, "weight vae.encoder.conv_in.bias"),
     (LeavesAHook, checks.restores_the_pipeline, "hooks of unet.mid_block"),
