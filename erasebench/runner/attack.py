@@ -25,7 +25,7 @@ from erasebench.prompts import PromptTable
 from erasebench.prompts.table import MAX_SEED
 from erasebench.runner.attack_choice import ChosenAttack
 from erasebench.runner.job import Job, world_source
-from erasebench.runner.session import weights_of
+from erasebench.runner.session import check_unchanged, weights_of
 from erasebench.runner.threads import threads
 from erasebench.runner.timing import all_attempts
 from erasebench.runner.work import Work
@@ -146,12 +146,8 @@ def _answer(
             target = Target(pipeline, erasure, job.world, job.task)
             answer = chosen.attack(chosen.config).attack(target, tuple(asked), workspace)
         cost = spent()
-    after = weights_of(pipeline)
-    if changed := [name for name, value in before.items() if after.get(name) != value]:
-        raise UserError(
-            f"It left the pipeline changed ({changed[0]} and {len(changed) - 1} more).",
-            "An attack has to put back what it changes: every later run would measure another model.",
-        )
+    hint = "An attack has to put back what it changes: every later run would measure another model."
+    check_unchanged(before, pipeline, "It", hint)
     return answer, cost
 
 

@@ -12,11 +12,9 @@ from erasebench.api.attack import UNDER, Attack, AttackConfig, key_of, load_atta
 from erasebench.api.groups import Group
 from erasebench.api.registry import ending_no_program
 from erasebench.errors import UserError, did_you_mean
-from erasebench.files.source import source_digest
 from erasebench.files.yaml_file import yaml_value
 from erasebench.identity import identity_of
-from erasebench.runner.method_sources import method_sources
-from erasebench.runner.request import SHARED_SOURCES, Request
+from erasebench.runner.request import Request, version_of
 from erasebench.suite.suite import AskedAttack, Suite
 
 
@@ -47,8 +45,12 @@ class ChosenAttack:
     @property
     def identity(self) -> dict[str, Any]:
         """Everything of the attack that decides its prompts, but the model, the rows and the seed that it is given."""
-        version = source_digest((*method_sources(self.attack.__module__), *SHARED_SOURCES))
-        return {"attack": self.name, "version": version, "config": identity_of(self.config), "group": self.group}
+        return {
+            "attack": self.name,
+            "version": version_of(self.attack),
+            "config": identity_of(self.config),
+            "group": self.group,
+        }
 
 
 def check_attack_settings(request: Request, suites: Iterable[Suite]) -> None:

@@ -73,8 +73,7 @@ class Average:
     def _by_judge(self) -> dict[str, Metrics]:
         """By judge of the suite."""
         suite, world = self.jobs[0].suite, self.jobs[0].world
-        names = dict.fromkeys(name for group in suite.groups for name in suite.judges_of(group, world))
-        return {name: found for name in names if (found := metrics_of(name)) is not None}
+        return {name: found for name in suite.all_judges(world) if (found := metrics_of(name)) is not None}
 
     def _judged(self) -> dict[str, dict[str, pd.DataFrame]]:
         """By judge, its rows on each run, by the name that the run erased; a judge without rows on one is left out."""

@@ -98,7 +98,7 @@ def _is_under(suite: Suite, asked: AskedAttack) -> bool:
 def check_judge_settings(world: World, suites: Iterable[Suite]) -> None:
     """UserError for a setting of a judge that no package brings or no suite asks, or that the judge does not take."""
     settings = world.judge_settings
-    asked = {name for suite in suites for group in suite.groups for name in suite.judges_of(group, world)}
+    asked = {name for suite in suites for name in suite.all_judges(world)}
     for name in settings.packages:
         if name not in package_judges():
             raise UserError(f"No package provides a judge '{name}'.", did_you_mean(name, package_judges()))

@@ -46,7 +46,7 @@ def execute(job: Job, session: Session) -> Record:
         judgements = judge(work, images)
         costs = {"erase": erase_cost, "sample": images.cost, "judge": judgement_cost(judgements)}
         judged = _by_judge(judgements)
-        by_judge = session.metrics(_judges(job))
+        by_judge = session.metrics(job.suite.all_judges(job.world))
         metrics = _metrics(job, session, judgements, judged, by_judge)
         under = [_under_attack(attacked, erasure) for attacked in attacks]
         for each in under:
@@ -83,7 +83,7 @@ def _under_attack(attacked: Attacked, erasure: Erasure) -> _UnderAttack:
     work, name = attacked.work, attacked.chosen.name
     images = sample(work, erasure)
     judgements = judge(work, images)
-    by_judge = work.session.metrics(_judges(work.job))
+    by_judge = work.session.metrics(work.job.suite.all_judges(work.job.world))
     metrics = _metrics(work.job, work.session, judgements, _by_judge(judgements), by_judge)
     costs = {"attack": attacked.cost, "sample": images.cost, "judge": judgement_cost(judgements)}
     own = {f"{name}: {stage}": cost for stage, cost in costs.items()}
@@ -97,11 +97,6 @@ def _by_judge(judgements: list[Judgement]) -> dict[str, pd.DataFrame]:
         if found.rows is not None:
             parts.setdefault(found.judge, []).append(found.rows)
     return {name: pd.concat(rows) for name, rows in parts.items()}
-
-
-def _judges(job: Job) -> list[str]:
-    """The judges of all groups, those without prompts included."""
-    return list(dict.fromkeys(name for group in job.suite.groups for name in job.suite.judges_of(group, job.world)))
 
 
 def _metrics(

@@ -118,9 +118,8 @@ def lacking(jobs: Iterable[Job]) -> Iterable[UserError]:
 
 
 def _needs(job: Job) -> list[str]:
-    judges = [name for group in job.suite.groups for name in job.suite.judges_of(group, job.world)]
     prior = ["prior"] if job.chosen.name != UNEDITED else []
-    return ["model", *prior, *dict.fromkeys(judges)]
+    return ["model", *prior, *job.suite.all_judges(job.world)]
 
 
 def _found(errors: Iterable[UserError | None]) -> Iterable[UserError]:

@@ -143,7 +143,7 @@ class Job:
     @property
     def _package_judges(self) -> list[str]:
         """The judges of the suite that packages bring."""
-        asked = {name for group in self.suite.groups for name in self.suite.judges_of(group, self.world)}
+        asked = self.suite.all_judges(self.world)
         return sorted(name for name in asked if is_packages(name, self.world))
 
     def erasure_identity(self, segmenter: str) -> dict[str, Any]:

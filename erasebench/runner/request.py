@@ -25,6 +25,7 @@ from erasebench.results.record import UNEDITED
 from erasebench.runner.method_sources import method_sources
 
 if TYPE_CHECKING:
+    from erasebench.api.attack import Attack
     from erasebench.api.method import Method, MethodConfig
 
 DEFAULT_OUT = Path("results")
@@ -182,9 +183,9 @@ class Chosen:
         return {"method": self.name, "version": self.version, "config": identity_of(self.config)}
 
 
-def version_of(method: type[Method]) -> str:
-    """Digest of a method's own source and of the shared modules that any method's result rests on."""
-    return source_digest((*method_sources(method.__module__), *SHARED_SOURCES))
+def version_of(plugin: type[Method] | type[Attack]) -> str:
+    """Digest of a method's or an attack's own source and of the shared modules that any of their results rests on."""
+    return source_digest((*method_sources(plugin.__module__), *SHARED_SOURCES))
 
 
 def choose(request: Request, name: str, *, recipes: str, kind: Kind, n_concepts: int) -> Chosen:

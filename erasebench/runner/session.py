@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,13 @@ def checked_device(name: str) -> torch.device:
             f"torch finds {count} CUDA devices, so there is no {name}.", "Use --device cpu, or see erasebench doctor."
         )
     return device
+
+
+def check_unchanged(before: Mapping[str, str], pipeline: StableDiffusionPipeline, who: str, hint: str) -> None:
+    """UserError, beginning with `who`, where the pipeline's weights are not what `weights_of` gave `before`."""
+    after = weights_of(pipeline)
+    if changed := [name for name, value in before.items() if after.get(name) != value]:
+        raise UserError(f"{who} left the pipeline changed ({changed[0]} and {len(changed) - 1} more).", hint)
 
 
 def weights_of(pipeline: StableDiffusionPipeline) -> dict[str, str]:

@@ -24,7 +24,7 @@ from erasebench.results.record import UNEDITED
 from erasebench.runner.generate import generate, wanted
 from erasebench.runner.job import Job
 from erasebench.runner.ratio import measured_ratio
-from erasebench.runner.session import weights_of
+from erasebench.runner.session import check_unchanged, weights_of
 from erasebench.runner.threads import threads
 from erasebench.runner.timing import all_attempts
 from erasebench.runner.work import Work
@@ -89,12 +89,8 @@ def _erased(work: Work) -> tuple[Erasure, Cost]:
     with measured(job.request.device) as meter, all_attempts(_attempts(folder), meter) as spent, on:
         erasure = job.chosen.method(job.chosen.config).erase(pipeline, job.task, workspace)
         cost = spent()
-    after = weights_of(pipeline)
-    if changed := [name for name, value in before.items() if after.get(name) != value]:
-        raise UserError(
-            f"The method {job.chosen.name} left the pipeline changed ({changed[0]} and {len(changed) - 1} more).",
-            "A method must restore everything that it changes; otherwise every later run would measure another model.",
-        )
+    hint = "A method must restore everything that it changes; otherwise every later run would measure another model."
+    check_unchanged(before, pipeline, f"The method {job.chosen.name}", hint)
     return erasure, cost
 
 

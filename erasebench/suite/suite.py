@@ -233,6 +233,10 @@ class Suite(_Frozen):
             name for name in chosen.where_available if name in world.judges or is_packages(name, world)
         )
 
+    def all_judges(self, world: World) -> tuple[str, ...]:
+        """The judges of all groups in a world, each once, in the order of the groups."""
+        return tuple(dict.fromkeys(name for group in self.groups for name in self.judges_of(group, world)))
+
     def anchor_of(self, name: str, world: str) -> str:
         """What an erased name becomes in a world."""
         return self.anchors.get(world, self.anchors.get("default", {})).get(name, self.anchor)
