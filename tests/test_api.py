@@ -23,7 +23,7 @@ from tests.sample_records import record
 def asked(monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], method: str = "mace") -> Request:
     """The request that `erasebench.run` makes of these settings."""
     requests: list[Request] = []
-    monkeypatch.setattr("erasebench.runner.run.run_jobs", requests.append)
+    monkeypatch.setattr("erasebench.runner.run_plan.run_jobs", requests.append)
     erasebench.run(method=method, suite="celebrity", settings=settings)
     return requests[0]
 
@@ -57,7 +57,7 @@ def test_a_path_arrives_as_a_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_how_to_sample_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     requests: list[Request] = []
-    monkeypatch.setattr("erasebench.runner.run.run_jobs", requests.append)
+    monkeypatch.setattr("erasebench.runner.run_plan.run_jobs", requests.append)
     erasebench.run("mace", "celebrity", steps=7, guidance=3.5, scheduler="dpmsolver++", batch_size=2, repeats=3)
     (request,) = requests
     asked = (request.steps, request.guidance, request.scheduler, request.batch_size, request.repeats)

@@ -32,7 +32,7 @@ def whole(pipeline: StableDiffusionPipeline) -> dict[SampleSpec, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "sample specs",
+    "specs",
     [SPECS[:1], SPECS[3:], SPECS[::-1], [SPECS[2], SPECS[5], SPECS[0]]],
     ids=["limited", "resumed", "reversed", "picked"],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from erasebench.api.value import MetricValue, Pairing
 from erasebench.metrics.statistics import Sample, mean_value, pooled_pairing, repeated_difference, repeated_value
-from tests.intervals.test_figures import bounds, labels, width
+from tests.intervals.test_values import bounds, labels, width
 
 
 def metric(value: float, margin: float = 1.0) -> MetricValue:

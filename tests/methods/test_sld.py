@@ -153,5 +153,5 @@ def test_it_has_no_weights_and_works_for_more_names_than_one_context(tmp_path: P
 
 def test_without_classifier_free_guidance_it_says_so(tmp_path: Path) -> None:
     workspace, erasure = erased(SldWeak, tmp_path)
-    with erasure.applied_to(workspace.pipeline), pytest.raises(UserError, match="SLD acts through"):
+    with erasure.applied_to(workspace.pipeline), pytest.raises(UserError, match="needs classifier-free guidance"):
         workspace.pipeline("a red ball", num_inference_steps=1, guidance_scale=1.0)

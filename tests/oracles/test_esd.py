@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, concept_lists
+from typing import Any, cast
 
 import pytest
 import torch
@@ -47,7 +47,7 @@ def model(scheduler: Any, case: oracle.Case) -> StableDiffusionPipeline:
     unet = SimpleNamespace(
         config={"sample_size": case["x_T"].shape[-1], "in_channels": case["x_T"].shape[1]}, device=torch.device("cpu")
     )
-    return concept_lists(StableDiffusionPipeline, SimpleNamespace(unet=unet, scheduler=scheduler))
+    return cast(StableDiffusionPipeline, SimpleNamespace(unet=unet, scheduler=scheduler))
 
 
 def pndm() -> PNDMScheduler:
@@ -87,7 +87,7 @@ def train(case: oracle.Case, config: EsdConfig, scheduler: Any, eta: float, fold
         number, c = drawn[step : step + 1], concepts[drawn[step : step + 1]]
         found["x_t"].append(runs.run(predict, case["x_T"][step : step + 1], stops[step : step + 1], number)[0])
         # The release's own: diffusers' tables are float32, and the first release draws the timestep.
-        x = Noised(case["x_t"][step : step + 1], case["t_given"][step : step + 1])
+        x = Noised(case["x_t"][step : step + 1], case["t_told"][step : step + 1])
         target = esd_target(original, x, c, nothing, start, eta)
         found["target"].append(target[0])
         return esd_loss(tuned, x, c if start is None else start, target)
@@ -97,7 +97,7 @@ def train(case: oracle.Case, config: EsdConfig, scheduler: Any, eta: float, fold
             after[f"after_{name}"].append(value.detach().clone())
 
     # A training loop asks its workspace for no pipeline.
-    workspace = TestWorkspace(concept_lists(StableDiffusionPipeline, None), folder)
+    workspace = TestWorkspace(cast(StableDiffusionPipeline, None), folder)
     losses = fit(tuned.weights, loss, config, workspace, label="oracle")
     keep()
     # The steps go on from the release's x_t, so that whatever differs first is the cause: the runs come last.
@@ -105,10 +105,10 @@ def train(case: oracle.Case, config: EsdConfig, scheduler: Any, eta: float, fold
     case.check(steps | {name: torch.stack(values) for name, values in after.items()}, tolerance=1e-9)
     case.check({"x_t": torch.stack(found["x_t"])}, tolerance=1e-6)
     if runs.stops.given is None or bool((runs.stops.given.diff() == 1).all()):
-        case.check({"t_given": runs.given(stops, torch.Generator())}, tolerance=0)
+        case.check({"t_told": runs.given(stops, torch.Generator())}, tolerance=0)
     else:
         low, high = runs.stops.given[stops].unbind(dim=1)
-        assert ((low <= case["t_given"]) & (case["t_given"] < high)).all()
+        assert ((low <= case["t_told"]) & (case["t_told"] < high)).all()
     return runs
 
 

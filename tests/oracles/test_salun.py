@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import concept_lists
+from typing import cast
 
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
@@ -98,7 +98,7 @@ def test_the_masked_steps(case: oracle.Case, tmp_path: Path) -> None:
 
     config = SalUnConfig(steps=steps, learning_rate=case["learning_rate"])
     # A training loop asks its workspace for no pipeline.
-    workspace = TestWorkspace(concept_lists(StableDiffusionPipeline, None), tmp_path)
+    workspace = TestWorkspace(cast(StableDiffusionPipeline, None), tmp_path)
     losses = fit(eps.weights, loss, config, workspace, label="oracle", masks=masks)
     keep()
     case.check({"losses": torch.tensor(losses, dtype=torch.float64)}, tolerance=1e-9)

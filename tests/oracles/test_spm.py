@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, concept_lists
+from typing import Any, cast
 
 import pytest
 import torch
@@ -107,7 +107,7 @@ def model(latents: Tensor) -> StableDiffusionPipeline:
     scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
     sizes = {"sample_size": latents.shape[-1], "in_channels": latents.shape[1]}
     unet = SimpleNamespace(config=sizes, device=latents.device)
-    return concept_lists(StableDiffusionPipeline, SimpleNamespace(unet=unet, scheduler=scheduler))
+    return cast(StableDiffusionPipeline, SimpleNamespace(unet=unet, scheduler=scheduler))
 
 
 def network(case: Case, *, adapted: bool) -> ChannelUnet:
@@ -131,7 +131,7 @@ def check_run(case: Case) -> None:
     # The stops begin with one step done.
     stops = torch.full((images,), case["steps_done"] - 1)
     t_given = runs.given(stops, torch.Generator())
-    case.check({"t_given": float(t_given[0])}, tolerance=0)
+    case.check({"t_told": float(t_given[0])}, tolerance=0)
     x_t = runs.run(network(case, adapted=True), case["x_T"], stops, torch.zeros(images, dtype=torch.long))
     case.check({"x_t": x_t}, tolerance=TOLERANCE_X)
 
@@ -148,7 +148,7 @@ def check_losses(case: Case) -> None:
         for prefix in ("", "pooled_") if "pooled_rows" in case else ("",):
             found[f"{prefix}rows"] = interleaved(case[f"{prefix}nothing"][0], case[f"{prefix}rows"][1::2])
         rows = anchoring_states(states_of(case, "nothing")[0], states_of(case, "rows")[1::2], CONFIG.anchoring_rows)
-    given = Noised(case["x_t"], torch.full((images,), case["t_given"]))
+    given = Noised(case["x_t"], torch.full((images,), case["t_told"]))
     all_of_it = losses(network(case, adapted=True), network(case, adapted=False), given, c, n, rows, case["eta"])
     found |= {symbol: getattr(all_of_it, symbol) for symbol in ("eps_c", "eps_n", "eps_adapted")}
     found["loss_erase"] = all_of_it.erasing.mean()

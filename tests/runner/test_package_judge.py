@@ -51,7 +51,7 @@ def test_without_its_weights_its_metrics_are_unscored_and_the_run_is_done(
         assert (metric["value"], metric["n_scored"], metric["reason"]) == (None, 0, "sharpness.onnx is not here.")
         assert metric["unit"] == ("points" if name.startswith("sharpness") else "fraction")
         assert metric["n_expected"] > 0
-    assert "no sharpness, its metrics stay unscored. sharpness.onnx is not here.\nDownload it." in caplog.text
+    assert "there is no sharpness, so its metrics are unscored. sharpness.onnx is not here.\nDownload it." in caplog.text
     before = sum(sampled)
     # The weights are there: the same command judges, and makes no image again.
     with installed(tmp_path / "site"):
@@ -126,5 +126,5 @@ def test_its_shown_metrics_are_averaged_over_classes(words: dict[str, Any], tmp_
 
 def test_a_suite_that_it_does_not_rank_is_refused(sharp: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "sharp.yaml").write_text(SUITE.read_text().replace("sharpness_e", "h_c"))
-    with installed(tmp_path / "site"), pytest.raises(UserError, match="No judge of the suite sharp gives 'h_c'"):
+    with installed(tmp_path / "site"), pytest.raises(UserError, match="No judge of the suite sharp computes 'h_c'"):
         erasebench.run(**sharp | {"suite": str(tmp_path / "sharp.yaml")})

@@ -12,7 +12,7 @@ import pytest
 import erasebench
 from erasebench.cost import Cost, measured
 from erasebench.files.sealed import write_sealed_json
-from erasebench.runner import attempts
+from erasebench.runner import timing
 from erasebench.runner.timing import all_attempts
 from tests.runner.toy import of
 
@@ -27,7 +27,7 @@ def test_earlier_attempts_count_and_the_larger_peak_stays(tmp_path: Path) -> Non
 
 
 def test_what_a_kill_would_leave_is_there_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "SECONDS_BETWEEN", 0.01)
+    monkeypatch.setattr(timing, "SECONDS_BETWEEN", 0.01)
     file = tmp_path / "attempts.json"
     with measured("cpu") as meter, all_attempts(file, meter):
         deadline = time.monotonic() + 10

@@ -34,7 +34,7 @@ def test_names_are_tried_on_two_sets_and_all_else_on_one(tmp_path: Path) -> None
     assert second.scale is None and second.concepts is not None and len(set(second.concepts)) == 10
     assert first.settings == second.settings == {"uce.ridge": "1.0"} and again.settings == {}
     chosen = [plan(request)[0].selection for request in (first, second)]
-    assert not set(chosen[0].erased) & set(chosen[1].erased) and chosen[0].shown == chosen[1].shown
+    assert not set(chosen[0].erased) & set(chosen[1].erased) and chosen[0].seen == chosen[1].seen
     for kind in ("object", "explicit"):
         assert [
             len(runs) for runs in requests_of("uce", kind, [{}], scale=None, device="cpu", runs_folder=tmp_path)
