@@ -48,7 +48,7 @@ def test_shipped_records_that_fit_are_shown_and_the_others_named(
 ) -> None:
     caplog.set_level("INFO", logger="erasebench")
     first = erasebench.run(**words)
-    assert "uce, esd-x: not shown beside toy, 2 concepts, small size: none is shipped for this world" in caplog.text
+    assert "toy, 2 concepts, small size has no shipped row of uce, esd-x: none is shipped for this world" in caplog.text
     assert "--baselines run" in caplog.text
     foreign = put_on_the_shelf(shelf, first)
     caplog.clear()
@@ -57,7 +57,7 @@ def test_shipped_records_that_fit_are_shown_and_the_others_named(
     assert again.shipped == [foreign]
     text = (words["out"] / "README.md").read_text()
     assert "| uce (shipped) " in text and "not run here: uce (cpu, " in text
-    assert "esd-x: not shown beside toy" in caplog.text and "uce, esd-x" not in caplog.text
+    assert "no shipped row of esd-x: " in caplog.text and "uce, esd-x" not in caplog.text
     assert "another version" not in caplog.text
     # The shipped one's rows are those of shift.
     short, row = [line for line in text.splitlines() if line.startswith("| uce (shipped)")]
@@ -72,7 +72,7 @@ def test_a_record_of_another_scale_stays_on_the_shelf(
     put_on_the_shelf(shelf, erasebench.run(**words))
     other = erasebench.run(**words, scale=1)
     assert other.shipped == []
-    assert "uce: not shown beside toy, 1 concept, small size: scale 2 is shipped, not 1." in caplog.text
+    assert "Table toy, 1 concept, small size has no shipped row of uce: scale 2 is shipped, not 1." in caplog.text
 
 
 def test_a_method_that_was_run_here_is_not_shown_as_shipped(words: dict[str, Any], shelf: Path) -> None:

@@ -93,6 +93,9 @@ def test_list_shows_what_is_installed(capsys: pytest.CaptureFixture[str]) -> Non
     (line,) = (line for line in printed.splitlines() if "EsdX " in line)
     assert line.split()[:2] == ["method", "esd-x"]
     assert line.endswith("alias: esd")
+    judges = {line.split()[1]: line for line in printed.splitlines() if line.startswith("judge")}
+    assert {"fid", "clip-score", "clip-accuracy", "face-id", "nudenet", "artist-accuracy"} <= set(judges)
+    assert judges["face-id"].endswith("alias: gcd")
 
 
 def test_list_explains_every_setting_of_a_method(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from tests.test_cli import TOY
 HERE = Path(__file__).parent
 
 
+@pytest.mark.slow
 def test_the_start_passes_its_own_test_and_runs_by_its_path(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_model_folder: Path
 ) -> None:

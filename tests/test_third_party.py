@@ -152,6 +152,7 @@ def test_their_judge_ranks_their_suite_in_their_world(
     assert (dark["value"], dark["unit"]) == (1.0, "fraction"), "every mean level lies below 255"
     assert theirs["pairing"]["formula"] == "mean"
     assert theirs["manifest"]["judges"]["sharpness"]["dark_below"] == 255
+    assert theirs["manifest"]["packages"]["their-erasers"] == "0.3"
     assert "--judge-set sharpness.dark_below=255" in theirs["command"]
     assert theirs["tuning"] == {"split": "their-split", "trials": 4, "kind": "person"}
     assert theirs["manifest"]["config"]["method"]["ridge"] == 2.5
@@ -159,6 +160,7 @@ def test_their_judge_ranks_their_suite_in_their_world(
     assert "Sharpness_e ↑" in page and "their-eraser" in page
 
 
+@pytest.mark.slow
 def test_their_attack_ranks_their_suite(environment: Path, tmp_path: Path, tiny_model_folder: Path) -> None:
     places = ["--model", str(tiny_model_folder), "--out", str(tmp_path / "board"), "--runs-folder", str(tmp_path / "r")]
     words = ["run", "--method", "original", "--method", "their-eraser", "--suite", "shouted", "--world", "their-world"]
@@ -186,6 +188,7 @@ def test_their_attack_ranks_their_suite(environment: Path, tmp_path: Path, tiny_
     assert "their-eraser on shouted-2: already done" in again.stdout
 
 
+@pytest.mark.slow
 def test_their_judge_scores_a_folder_of_images(environment: Path, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for level in (0, 200):

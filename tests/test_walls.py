@@ -120,7 +120,7 @@ NAME_JUDGES = ("erasebench.judges", "erasebench.worlds", "erasebench.api.judges"
 """What may name a judge: the judges, the worlds that bring them, and the one table of their names."""
 OTHER_WORDS = {
     ("erasebench.results.schema_1", "face-id"): "the name that a judge of schema 1 has now",
-    ("erasebench.runner.job", "nudenet"): "a package whose version records keep",
+    ("erasebench.runner.packages", "nudenet"): "a package whose version records keep",
 }
 """Strings that are spelt as a judge's name and mean something else."""
 

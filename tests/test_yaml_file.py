@@ -84,6 +84,11 @@ class Whole(BaseModel):
         ("title:\n", "mine.yaml, line 1, title: .* not None"),
         ("title: 1984\n", "mine.yaml, line 1, title: .* not 1984"),
         ("title: a\ntitel: b\n", "(?s)mine.yaml, line 2, titel: Extra inputs .*Did you mean 'title'"),
+        ("titel: b\n", "(?s)mine.yaml, line 1, titel: Extra inputs .*Did you mean 'title'"),
+        (
+            "title: a\nparts:\n- name: [x]\n",
+            "(?s)mine.yaml, line 3, parts.0.name: Extra inputs .*Did you mean 'names'",
+        ),
         ("title: a\nparts: []\ntitle: b\n", "mine.yaml, line 3: .* 'title' is given twice"),
         ("- a\n", "mine.yaml, line 1, the file: "),
         ("", "mine.yaml, line 1, the file: "),

@@ -120,6 +120,11 @@ class Registry(Generic[T]):
         """'module:object (distribution version)' of a registered name."""
         return _describe(self._entry(name))
 
+    def package(self, name: str) -> tuple[str, str] | None:
+        """Name and version of the package that registers a name; None for erasebench itself and where none is known."""
+        found = _distribution(self._entry(name))
+        return None if found[0] in (OWN, "") else found
+
     def module(self, name: str) -> str:
         """The module that a registered name is in; loads nothing."""
         return self._entry(name).module

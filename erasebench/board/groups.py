@@ -135,7 +135,7 @@ def _label(record: Record, yours: bool = False) -> str:
 def _rank(record: Record) -> tuple[Any, ...]:
     metric = record.metrics.get(record.table.primary_metric)
     value = metric.value if metric else None
-    column = next(column for column in record.table.columns if column.key == record.table.primary_metric)
+    column = record.table.primary_column
     sign = -1.0 if column.direction == "up" else 1.0
     score = sign * value if value is not None else 0.0
     return (record.method != UNEDITED, value is None, score, _label(record), record.id)

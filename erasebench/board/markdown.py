@@ -13,6 +13,7 @@ from erasebench.board.erasings import former_intervals, makes_repeats, one_erasi
 from erasebench.board.groups import Group, groups, labels_of, title_of
 from erasebench.board.markup import Markdown, code, escaped
 from erasebench.board.newest import shown, superseded
+from erasebench.board.no_intervals import no_intervals
 from erasebench.board.pairs import HOW_TO_READ as PAIRS
 from erasebench.board.pairs import makes_pairs
 from erasebench.board.published_markdown import published_section
@@ -124,7 +125,7 @@ def _ranked(group: Group, sheets: Collection[str], versions: Mapping[str, str]) 
         escaped(earlier_versions(group, versions)),
         _shipped(group.records),
     ]
-    blocks += [_setting(group.first), _no_intervals(group)]
+    blocks += [_setting(group.first), "\n".join(f"- {escaped(line)}" for line in no_intervals(group))]
     pictured = [(escaped(label), r) for label, r in zip(group.labels, group.records, strict=True) if r.id in sheets]
     blocks.append(against_published(group))
     if pictured:
@@ -163,28 +164,15 @@ def _machine(manifest: Manifest) -> str:
     return ", ".join([manifest.device, *threads, *cpu, manifest.platform])
 
 
-def _no_intervals(group: Group) -> str:
-    """Which values stand without an interval, and why; a reason that a whole column shares is stated once."""
-    lines = []
-    for column in group.columns:
-        why: dict[str, list[str]] = {}
-        metrics = [record.metrics.get(column.key) for record in group.records]
-        valued = sum(metric is not None and metric.value is not None for metric in metrics)
-        for label, metric in zip(group.labels, metrics, strict=True):
-            if metric is not None and metric.value is not None and not metric.has_interval:
-                why.setdefault(escaped(str(metric.reason)), []).append(label)
-        for reason, labels in why.items():
-            of = "" if len(labels) == valued else f" of {escaped(', '.join(labels))}"
-            lines.append(f"- {escaped(column.title)}{of} has no interval: {reason}")
-    return "\n".join(lines)
-
-
 def _partial(records: Sequence[Record]) -> str:
     """One line for each: its name and its primary metric."""
     lines = []
     for label, record in zip(labels_of(records), records, strict=True):
-        primary_metric = next(column for column in record.table.columns if column.key == record.table.primary_metric)
-        cell = metric_cell(record.metrics.get(primary_metric.key), primary_metric)
+        primary_metric = record.table.primary_column
+        metric = record.metrics.get(primary_metric.key)
+        cell = metric_cell(metric, primary_metric)
+        if metric is not None and metric.value is not None and not metric.has_interval:
+            cell = Markdown(f"{cell} (no interval: {escaped(str(metric.reason))})")
         which = escaped(f"{label} on {record.world}, {title_of(record)}: {primary_metric.heading}")
         lines.append(f"- {which} {cell}")
     return "\n".join(lines)
@@ -202,7 +190,12 @@ def _failed(records: Sequence[Record]) -> list[str]:
 
 def _guide(tables: Sequence[Group]) -> str:
     columns = {column.heading: column for group in tables for column in group.columns}
-    lines = [f"**{escaped(heading)}**: {escaped(column.meaning)}" for heading, column in columns.items()]
+    ranking = dict.fromkeys(f"**{escaped(group.first.table.primary_column.heading)}**" for group in tables)
+    lines = [
+        f"Rows are ranked by {' or '.join(ranking)}. "
+        "The unedited model stands first, for comparison, and is not ranked."
+    ]
+    lines += [f"**{escaped(heading)}**: {escaped(column.meaning)}" for heading, column in columns.items()]
     about = {group.first.world: group.first.world_about for group in tables if group.first.world_about}
     resampled = [text for kind, text in RESAMPLED.items() if any(g.first.table.resampled == kind for g in tables)]
     lines += [

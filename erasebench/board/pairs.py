@@ -36,7 +36,7 @@ def difference_cells(group: Group) -> list[Markdown] | None:
     if not makes_pairs(group):
         return None
     best, *others = _competing(group)
-    column = primary_metric_column(group)
+    column = group.first.table.primary_column
     known = differences()
     found = {record.id: paired_difference(record, best, known) for record in others}
     cells = [_cell(record, best, found.get(record.id), column) for record in group.records]
@@ -49,15 +49,9 @@ def makes_pairs(group: Group) -> bool:
     return any(_pairs(record, best) for record in others)
 
 
-def primary_metric_column(group: Group) -> Column:
-    """The column that ranks the group's table."""
-    table = group.first.table
-    return next(column for column in table.columns if column.key == table.primary_metric)
-
-
 def difference_heading(group: Group) -> str:
     """'H_c less the best's, %'."""
-    column = primary_metric_column(group)
+    column = group.first.table.primary_column
     return f"{column.title} less the best's" + ", %" * (column.scale == 100)
 
 

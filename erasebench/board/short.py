@@ -13,6 +13,7 @@ from erasebench.board.erasings import one_erasing
 from erasebench.board.groups import Group, groups
 from erasebench.board.markup import Markdown, escaped, one_line
 from erasebench.board.newest import shown
+from erasebench.board.no_intervals import no_intervals
 from erasebench.board.tables import markdown_table
 from erasebench.metrics.columns import Column
 from erasebench.results.record import Record
@@ -54,13 +55,22 @@ def _text(group: Group, yours: Collection[str]) -> str:
     table = tabulate(cells, headers=headers, tablefmt="simple", disable_numparse=True)
     title = fill(one_line(f"{group.first.suite} on {group.first.world}: {group.title}"), WIDTH)
     note = [INCOMPLETE] if any(_INCOMPLETE in cell for row in cells for cell in row[1:]) else []
-    note += [fill(one_line(luck), WIDTH)] if (luck := one_erasing(group)) else []
-    return "\n".join([title, "", table, *note])
+    notes = [_order(group, yours, columns), *no_intervals(group, columns), one_erasing(group)]
+    return "\n".join([title, "", table, *note, *(fill(one_line(line), WIDTH) for line in notes if line)])
 
 
 def _rows(group: Group, yours: Collection[str]) -> list[tuple[str, Record]]:
     rows = list(zip(group.labels, group.records, strict=True))
     return sorted(rows, key=lambda row: row[1].id not in yours)
+
+
+def _order(group: Group, yours: Collection[str], columns: Collection[Column]) -> str:
+    """What the rows are ranked by, and how many of the metrics are not shown here."""
+    hidden = len(group.columns) - len(columns)
+    first = "after yours and the unedited model" if yours else "after the unedited model"
+    order = f"Ranked by {group.first.table.primary_column.heading} {first}." if len(group.records) > 1 else ""
+    more = f"The board has {hidden} more column{'s' * (hidden != 1)}." if hidden else ""
+    return " ".join(filter(None, [order, more]))
 
 
 def _columns(group: Group) -> list[Column]:

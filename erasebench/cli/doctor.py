@@ -16,7 +16,7 @@ from erasebench.errors import UserError
 from erasebench.files.weights import cache_folder, weights_folder
 from erasebench.identity import digest
 from erasebench.prompts.imports import COMMANDS, load_import
-from erasebench.runner.job import installed_packages
+from erasebench.runner.packages import installed_packages
 from erasebench.suite.suite import SUITES, load_suite
 
 log = logging.getLogger(__name__)

@@ -42,6 +42,7 @@ def list_(
 
     from erasebench.api.attack import ATTACKS
     from erasebench.api.judges import JUDGES
+    from erasebench.api.judges import OWN as OWN_JUDGES
     from erasebench.api.method import METHODS
     from erasebench.api.registry import Registry
     from erasebench.api.world import WORLDS
@@ -55,6 +56,11 @@ def list_(
         (registry.noun, name, registry.origin(name), f"alias: {', '.join(others)}" if others else "")
         for registry in registries
         for name, others in registry.aliases().items()
+    ]
+    place = next((place for place, row in enumerate(rows) if row[0] in ("judge", "attack")), len(rows))
+    rows[place:place] = [
+        ("judge", name, own.metrics, f"alias: {own.measure}" if own.measure not in (None, name) else "")
+        for name, own in sorted(OWN_JUDGES.items())
     ]
     print(tabulate(rows, headers=("", "name", "from", ""), tablefmt="simple"))
 

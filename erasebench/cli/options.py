@@ -32,7 +32,9 @@ Model = Annotated[
 Scale = Annotated[
     int | None,
     typer.Option(
-        "--scale", help="How many names are erased: 1, 5, 10 or 100; default: the suite's.", rich_help_panel=ASKED
+        "--scale",
+        help="How many names are erased, one of the suite's scales (celebrity: 1, 5, 10 or 100); default: the suite's.",
+        rich_help_panel=ASKED,
     ),
 ]
 Concepts = Annotated[

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from erasebench.errors import UserError, did_you_mean
+from erasebench.files.fields import fields_at
 from erasebench.files.yaml_loader import MAX_BYTES, StrictLoader
 
 M = TypeVar("M", bound=BaseModel)
@@ -29,11 +30,15 @@ class YamlFile:
         try:
             return model.model_validate(self.content)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
+            # A misspelt field is an unknown one and a missing one; the unknown one says what to change.
+            errors = error.errors(include_url=False)
+            first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
             message = _message(first)
-            known = model.model_fields if first["type"] == "extra_forbidden" and len(first["loc"]) == 1 else ()
-            hint = f"{did_you_mean(str(first['loc'][0]), known)} {hint}" if known else hint
-            raise self.wrong(first["loc"], message, hint) from error
+            # pydantic marks an error of a mapping's key by a place of its own.
+            where = [part for part in first["loc"] if part != "[key]"]
+            if first["type"] == "extra_forbidden" and (known := fields_at(model, where[:-1])):
+                hint = f"{did_you_mean(str(where[-1]), known)} {hint}"
+            raise self.wrong(where, message, hint) from error
 
     def wrong(self, field: Sequence[str | int], problem: str, hint: str) -> UserError:
         """The error for one field, named by its keys and places from the top of the file."""

@@ -96,6 +96,6 @@ class MetricTable(BaseModel):
         return self
 
     @property
-    def direction(self) -> Literal["up", "down"] | None:
-        """Which values of the primary metric are better."""
-        return next((column.direction for column in self.columns if column.key == self.primary_metric), None)
+    def primary_column(self) -> Column:
+        """The column of the primary metric: it has a direction."""
+        return next(column for column in self.columns if column.key == self.primary_metric)

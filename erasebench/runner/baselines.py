@@ -38,7 +38,8 @@ def show_shipped(request: Request, records: Sequence[Record]) -> tuple[list[Reco
             else:
                 lacking.setdefault((f"{record.suite}, {title_of(record)}", found), []).append(method)
     for (table, why), methods in lacking.items():
-        log.info("%s: not shown beside %s: %s. --baselines run measures them here.", ", ".join(methods), table, why)
+        whose = ", ".join(methods)
+        log.info("Table %s has no shipped row of %s: %s. --baselines run measures them here.", table, whose, why)
     for record in fit:
         if record.method_version != version_of(load_method(record.method)):
             log.info(

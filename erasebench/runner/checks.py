@@ -49,23 +49,31 @@ def check_judges(suite: Suite, world: World) -> None:
             log.warning("%s %s", what, did_you_mean(name, known))
 
 
-def check_primary_metric(suite: Suite) -> None:
-    """UserError for a package's judge that is not whole, and where no judge gives the metric that ranks the suite."""
+def check_metrics(suite: Suite) -> None:
+    """UserError for a package's judge that is not whole, and where no judge gives the metric that ranks the suite.
+
+    A warning for every other column that no judge of the suite gives.
+    """
     from erasebench.metrics.missing import metrics_named
 
     judges = [name for group in suite.groups.values() for name in (*group.judges, *group.where_available)]
     for name in dict.fromkeys(judges):
         if name in package_judges():
             load_judge(name)
-    if any(_is_under(suite, asked) for asked in suite.attacks):
-        return
-    primary_metric = suite.table.primary_metric
-    known = [metrics_of(name) for name in judges]
-    if all(metrics is not None and not _can_give(metrics, primary_metric, suite) for metrics in known):
-        raise UserError(
-            f"No judge of the suite {suite.name} computes '{primary_metric}', the metric that ranks its table.",
-            did_you_mean(primary_metric, set().union(*(metrics_named(metrics) for metrics in known if metrics))),
-        )
+    found = [metrics_of(name) for name in judges]
+    known = [metrics for metrics in found if metrics is not None]
+    if len(known) < len(found):
+        return  # a judge of another world, whose metrics are not known here
+    named = frozenset[str]().union(*map(metrics_named, known))
+    for column in suite.table.columns:
+        if any(_can_give(metrics, column.key, suite) for metrics in known):
+            continue
+        what = f"No judge of the suite {suite.name} computes '{column.key}'"
+        if column.key == suite.table.primary_metric:
+            if not any(_is_under(suite, asked) for asked in suite.attacks):
+                raise UserError(f"{what}, the metric that ranks its table.", did_you_mean(column.key, named))
+        elif UNDER not in column.key:  # one under an attack may come with --attack
+            log.warning("%s, so its table does not show that column. %s", what, did_you_mean(column.key, named))
 
 
 def _can_give(metrics: Metrics, name: str, suite: Suite) -> bool:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +26,14 @@ from erasebench.prompts import PromptTable, build_table, sets_of
 from erasebench.prompts.build import MissingPrompts
 from erasebench.results.record import UNEDITED
 from erasebench.runner.attack_choice import ChosenAttack, check_attack_settings, choose_attacks
-from erasebench.runner.checks import check_judge_settings, check_judges, check_judges_know, check_primary_metric
+from erasebench.runner.checks import check_judge_settings, check_judges, check_judges_know, check_metrics
+from erasebench.runner.packages import NUMERIC_PACKAGES, installed_packages
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
 from erasebench.store.run_folder import RunFolder, run_name
 from erasebench.suite.selection import Selection, selections
 from erasebench.suite.suite import SUITES, Suite, load_suite
 
 log = logging.getLogger(__name__)
-
-NUMERIC_PACKAGES = ("torch", "diffusers", "transformers")
-"""Their versions decide pixels, so they are part of an image's identity."""
-RECORDED_PACKAGES = (
-    *("erasebench", *NUMERIC_PACKAGES, "torchvision", "peft", "open-clip-torch", "clean-fid", "nudenet"),
-    *("numpy", "scipy", "pandas", "pillow", "safetensors", "scikit-learn", "opencv-python-headless", "onnxruntime"),
-)
 
 
 @dataclass(frozen=True)
@@ -117,7 +110,7 @@ class Job:
                 "world": [self.world.name, world_source(self.world)],
                 "judges": {str(path): sha for path, sha in file_digests(self.world.judge_files()).items()},
                 "judge settings": self.world.judge_settings,
-                "package judges": {name: package_digest(name) for name in self._package_judges},
+                "package judges": {name: package_digest(name) for name in self.package_judges},
                 "recipe": recipe_digest(self.chosen.method, self.chosen.name),
                 "suite": self.suite.digest,
                 "numerics": self.numerics,
@@ -141,7 +134,7 @@ class Job:
         return {"attacks": found} if found else {}
 
     @property
-    def _package_judges(self) -> list[str]:
+    def package_judges(self) -> list[str]:
         """The judges of the suite that packages bring."""
         asked = self.suite.all_judges(self.world)
         return sorted(name for name in asked if is_packages(name, self.world))
@@ -232,7 +225,7 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
         check_judges(suite, world)
         # Our own suites are held to it by a test: to ask loads the libraries that metrics are made with.
         if measured and not (name in SUITES.names() and SUITES.is_own(name)):
-            check_primary_metric(suite)
+            check_metrics(suite)
     chosen = {
         name: selections(
             suite, world, request.size or world.default_size, request.scale, request.concepts, request.anchors
@@ -330,15 +323,3 @@ def world_source(world: World) -> str:
     """Digest of the package that brings a world; '' for one of erasebench's own."""
     package = type(world).__module__.partition(".")[0]
     return "" if package == "erasebench" else source_digest((package,))
-
-
-@lru_cache
-def installed_packages() -> dict[str, str]:
-    """Versions of what is recorded, and of Python."""
-    versions = {"python": platform.python_version()}
-    for name in RECORDED_PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions

@@ -22,7 +22,9 @@ from erasebench.results.record import ATTACKED, UNEDITED, Manifest, Record, Stag
 from erasebench.results.trials import RECIPES, SPLIT
 from erasebench.runner.attack_columns import table_under
 from erasebench.runner.command import command_of
-from erasebench.runner.job import Job, installed_packages
+from erasebench.runner.job import Job
+from erasebench.runner.packages import installed_packages
+from erasebench.runner.plugin_packages import plugin_packages
 
 if TYPE_CHECKING:
     from erasebench.api.erasure import Erasure
@@ -170,7 +172,7 @@ def _manifest(
         used = [row.seed for row in job.table.of_group(group).rows]
         seeds[group] = {"lowest": min(used), "highest": max(used)}
     return Manifest(
-        packages={name: found for name, found in packages.items() if name != "python"},
+        packages={name: found for name, found in packages.items() if name != "python"} | plugin_packages(job),
         python=packages["python"],
         platform=platform.platform(),
         config=scrubbed_content({"method": job.chosen.config.model_dump(mode="json"), "scheduler": scheduler}),

@@ -207,7 +207,7 @@ class Suite(_Frozen):
     @property
     def digest(self) -> str:
         """Of all that decides what is measured and ranked: the title, words and columns of the tables are not in it."""
-        directions = [table.direction for table in (self.table, self.average_table) if table is not None]
+        directions = [table.primary_column.direction for table in (self.table, self.average_table) if table is not None]
         measured = measured_part(self)
         if not self.attacks:
             # So a suite without attacks has the digest that it had before there were any.

@@ -22,6 +22,17 @@ def test_a_line_for_each_method_in_80_columns() -> None:
     assert third.startswith("uce ")
     assert INCOMPLETE in text and "esd-x" not in text and "**" not in text and "\\" not in text
     assert max(map(len, text.splitlines())) <= 80
+    whole = " ".join(text.split())
+    assert "Ranked by H_c, % ↑ after the unedited model." in whole
+    # Shown are three of the columns that the records have: Acc_e, Acc_s and H_c, FID-mini N, CLIP score.
+    assert "The board has 2 more columns." in whole
+
+
+def test_why_there_is_no_interval_is_said() -> None:
+    lone = metrics(0.5, 0.5, 0.5)
+    lone["h_c"] = lone["h_c"].model_copy(update={"low": None, "high": None, "reason": "Acc_e: one prompt"})
+    text = " ".join(terminal_table([record("mace", metrics=lone), record("uce")]).split())
+    assert "H_c of mace has no interval: Acc_e: one prompt" in text
 
 
 def test_long_names_and_many_figures_still_fit() -> None:

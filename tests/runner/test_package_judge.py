@@ -51,7 +51,7 @@ def test_without_its_weights_its_metrics_are_unscored_and_the_run_is_done(
         assert (metric["value"], metric["n_scored"], metric["reason"]) == (None, 0, "sharpness.onnx is not here.")
         assert metric["unit"] == ("points" if name.startswith("sharpness") else "fraction")
         assert metric["n_expected"] > 0
-    assert "there is no sharpness, so its metrics are unscored. sharpness.onnx is not here.\nDownload it." in caplog.text
+    assert "no sharpness, so its metrics are unscored. sharpness.onnx is not here.\nDownload it." in caplog.text
     before = sum(sampled)
     # The weights are there: the same command judges, and makes no image again.
     with installed(tmp_path / "site"):
@@ -122,6 +122,17 @@ def test_its_shown_metrics_are_averaged_over_classes(words: dict[str, Any], tmp_
         own = [run.metrics[name].value for run in runs.values()]
         assert average.metrics[name].value == pytest.approx(np.mean([each for each in own if each is not None]))
     assert average.metrics["h_o_mean"].value is not None
+
+
+def test_a_column_that_no_judge_computes_is_said(
+    sharp: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "sharp.yaml").write_text(SUITE.read_text().replace("key: dark_s,", "key: drak_s,"))
+    with installed(tmp_path / "site"):
+        run = of(erasebench.run(**sharp | {"suite": str(tmp_path / "sharp.yaml")}), "shift")
+    assert "No judge of the suite sharp computes 'drak_s', so its table does not show that column." in caplog.text
+    assert "Did you mean 'dark_s'" in caplog.text
+    assert run.metrics["dark_s"].value is not None
 
 
 def test_a_suite_that_it_does_not_rank_is_refused(sharp: dict[str, Any], tmp_path: Path) -> None:

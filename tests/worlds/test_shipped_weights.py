@@ -59,7 +59,8 @@ def test_the_text_encoder_comes_up_in_the_dtype_of_the_rest() -> None:
     assert config["dtype"] == "float32", "transformers loads in the config's dtype, diffusers in float32"
 
 
-@pytest.mark.parametrize("export", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["shipped", "exported"])
+@pytest.mark.slow
+@pytest.mark.parametrize("export", [False, True], ids=["shipped", "exported"])
 def test_it_paints_in_plain_diffusers(export: bool, tmp_path: Path) -> None:
     folder = WEIGHTS / "pipeline"
     if export:

@@ -16,6 +16,7 @@ from erasebench.metrics.statistics import Sample, mean_value
 
 RECOGNISER = "face-id"
 """The judge that the attribute reader is compared with."""
+AGREEMENT = "judge_agreement"
 
 
 class AttributeMetrics(Metrics):
@@ -39,6 +40,10 @@ class AttributeMetrics(Metrics):
         """The two accuracies."""
         return {f"attribute_acc_{part}": Expected("fraction", images[part]) for part in ("e", "s") if images[part]}
 
+    def can_give(self, name: str) -> bool:
+        """judge_agreement too, which is not expected: it needs another judge."""
+        return name == AGREEMENT or super().can_give(name)
+
 
 class ArtistMetrics(ClassMetrics):
     """The metrics of classes, of artists: those of the world's concept lists."""
@@ -51,7 +56,7 @@ def agreement_metrics(first: pd.DataFrame, second: pd.DataFrame) -> MetricValues
     both = (first["outcome"] == SCORED) & (second["outcome"] == SCORED)
     same = (first["predicted"] == second["predicted"]).astype(float).where(both)
     sample = Sample(same, first["cluster"], fraction=True, unscored=NO_FACE_FOUND)
-    return {"judge_agreement": mean_value(sample, unit="fraction")}
+    return {AGREEMENT: mean_value(sample, unit="fraction")}
 
 
 ATTRIBUTES = AttributeMetrics()
