@@ -50,6 +50,7 @@ def run(
     recipe: str = "default",
     baselines: Literal["shipped", "run", "none"] = "shipped",
     device: str = "cpu",
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     seed: int | None = None,
     repeats: int = 1,
     out: str | Path = "results",
@@ -90,6 +91,7 @@ def run(
             settings={key: as_typed(value) for key, value in (settings or {}).items()},
             baselines=baselines,
             device=device,
+            dtype=dtype,
             seed=DEFAULT_SEED if seed is None else seed,
             repeats=repeats,
             out=Path(out),
@@ -113,6 +115,7 @@ def sample(
     scheduler: str | None = None,
     batch_size: int | None = None,
     device: str = "cpu",
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
 ) -> pd.DataFrame:
     """Images of a prompt table (a path) or of a list of prompts, written to the folder `out`, as `erasebench sample`.
 
@@ -141,7 +144,7 @@ def sample(
 
     table = rows_to_sample(str(prompts), table, own) if isinstance(prompts, str | Path) else table
     table = table if limit is None else table.limited(limit)
-    made = sample_table(opened, table, Path(out), None if erasure is None else Path(erasure), device)
+    made = sample_table(opened, table, Path(out), None if erasure is None else Path(erasure), device, dtype)
     if not made.listed:
         from erasebench.errors import UserError
 

@@ -1,4 +1,4 @@
-"""Baselines of a run: the unedited model is really run, the others are shown from shipped records that fit, or run."""
+"""Baselines of a run are shown from shipped records that fit, or run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from erasebench.board.shipped import ship, shipped_records
 from erasebench.cli import main
 from erasebench.errors import UserError
 from erasebench.results.record import Record
+from erasebench.runner.forecast import forecast
 from erasebench.runner.job import plan
 from erasebench.runner.request import BASELINES, Request, version_of
 from erasebench.runner.run import Summary
@@ -84,6 +85,54 @@ def test_a_method_that_was_run_here_is_not_shown_as_shipped(words: dict[str, Any
     assert "shipped" not in (words["out"] / "README.md").read_text()
 
 
+def sampled_of_the_unedited_model(words: dict[str, Any]) -> int:
+    return sum(len(list(folder.glob("*.png"))) for folder in words["runs_folder"].glob("*/images/original-*"))
+
+
+def elsewhere(words: dict[str, Any], name: str) -> dict[str, Any]:
+    folder = words["out"].parent / name
+    return words | {"out": folder / "board", "runs_folder": folder / "runs"}
+
+
+def shelve_the_unedited_model(shelf: Path, summary: Summary, **changes: Any) -> list[Record]:
+    found = [record.model_copy(update=changes) for record in summary.records if record.method == "original"]
+    ship(found, ["original"], shelf)
+    return [record.model_copy(update={"shipped": True}) for record in found]
+
+
+def test_the_unedited_model_is_shown_where_its_record_fits_and_sampled_for_the_sheet_alone(
+    words: dict[str, Any], shelf: Path
+) -> None:
+    first = erasebench.run(**words)
+    assert [record.method for record in first.records] == ["original", "shift"]
+    shown = shelve_the_unedited_model(shelf, first)
+    other = elsewhere(words, "other")
+    asked = Request((words["method"],), (SUITE,), world=words["world"], model=words["model"])
+    summary = erasebench.run(**other)
+    assert ([record.method for record in summary.records], summary.shipped) == (["shift"], shown)
+    (shift,) = summary.records
+    assert shift.metrics == next(record for record in first.records if record.method == "shift").metrics
+    sheet = f"sheets/{shift.id}.png"
+    assert (other["out"] / sheet).read_bytes() == (words["out"] / sheet).read_bytes(), "both columns, the same images"
+    assert 0 < sampled_of_the_unedited_model(other) <= sampled_of_the_unedited_model(words)
+    assert "original (unedited, shipped)" in (other["out"] / "README.md").read_text()
+    assert "original on toy-2, small size: shown from a shipped record" in forecast(asked)
+
+
+@pytest.mark.parametrize("changed", ["limit", "judge"])
+def test_the_unedited_model_is_run_where_its_record_does_not_fit(
+    words: dict[str, Any], shelf: Path, changed: str
+) -> None:
+    first = erasebench.run(**words)
+    manifest = first.records[0].manifest
+    (judge,) = (name for name in manifest.digests if name == "judge:face-id")
+    digests = manifest.digests | ({judge: "ab" * 32} if changed == "judge" else {})
+    shelve_the_unedited_model(shelf, first, manifest=manifest.model_copy(update={"digests": digests}))
+    summary = erasebench.run(**elsewhere(words, "other"), limit=1 if changed == "limit" else None)
+    assert sorted(record.method for record in summary.records) == ["original", "shift"]
+    assert summary.shipped == []
+
+
 def test_an_older_shipped_record_leaves_the_board_and_another_version_is_said(
     words: dict[str, Any], shelf: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,7 +168,7 @@ def test_none_runs_and_shows_nothing(words: dict[str, Any], shelf: Path, caplog:
     caplog.set_level("INFO", logger="erasebench")
     alone = erasebench.run(**words | {"out": words["out"].parent / "other"}, baselines="none")
     assert ([record.method for record in alone.records], alone.shipped) == (["shift"], [])
-    assert "not shown" not in caplog.text
+    assert "no shipped row" not in caplog.text
     assert "uce" not in (alone.board or Path()).read_text()
 
 
@@ -130,7 +179,7 @@ def request(*methods: str, **more: Any) -> Request:
 def test_what_is_run_and_what_is_shown() -> None:
     assert BASELINES == ("uce", "esd-x")
     bare = request("mace")
-    assert (bare.all_methods, bare.shown_beside) == (("original", "mace"), ("uce", "esd-x"))
+    assert (bare.all_methods, bare.shown_beside) == (("original", "mace"), ("original", "uce", "esd-x"))
     run = request("mace", baselines="run")
     assert (run.all_methods, run.shown_beside) == (("original", "uce", "esd-x", "mace"), ())
     none = request("mace", "original", "mace", baselines="none")
@@ -146,7 +195,7 @@ def test_a_setting_is_named_by_the_method_or_by_its_alias_as_asked(asked: str) -
 
 def test_an_alias_is_the_same_method() -> None:
     named = request("esd", "uce", "esd-x")
-    assert (named.all_methods, named.shown_beside) == (("original", "esd", "uce"), ())
+    assert (named.all_methods, named.shown_beside) == (("original", "esd", "uce"), ("original",))
     assert request("mace", "esd", baselines="run").all_methods == ("original", "uce", "esd", "mace")
 
 

@@ -112,6 +112,9 @@ class World(ABC):
     first_seed: ClassVar[int] = 1
     """The first evaluation seed of every prompt of a suite; 1 by the protocol."""
 
+    half_dtype: str = "float16"
+    """The half precision that images are sampled in on a GPU, unless the user asks otherwise."""
+
     erasing_threads: ClassVar[int | None] = None
     """Threads that a method has on the CPU, so that its erasure is the same on any number of cores; None: all."""
 

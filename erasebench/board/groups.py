@@ -41,7 +41,7 @@ def comparable(record: Record) -> dict[str, Any]:
         "partial": record.partial,
         "concepts": digest(list(record.concepts)),
         **{f"{name} digest": value for name, value in sorted(manifest.digests.items()) if not _is_methods_own(name)},
-        **manifest.profile.model_dump(mode="json"),
+        **manifest.profile.ranked,
         **manifest.sampling,
     }
 

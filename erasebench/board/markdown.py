@@ -125,7 +125,7 @@ def _ranked(group: Group, sheets: Collection[str], versions: Mapping[str, str]) 
         escaped(earlier_versions(group, versions)),
         _shipped(group.records),
     ]
-    blocks += [_setting(group.first), "\n".join(f"- {escaped(line)}" for line in no_intervals(group))]
+    blocks += [_setting(group), "\n".join(f"- {escaped(line)}" for line in no_intervals(group))]
     pictured = [(escaped(label), r) for label, r in zip(group.labels, group.records, strict=True) if r.id in sheets]
     blocks.append(against_published(group))
     if pictured:
@@ -137,9 +137,12 @@ def _ranked(group: Group, sheets: Collection[str], versions: Mapping[str, str]) 
     return blocks
 
 
-def _setting(record: Record) -> str:
+def _setting(group: Group) -> str:
+    record = group.first
     profile, sampling = record.manifest.profile, record.manifest.sampling
-    how = [profile.device_type, profile.dtype, f"batches of {profile.batch_size}"]
+    sizes = sorted({each.manifest.profile.batch_size for each in group.records})
+    how = [profile.device_type, profile.dtype] + [f"VAE {profile.vae_dtype}"] * (profile.vae_dtype != profile.dtype)
+    how.append(f"batches of {' or '.join(map(str, sizes))}")
     how += [f"{name.replace('_', ' ')} {value}" for name, value in sampling.items() if name != "batch_size"]
     more = len(record.concepts) - _CONCEPTS_LISTED
     listed = ", ".join(escaped(name) for name in record.concepts[:_CONCEPTS_LISTED]) + f" and {more:,} more" * (

@@ -111,6 +111,7 @@ def sample(
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; default: cpu; under accelerate the GPU of the process.")
     ] = None,
+    dtype: options.Precision = "auto",
 ) -> None:
     """Sample the images of a prompt table; under `accelerate launch` each process samples its share."""
     from erasebench.api.world import load_world
@@ -127,7 +128,7 @@ def sample(
 
     table = rows_to_sample(prompts, table, own)
     with _failing_as("sample", UserError):
-        made = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device)
+        made = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device, dtype)
     print(f"Images: {out / LISTING if made.listed else f'{out}; {LISTING} comes from the process that finishes last.'}")
     if made.broken:
         print(

@@ -55,6 +55,15 @@ Anchor = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:<number>.", rich_help_panel=WHERE)]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--dtype",
+        help="Precision of sampling: float32, bfloat16 or float16; auto: float32 on a CPU, half precision on a GPU. "
+        "Methods erase in float32, and the VAE decodes in it.",
+        rich_help_panel=PAINTING,
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' random numbers.", rich_help_panel=ASKED)]
 FirstSeed = Annotated[
     int | None,

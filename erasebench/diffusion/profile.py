@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal, Protocol, get_args
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from erasebench.errors import UserError, did_you_mean
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+"""The precision of sampling; auto: float32 on a CPU, on a GPU the half precision that the model is known to work in."""
 
 
 class NumericsProfile(BaseModel):
-    """What makes the same arithmetic give the same bits: part of every identity, never mixed within a record."""
+    """What makes the same arithmetic give the same bits: part of every image's identity, never mixed within a record.
+
+    `dtype` is that of the U-Net and the text encoder while images are sampled; methods always erase in float32.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     device_type: str = "cpu"
     dtype: str = "float32"
+    vae_dtype: str = "float32"
     batch_size: int = Field(gt=0)
     tf32: bool = False
+
+    @property
+    def ranked(self) -> dict[str, Any]:
+        """What records of one table share: all but the batch size, which changes last digits alone."""
+        return self.model_dump(mode="json", exclude={"batch_size"})
+
+    @property
+    def erasing(self) -> NumericsProfile:
+        """The profile that methods work under."""
+        return self.model_copy(update={"dtype": "float32"})
+
+
+def checked_dtype(dtype: str) -> str:
+    """UserError for a precision that there is not."""
+    if dtype not in get_args(Dtype):
+        raise UserError(f"--dtype {dtype} is not possible.", did_you_mean(dtype, get_args(Dtype)))
+    return dtype
+
+
+class HasHalf(Protocol):
+    """The part of a World that names its model's half precision."""
+
+    @property
+    def half_dtype(self) -> str: ...
+
+
+def chosen_dtype(asked: str, device_type: str, world: HasHalf) -> str:
+    """The precision that `asked` stands for. The world is asked on a GPU alone: it may have to look at its model."""
+    if asked != "auto":
+        return asked
+    return "float32" if device_type == "cpu" else world.half_dtype

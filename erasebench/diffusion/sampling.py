@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 
 from erasebench.api.world import SamplingDefaults
 from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.prompt_states import PromptStates, may_be_kept
 from erasebench.diffusion.schedulers import STOCHASTIC, build_scheduler, resolved
+from erasebench.diffusion.shared_text import shared_text
 
 
 class SampleSpec(NamedTuple):
@@ -63,14 +66,24 @@ def _no_word_of_cut_prompts(pipeline: StableDiffusionPipeline) -> Iterator[None]
 
 @contextmanager
 def numerics(profile: NumericsProfile) -> Iterator[None]:
-    """TF32 as the profile says and no autotuned cuDNN kernels, which would differ between runs."""
+    """TF32 as the profile says, sums in float32, no autotuned cuDNN kernels, which would differ between runs."""
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = (cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic)
-    cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = profile.tf32, profile.tf32, False, True
+    wanted = [
+        (cuda, "allow_tf32", profile.tf32),
+        (cuda, "allow_fp16_reduced_precision_reduction", False),
+        (cuda, "allow_bf16_reduced_precision_reduction", False),
+        (cudnn, "allow_tf32", profile.tf32),
+        (cudnn, "benchmark", False),
+        (cudnn, "deterministic", True),
+    ]
+    before = [getattr(backend, name) for backend, name, _ in wanted]
     try:
+        for backend, name, value in wanted:
+            setattr(backend, name, value)
         yield
     finally:
-        cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = before
+        for (backend, name, _), value in zip(wanted, before, strict=True):
+            setattr(backend, name, value)
 
 
 class Sampler:
@@ -85,16 +98,22 @@ class Sampler:
 
     def images(self, specs: Sequence[SampleSpec]) -> Iterator[NDArray[np.uint8] | None]:
         """One uint8 [height, width, 3] RGB image for each spec, in order; None where the model gave NaN or infinity."""
-        for start in range(0, len(specs), self.profile.batch_size):
-            yield from self._batch(specs[start : start + self.profile.batch_size])
+        size = self.profile.batch_size
+        guided = self.settings.guidance > 1 and self.pipeline.unet.config["time_cond_proj_dim"] is None
+        states = PromptStates(self.pipeline, size, guided=guided) if may_be_kept(self.pipeline) else None
+        for start in range(0, len(specs), size):
+            yield from self._batch(specs[start : start + size], islice(specs, start, None), states)
 
     @property
     def scheduler_config(self) -> dict[str, Any]:
         """Every setting that the scheduler reads, as diffusers resolved it, JSON-able."""
         return resolved(self.scheduler)
 
-    def _batch(self, specs: Sequence[SampleSpec]) -> list[NDArray[np.uint8] | None]:
+    def _batch(
+        self, specs: Sequence[SampleSpec], upcoming: Iterable[SampleSpec], states: PromptStates | None
+    ) -> list[NDArray[np.uint8] | None]:
         full = [*specs, *([specs[-1]] * (self.profile.batch_size - len(specs)))]
+        prompts = [spec.prompt for spec in full]
         factor = self.pipeline.vae_scale_factor
         channels = self.pipeline.unet.config["in_channels"]
         shape = (channels, self.settings.height // factor, self.settings.width // factor)
@@ -102,19 +121,23 @@ class Sampler:
         own = [generator(spec.seed) for spec in full]
         latents = torch.stack([torch.randn(shape, generator=each, dtype=torch.float32) for each in own])
         noisy = {"generator": own} if self.settings.scheduler in STOCHASTIC else {}
-        unet = self.pipeline.unet
-        with numerics(self.profile), self._own_scheduler(), _no_word_of_cut_prompts(self.pipeline), torch.no_grad():
-            output = self.pipeline(
-                prompt=[spec.prompt for spec in full],
-                latents=latents.to(unet.device, unet.dtype),
-                num_inference_steps=self.settings.steps,
-                guidance_scale=self.settings.guidance,
-                height=self.settings.height,
-                width=self.settings.width,
-                output_type="np",
-                **noisy,
-            )
-        return [_pixels(image) for image in output.images[: len(specs)]]
+        pipeline, unet = self.pipeline, self.pipeline.unet
+        with numerics(self.profile), self._own_scheduler(), _no_word_of_cut_prompts(pipeline), torch.no_grad():
+            text = {"prompt": prompts} if states is None else states.of(prompts, (spec.prompt for spec in upcoming))
+            with shared_text(unet):
+                made = pipeline(
+                    **text,
+                    latents=latents.to(unet.device, unet.dtype),
+                    num_inference_steps=self.settings.steps,
+                    guidance_scale=self.settings.guidance,
+                    height=self.settings.height,
+                    width=self.settings.width,
+                    output_type="latent",
+                    **noisy,
+                ).images
+            decoded = pipeline.vae.decode(made.to(pipeline.vae.dtype) / pipeline.vae.config.scaling_factor).sample
+            images = pipeline.image_processor.postprocess(decoded, output_type="np")
+        return [_pixels(image) for image in images[: len(specs)]]
 
     @contextmanager
     def _own_scheduler(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from erasebench.api.method import load_method
@@ -11,8 +11,9 @@ from erasebench.board.build import read_records
 from erasebench.board.groups import comparable, standing, title_of
 from erasebench.board.shipped import fitting, shipped_records
 from erasebench.identity import digest
-from erasebench.results.record import Record
+from erasebench.results.record import UNEDITED, Record
 from erasebench.runner.cache import publish
+from erasebench.runner.job import Job
 from erasebench.runner.request import Request, version_of
 
 log = logging.getLogger(__name__)
@@ -24,14 +25,18 @@ def show_shipped(request: Request, records: Sequence[Record]) -> tuple[list[Reco
     For every baseline that no shipped record fits, the log says where and why, and what makes it.
     """
     wanted = request.shown_beside
-    tables = {digest(comparable(record)): record for record in records if record.status == "done"}
+    tables: dict[str, list[Record]] = {}
+    for record in records:
+        if record.status == "done":
+            tables.setdefault(digest(comparable(record)), []).append(record)
     if not wanted or not tables:
         return [], False
     shipped = shipped_records()
     fit: list[Record] = []
     lacking: dict[tuple[str, str], list[str]] = {}
-    for record in tables.values():
-        for method in wanted:
+    for record, *others in tables.values():
+        run = {each.method for each in (record, *others) if each.variant == "default"}
+        for method in (name for name in wanted if name not in run):
             found = fitting(record, method, shipped)
             if isinstance(found, Record):
                 fit.append(found)
@@ -48,6 +53,35 @@ def show_shipped(request: Request, records: Sequence[Record]) -> tuple[list[Reco
             )
     removed = [_remove_others(request.out / "results", record) for record in fit]
     return fit, any([*removed, *[publish(request.out, record) for record in fit]])
+
+
+def may_be_shown(job: Job, shipped: Sequence[Record]) -> bool:
+    """Whether one of the shipped records seems to take the place of this job, of the unedited model.
+
+    As far as can be told before anything is loaded: `is_shown` is sure, once a record stands in the same table.
+    """
+    if job.chosen.name != UNEDITED or UNEDITED not in job.request.shown_beside or job.attacks:
+        return False
+    place = (UNEDITED, job.world.name, job.suite.name)
+    theirs = [record for record in shipped if (record.method, record.world, record.suite) == place]
+    if not theirs:
+        return False
+    known = {
+        "scale": job.selection.scale,
+        "size": job.size,
+        "partial": job.request.limit is not None,
+        "concepts": digest(list(job.selection.erased)),
+        **{f"{name} digest": value for name, value in job.fixed_digests.items()},
+        **job.profile.ranked,
+        **job.sampling_fields,
+    }
+    return any(known.items() <= comparable(record).items() for record in theirs)
+
+
+def is_shown(job: Job, done: Iterable[Record], shipped: Sequence[Record]) -> bool:
+    """Whether one of the shipped records takes the place of this job, of the unedited model, beside those done."""
+    beside = [record for record in done if (record.suite, record.concepts) == (job.suite.name, job.selection.erased)]
+    return bool(beside) and all(isinstance(fitting(record, UNEDITED, shipped), Record) for record in beside)
 
 
 def _remove_others(folder: Path, shown: Record) -> bool:

@@ -39,7 +39,7 @@ def command_of(job: Job, concepts: Sequence[str] = (), anchors: Sequence[str] = 
     for key, value in sorted(asked.attack_settings.items()):
         if key.partition(".")[0] in {each.name for each in job.attacks}:
             words += ["--attack-set", f"{key}={value}"]
-    for flag in ("sampling", "steps", "guidance", "scheduler", "batch_size", "limit", "device", "seed"):
+    for flag in ("sampling", "steps", "guidance", "scheduler", "batch_size", "limit", "device", "dtype", "seed"):
         if (value := getattr(asked, flag)) != getattr(default, flag):
             words += [f"--{flag.replace('_', '-')}", str(value)]
     return shlex.join(words)

@@ -20,10 +20,12 @@ from erasebench.prompts import PromptTable
 from erasebench.results.record import UNEDITED, Record
 from erasebench.runner.attack import Attacked, attack
 from erasebench.runner.cache import finish, keep_judged, listing_of, sheet_of
+from erasebench.runner.generate import generate, wanted
 from erasebench.runner.job import Job
 from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
 from erasebench.runner.sample import write_listing
 from erasebench.runner.session import Session
+from erasebench.runner.sheet_rows import sheet_rows
 from erasebench.runner.stages import Images, Judgement, claim, erase, judge, sample, sampling_ratio
 from erasebench.runner.work import Work
 
@@ -156,10 +158,19 @@ def _announce_missing_judges(job: Job, session: Session) -> bool:
 
 
 def _unedited(work: Work) -> Images | None:
-    """The unedited model's images of the same rows; None where this is the unedited model, or they are not there."""
-    if work.job.chosen.name == UNEDITED:
+    """The unedited model's images of the rows that a contact sheet shows; None where this is the unedited model.
+
+    They are made where the unedited model is shown from a shipped record; else None where they are not there.
+    """
+    job = work.job
+    if job.chosen.name == UNEDITED:
         return None
-    nothing = Erasure().digest
-    store = work.folder.images(nothing, UNEDITED)
-    images = Images(store, work.job.image_digests(nothing))
-    return None if store.missing(images.by_row.values()) else images
+    nothing = Erasure()
+    images = Images(work.folder.images(nothing.digest, UNEDITED), job.image_digests(nothing.digest))
+    shown = sheet_rows(job)
+    if job.request.baselines == "shipped":
+        asked = wanted(shown, images.by_row, job.world.sampling)
+        label = f"{job.label}: unedited images of the contact sheet"
+        pipeline = work.session.sampling_pipeline(job.profile)
+        generate(images.store, asked, pipeline, nothing, job.profile, label)
+    return None if images.store.missing(images.by_row[row.row] for row in shown) else images

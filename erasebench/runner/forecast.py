@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from erasebench.api.world import SamplingDefaults, World
+from erasebench.board.shipped import shipped_records
 from erasebench.errors import UserError
 from erasebench.prompts import PromptRow
 from erasebench.results.record import UNEDITED
+from erasebench.runner.baselines import may_be_shown
 from erasebench.runner.job import Job, plan
 from erasebench.runner.request import Request
+from erasebench.runner.sheet_rows import sheet_rows
 from erasebench.store.images import ImageStore
 
 BYTES_PER_PIXEL = 1.7
@@ -48,7 +51,10 @@ def forecast_all(requests: Sequence[Request], rate: float | None = None) -> str:
         raise UserError("There is nothing to plan.", "Give --method and --suite.")
     world = jobs[0].world
     known = measured(jobs[0].request.runs_folder / world.name / "images")
-    lines = [_line(job) for job in jobs]
+    shipped = shipped_records()
+    shown = [job for job in jobs if may_be_shown(job, shipped)]
+    lines = [_shown_line(job) if job in shown else _line(job) for job in jobs]
+    jobs = [job for job in jobs if job not in shown]
     total, size = images_of(jobs), disk_of(jobs, sampling_of(world), known)
     lines.append(f"Images in total: {total:,} (images that runs share are made once).")
     lines.append(_disk(size, jobs[0].request.runs_folder))
@@ -90,6 +96,9 @@ def _maker(job: Job) -> tuple[object, ...]:
 
 def _images(jobs: Sequence[Job]) -> dict[tuple[object, ...], PromptRow]:
     own = {(_maker(job), row.prompt, row.seed, *row.own.items()): row for job in jobs for row in job.table.rows}
+    # Contact sheets show the unedited model beside the edited one.
+    sheets = (job for job in jobs if job.request.baselines == "shipped" and job.chosen.name != UNEDITED)
+    own |= {((UNEDITED,), row.prompt, row.seed, *row.own.items()): row for job in sheets for row in sheet_rows(job)}
     # What an attack will write is not known yet: a prompt of its own for each row, as far as anybody can tell.
     return own | {
         (_maker(job), each.name, each.config.model_dump_json(), row.prompt, row.seed, *row.own.items()): row
@@ -141,6 +150,10 @@ def sampling_of(world: World) -> SamplingDefaults:
     if world.usual_sampling is not None and world.missing("model") is not None:
         return world.usual_sampling.model_copy(update=world.sampling_given)
     return world.sampling
+
+
+def _shown_line(job: Job) -> str:
+    return f"{job.label}, {job.size} size: shown from a shipped record (--baselines run measures it here)"
 
 
 def _line(job: Job) -> str:

@@ -17,7 +17,7 @@ from erasebench.api.groups import Group
 from erasebench.api.judges import is_packages, package_digest
 from erasebench.api.recipe import recipe_digest
 from erasebench.api.world import SizeName, World, load_world
-from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.profile import NumericsProfile, chosen_dtype
 from erasebench.errors import UserError
 from erasebench.files.source import source_digest
 from erasebench.files.weights import file_digests, files_digest
@@ -83,9 +83,10 @@ class Job:
 
     @property
     def profile(self) -> NumericsProfile:
-        """The numerics that everything of this job runs under."""
+        """The numerics that the job's images are sampled under."""
         kind = self.request.device.partition(":")[0]
-        return NumericsProfile(device_type=kind, batch_size=self.world.sampling.batch_size)
+        dtype = chosen_dtype(self.request.dtype, kind, self.world)
+        return NumericsProfile(device_type=kind, dtype=dtype, batch_size=self.world.sampling.batch_size)
 
     @property
     def erasing_threads(self) -> int | None:
@@ -96,6 +97,17 @@ class Job:
     def numerics(self) -> dict[str, Any]:
         """What decides pixels besides the erasure, prompt and seed."""
         return numerics_of(self.world, self.profile)
+
+    @property
+    def sampling_fields(self) -> dict[str, Any]:
+        """How a record says that its images were sampled."""
+        variant = {} if self.variant is None else {"variant": self.variant}
+        return {**self.world.sampling.model_dump(exclude={"batch_size"}), **variant}
+
+    @property
+    def fixed_digests(self) -> dict[str, str]:
+        """The digests of a record that are known before any work."""
+        return {"model": self.world.weights_digest(), "prompts": self.table.digest, "suite": self.suite.digest}
 
     @cached_property
     def request_digest(self) -> str:
@@ -143,7 +155,7 @@ class Job:
         """Everything that decides the erasure; `segmenter` is the digest of the world's segmenter."""
         return {
             **self.chosen.identity,
-            "numerics": self.numerics,
+            "numerics": numerics_of(self.world, self.profile.erasing),
             "task": self.task.model_dump(mode="json"),
             "seed": self.request.seed,
             "segmenter": segmenter,

@@ -25,6 +25,7 @@ from erasebench.runner.command import command_of
 from erasebench.runner.job import Job
 from erasebench.runner.packages import installed_packages
 from erasebench.runner.plugin_packages import plugin_packages
+from erasebench.runner.sheet_rows import sheet_rows
 
 if TYPE_CHECKING:
     from erasebench.api.erasure import Erasure
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from erasebench.runner.attack import Attacked
     from erasebench.runner.session import Session
     from erasebench.runner.stages import Images, Judgement
-
-SHEET_ROWS = {"erased": 5, "synonyms": 3, "retain-seen": 2, "retain-heldout": 3, "general": 2}
-"""Prompts of each group on a contact sheet."""
 
 
 def done_record(
@@ -176,10 +174,10 @@ def _manifest(
         python=packages["python"],
         platform=platform.platform(),
         config=scrubbed_content({"method": job.chosen.config.model_dump(mode="json"), "scheduler": scheduler}),
-        digests={**_fixed_digests(job), **digests},
+        digests={**job.fixed_digests, **digests},
         judges=json.loads(json.dumps(judges or {})),
         condition_numbers=dict(condition_numbers or {}),
-        sampling=_sampling(job),
+        sampling=job.sampling_fields,
         seeds=seeds,
         device=job.request.device,
         threads=torch.get_num_threads(),
@@ -211,39 +209,13 @@ def _tuning(job: Job) -> Tuning | None:
     return Tuning(split=SPLIT, trials=0, kind=job.suite.kind) if world == RECIPES else None
 
 
-def _sampling(job: Job) -> dict[str, Any]:
-    variant = {} if job.variant is None else {"variant": job.variant}
-    return {**job.world.sampling.model_dump(exclude={"batch_size"}), **variant}
-
-
-def _fixed_digests(job: Job) -> dict[str, str]:
-    return {"model": job.world.weights_digest(), "prompts": job.table.digest, "suite": job.suite.digest}
-
-
 def write_sheet(path: Path, job: Job, images: Images, unedited: Images | None) -> None:
     """The contact sheet of a job: the same prompts and seeds, unedited beside edited where both are there."""
-    rows = _sheet_rows(job)
+    rows = sheet_rows(job)
     columns = [] if unedited is None else [(UNEDITED, _pictures(unedited, rows))]
     columns.append((job.chosen.name, _pictures(images, rows)))
     labels = [f"{row.concept or row.group}\n{row.group}\n{row.prompt}\nseed {row.seed}" for row in rows]
     write_contact_sheet(path, columns, labels)
-
-
-def _sheet_rows(job: Job) -> list[PromptRow]:
-    """A few rows of each group, spread over its concepts, each with another template, else with another seed."""
-    chosen: list[PromptRow] = []
-    for group in job.table.groups:
-        by_concept: dict[str, dict[str, list[PromptRow]]] = {}
-        rows = job.table.of_group(group).rows
-        for row in rows:
-            by_concept.setdefault(row.concept or row.prompt, {}).setdefault(row.prompt, []).append(row)
-        concepts = [list(prompts.values()) for prompts in by_concept.values()]
-        wanted = min(SHEET_ROWS[group], len(rows))
-        for at in range(wanted):
-            prompts = concepts[at * len(concepts) // wanted if wanted <= len(concepts) else at % len(concepts)]
-            seeds = prompts[at % len(prompts)]
-            chosen.append(seeds[at // (len(concepts) * len(prompts)) % len(seeds)])
-    return list(dict.fromkeys(chosen))
 
 
 def _pictures(images: Images, rows: list[PromptRow]) -> list[Any]:

@@ -17,6 +17,7 @@ from erasebench.api.judge_settings import JudgeSettings
 from erasebench.api.method import load_method
 from erasebench.api.names import check_name
 from erasebench.api.world import SCHEDULER_NAMES, SizeName
+from erasebench.diffusion.profile import checked_dtype
 from erasebench.errors import UserError, did_you_mean
 from erasebench.files.source import source_digest
 from erasebench.files.yaml_file import yaml_value
@@ -49,7 +50,7 @@ Variant = Literal["released", "i2p-rows"]
 
 
 Baselines = Literal["shipped", "run", "none"]
-"""The unedited model is run, and the other baselines are shown from records shipped with erasebench, or run as well."""
+"""The baselines are shown from records shipped with erasebench (the unedited model is run where none fits), or run."""
 BASELINES = ("uce", "esd-x")
 """Erasure methods that every other is shown beside."""
 
@@ -79,6 +80,7 @@ class Request:
     attacks: tuple[str, ...] = ()
     attack_settings: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    dtype: str = "auto"
     seed: int = DEFAULT_SEED
     repeats: int = 1
     out: Path = DEFAULT_OUT
@@ -101,6 +103,7 @@ class Request:
             what = f"--baselines {self.baselines} is not possible."
             raise UserError(what, did_you_mean(self.baselines, get_args(Baselines)))
         check_device_name(self.device)
+        checked_dtype(self.dtype)
 
     @property
     def sampled_with(self) -> dict[str, Any]:
@@ -109,7 +112,10 @@ class Request:
 
     @cached_property
     def all_methods(self) -> tuple[str, ...]:
-        """Every method that is run, once, by the name that was given: baselines first. UserError for an unknown one."""
+        """Every method that is run, once, by the name that was given: baselines first. UserError for an unknown one.
+
+        The unedited model is among them where it may be shown from shipped records: it is run where none fits.
+        """
         baselines = {"none": (), "shipped": (UNEDITED,), "run": (UNEDITED, *BASELINES)}[self.baselines]
         asked: dict[type[Method], str] = {}
         for name in dict.fromkeys(self.methods):
@@ -118,9 +124,10 @@ class Request:
 
     @property
     def shown_beside(self) -> tuple[str, ...]:
-        """The baselines to be shown from shipped records: those that are not run."""
-        run = {load_method(name) for name in self.all_methods}
-        return tuple(name for name in BASELINES if self.baselines == "shipped" and load_method(name) not in run)
+        """The baselines to be shown from shipped records: those that are not asked for."""
+        asked = {load_method(name) for name in self.methods}
+        every = (UNEDITED, *BASELINES) if self.baselines == "shipped" else ()
+        return tuple(name for name in every if load_method(name) not in asked)
 
 
 def by_own_settings(sampling: str) -> bool:

@@ -15,7 +15,7 @@ from erasebench.console.interruption import check_interrupted
 from erasebench.console.scrubbing import failure_text
 from erasebench.errors import UserError
 from erasebench.files.atomic import check_writable, remove_leftovers
-from erasebench.results.record import Record
+from erasebench.results.record import UNEDITED, Record
 from erasebench.runner.average import Average, averaged, averages
 from erasebench.runner.cache import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
@@ -89,8 +89,14 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     session: Session | None = None
     summary = Summary()
     done: dict[str, Record] = {}
-    for job in jobs:
-        if _is_done(job, summary, done):
+    from erasebench.board.shipped import shipped_records
+    from erasebench.runner.baselines import is_shown, may_be_shown, show_shipped
+
+    # The unedited model is run last, and only where no shipped record stands in the table of what was run.
+    shipped = shipped_records()
+    shown = [job for job in jobs if may_be_shown(job, shipped)]
+    for job in [*(job for job in jobs if job not in shown), *shown]:
+        if (job in shown and is_shown(job, done.values(), shipped)) or _is_done(job, summary, done):
             continue
         # Only here does anything load torch: a finished request is answered without it.
         from erasebench.runner.session import Session
@@ -100,10 +106,10 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
             _tell_what_will_fail(jobs)
             _check_models(jobs, session)
         _attempt(job, session, summary, done)
-    _take_together(request.out, jobs, summary, done)
-    # Not before: a mistake is answered at once, without what draws tables.
-    from erasebench.runner.baselines import show_shipped
-
+    # An average needs all of its runs: of the unedited model it is shown too where one of them is.
+    partly = {job.suite_asked for job in shown if job.label not in done}
+    together = [job for job in jobs if job.chosen.name != UNEDITED or job.suite_asked not in partly]
+    _take_together(request.out, together, summary, done)
     with failing_alone("The baselines shown beside", summary):
         summary.shipped, _ = show_shipped(request, summary.records)
     if board and (summary.records or any((request.out / "results").glob("*.json"))):

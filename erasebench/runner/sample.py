@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from erasebench.api.erasure import Erasure
 from erasebench.api.world import World
-from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.profile import NumericsProfile, checked_dtype, chosen_dtype
 from erasebench.errors import UserError
 from erasebench.files.atomic import atomic_write
 from erasebench.files.csv_cells import original_cell, safe_cell
@@ -65,7 +65,14 @@ class Made(NamedTuple):
     listed: bool
 
 
-def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Path | None, device: str | None) -> Made:
+def sample_table(
+    world: World,
+    table: PromptTable,
+    out: Path,
+    erasure_folder: Path | None,
+    device: str | None,
+    dtype: str = "auto",
+) -> Made:
     """Write the images of `table` and images.csv (the table and each row's file) to `out`.
 
     Under `accelerate launch` (or torchrun) this process makes every n-th row on its own GPU; which process makes a row
@@ -81,12 +88,14 @@ def sample_table(world: World, table: PromptTable, out: Path, erasure_folder: Pa
         )
     session = Session(world, device or default_device())
     erasure = Erasure() if erasure_folder is None else Erasure.load(erasure_folder)
-    profile = NumericsProfile(device_type=session.device.type, batch_size=world.sampling.batch_size)
+    kind = session.device.type
+    precision = chosen_dtype(checked_dtype(dtype), kind, world)
+    profile = NumericsProfile(device_type=kind, dtype=precision, batch_size=world.sampling.batch_size)
     digests = image_digests(table, numerics_of(world, profile), erasure.digest)
     store = ImageStore(out)
     own = table.rows[rank::processes]
     images = wanted(own, digests, world.sampling)
-    generate(store, images, session.pipeline, erasure, profile, f"images, process {rank}")
+    generate(store, images, session.sampling_pipeline(profile), erasure, profile, f"images, process {rank}")
     # Read afresh: the other processes have added to the ledger meanwhile.
     whole = ImageStore(out)
     broken = sum(whole.entries[digests[row.row]].sha256 is None for row in own)

@@ -12,6 +12,7 @@ import torch
 from erasebench.api.judges import is_packages, metrics_of, open_judge, package_digest
 from erasebench.api.world import World
 from erasebench.errors import UserError
+from erasebench.families.precision import in_precision
 from erasebench.identity import digest
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from erasebench.api.judge import Judge
     from erasebench.api.judge_metrics import Metrics
+    from erasebench.diffusion.profile import NumericsProfile
 
 
 class Session:
@@ -30,15 +32,26 @@ class Session:
         self._judges: dict[str, Judge | UserError] = {}
         self._digests: dict[str, str] = {}
         self._references: dict[str, str | None] = {}
+        self._in_precision: dict[str, StableDiffusionPipeline] = {}
 
     @cached_property
     def pipeline(self) -> StableDiffusionPipeline:
-        """The base pipeline; every erasure is applied to it and taken off again."""
+        """The base pipeline in float32: methods erase on it; every erasure is applied to it and taken off again."""
         return self.world.pipeline(self.device, torch.float32)
+
+    def sampling_pipeline(self, profile: NumericsProfile) -> StableDiffusionPipeline:
+        """The pipeline that images are sampled with: the base pipeline, or another one in the profile's precision."""
+        if profile.dtype == "float32":
+            return self.pipeline
+        if profile.dtype not in self._in_precision:
+            pipeline = self.world.pipeline(self.device, torch.float32)
+            self._in_precision[profile.dtype] = in_precision(pipeline, profile.dtype)
+        return self._in_precision[profile.dtype]
 
     def renew_pipeline(self) -> None:
         """Load the pipeline afresh when it is next asked for: somebody may have left it changed."""
         self.__dict__.pop("pipeline", None)
+        self._in_precision.clear()
 
     @cached_property
     def segmenter(self) -> str:

@@ -84,7 +84,7 @@ def _erased(work: Work) -> tuple[Erasure, Cost]:
     job, folder = work.job, work.folder
     pipeline = work.session.pipeline
     before = weights_of(pipeline)
-    workspace = RunWorkspace(job.world, pipeline, job.profile, seed=job.request.seed, folder=folder.scratch)
+    workspace = RunWorkspace(job.world, pipeline, job.profile.erasing, seed=job.request.seed, folder=folder.scratch)
     on = threads(job.erasing_threads)
     with measured(job.request.device) as meter, all_attempts(_attempts(folder), meter) as spent, on:
         erasure = job.chosen.method(job.chosen.config).erase(pipeline, job.task, workspace)
@@ -117,7 +117,8 @@ def sample(work: Work, erasure: Erasure) -> Images:
     job = work.job
     images = Images(work.folder.images(erasure.digest), job.image_digests(erasure.digest))
     asked = wanted(job.table.rows, images.by_row, job.world.sampling)
-    generate(images.store, asked, work.session.pipeline, erasure, job.profile, f"{job.label}: images")
+    pipeline = work.session.sampling_pipeline(job.profile)
+    generate(images.store, asked, pipeline, erasure, job.profile, f"{job.label}: images")
     return images
 
 
@@ -132,7 +133,8 @@ def sampling_ratio(work: Work, erasure: Erasure) -> float | None:
     file = work.folder.path / "sampling-ratio.json"
     if (known := read_sealed_json(file)) is None:
         specs = [SampleSpec(row.prompt, row.seed) for row in job.table.rows]
-        known = measured_ratio(work.session.pipeline, erasure, specs, job.world.sampling, job.profile)
+        pipeline = work.session.sampling_pipeline(job.profile)
+        known = measured_ratio(pipeline, erasure, specs, job.world.sampling, job.profile)
         write_sealed_json(file, known)
     return float(known)
 

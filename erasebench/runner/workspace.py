@@ -17,6 +17,7 @@ from erasebench.console.progress import progress_bar
 from erasebench.diffusion.profile import NumericsProfile
 from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.errors import UserError
+from erasebench.runner.threads import threads
 
 
 class RunWorkspace:
@@ -32,6 +33,7 @@ class RunWorkspace:
         self._world = world
         self._pipeline = pipeline
         self._profile = profile
+        self._threads = torch.get_num_threads()
 
     def sample(
         self,
@@ -49,11 +51,13 @@ class RunWorkspace:
         sampler = Sampler(self._pipeline, settings, self._profile)
         specs = [SampleSpec(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         images = []
-        for spec, pixels in zip(specs, sampler.images(specs), strict=True):
-            if pixels is None:
-                what = f"The model gave NaN or infinity for '{spec.prompt}', seed {spec.seed}."
-                raise UserError(what, "Check the model's weights; half precision can overflow.")
-            images.append(Image.fromarray(pixels))
+        # A method may be held to one thread, so that its sums are the same everywhere; images are made with all.
+        with threads(self._threads):
+            for spec, pixels in zip(specs, sampler.images(specs), strict=True):
+                if pixels is None:
+                    what = f"The model gave NaN or infinity for '{spec.prompt}', seed {spec.seed}."
+                    raise UserError(what, "Check the model's weights; half precision can overflow.")
+                images.append(Image.fromarray(pixels))
         return images
 
     def segment(self, images: Sequence[Image.Image], phrase: str) -> list[Segmentation]:

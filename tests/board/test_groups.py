@@ -30,7 +30,7 @@ def test_the_unedited_model_leads_then_the_headline_ranks() -> None:
         {"world": "stable-diffusion-v1-4"},
         {"partial": True},
         {"concepts": ("Ada Reed", "Ben Marsh", "Dan Holt")},
-        {"profile": NumericsProfile(batch_size=32)},
+        {"profile": NumericsProfile(batch_size=64, dtype="bfloat16")},
         {"profile": NumericsProfile(batch_size=64, device_type="cuda")},
         {"sampling": {"scheduler": "ddim", "steps": 50}},
         {"digests": {"model": digest("another model"), "prompts": digest("prompts")}},
@@ -57,9 +57,18 @@ def test_a_method_and_its_erasure_do_not_split_a_table() -> None:
     assert len(tables) == 1
 
 
+def test_another_batch_size_is_the_same_table() -> None:
+    """It changes last digits alone; the cached images of the one are not taken for the other's."""
+    smaller = NumericsProfile(batch_size=32)
+    (table,) = groups([record("original"), record("mace", profile=smaller)])
+    assert table.labels == ("original (unedited)", "mace")
+
+
 def test_tables_that_share_a_title_say_what_sets_them_apart() -> None:
-    titles = [group.title for group in groups([record(), record(profile=NumericsProfile(batch_size=32))])]
-    assert sorted(titles) == ["3 concepts, small size, batch size 32", "3 concepts, small size, batch size 64"]
+    titles = [
+        group.title for group in groups([record(), record(profile=NumericsProfile(batch_size=64, dtype="float16"))])
+    ]
+    assert sorted(titles) == ["3 concepts, small size, dtype float16", "3 concepts, small size, dtype float32"]
 
 
 def test_runs_of_one_method_are_told_apart() -> None:

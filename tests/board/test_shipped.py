@@ -87,7 +87,7 @@ def test_a_record_fits_where_it_may_stand_in_one_table() -> None:
         ({"size": "full"}, "size full is shipped, not small"),
         ({"concepts": ("Ada Reed",)}, "other concepts"),
         ({"profile": NumericsProfile(batch_size=64, device_type="cuda")}, "device type cuda is shipped, not cpu"),
-        ({"profile": NumericsProfile(batch_size=32)}, "batch size 32 is shipped, not 64"),
+        ({"profile": NumericsProfile(batch_size=64, dtype="float16")}, "dtype float16 is shipped, not float32"),
         ({"digests": {"model": digest("other"), "prompts": digest("prompts")}}, "other model"),
         ({"digests": MACE.manifest.digests | {"judge:face-id": digest("judge")}}, "other judge:face-id"),
         ({"sampling": {"steps": 50}}, "other"),
@@ -146,7 +146,7 @@ def test_the_shipped_files_are_small_readable_records_of_known_methods() -> None
     records = shipped_records()
     assert sorted(r.id for r in records) == sorted(path.stem for path in paths)
     assert all(r.shipped and r.status == "done" and r.method in METHODS.names() for r in records)
-    assert {r.method for r in records if (r.suite, r.scale) == ("celebrity", 10)} == {"uce", "esd-x"}
+    assert {r.method for r in records if (r.suite, r.scale) == ("celebrity", 10)} == {"original", "uce", "esd-x"}
     assert all(path.stat().st_size < 100_000 for path in paths)
 
 

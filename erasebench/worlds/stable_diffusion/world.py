@@ -100,6 +100,14 @@ class StableDiffusionWorld(World):
             )
 
     @cached_property
+    def half_dtype(self) -> str:  # type: ignore[override]
+        """bfloat16 for models that predict v (Stable Diffusion 2.1 overflows in float16), else float16."""
+        if self.missing("model") is not None:
+            return "float16"
+        config = read_config(self.folder / "scheduler" / "scheduler_config.json")
+        return "bfloat16" if config.get("prediction_type") == "v_prediction" else "float16"
+
+    @cached_property
     def concept_lists(self) -> ConceptLists:  # type: ignore[override]
         return protocol_lists()
 
