@@ -27,7 +27,7 @@ def pipeline() -> StableDiffusionPipeline:
 
 
 def images(pipeline: StableDiffusionPipeline) -> np.ndarray:
-    return np.stack([image for image in Sampler(pipeline, SETTINGS, NumericsProfile(batch_size=2)).images(SPECS)])
+    return np.stack(list(Sampler(pipeline, SETTINGS, NumericsProfile(batch_size=2)).images(SPECS)))
 
 
 def projections(pipeline: StableDiffusionPipeline) -> list[nn.Linear]:

@@ -34,7 +34,7 @@ from erasebench.runner.session import Session
 from erasebench.runner.versions import todays_version
 from tests.golden.same_numbers import compared, read
 
-BASELINES = ["uce", "esd-x"]
+BASELINES = [UNEDITED, "uce", "esd-x"]
 """Methods whose records are shipped with erasebench."""
 DISTANCES = ("fid_", "kid_", "kd_")
 LAST_DIGITS = 1e-5
@@ -57,7 +57,7 @@ class Restamp:
         for part in ("model", "prompts"):
             if digests[part] != old.manifest.digests[part] and not (part == "prompts" and renamed_groups(job, old)):
                 raise SystemExit(f"{old.id}: another {part}")
-        if (outcome._sampling(job), job.profile) != (old.manifest.sampling, old.manifest.profile):
+        if (job.sampling_fields, job.profile) != (old.manifest.sampling, old.manifest.profile):
             raise SystemExit(f"{old.id}: sampled in another way")
         if set(digests) != set(old.manifest.digests):
             raise SystemExit(f"{old.id}: other digests, {sorted(set(digests) ^ set(old.manifest.digests))}")
@@ -94,7 +94,7 @@ class Restamp:
             judges[name] = json.loads(json.dumps(self.session.judge_identity(name)))
             if reference := self.session.reference_digest(name):
                 found["reference"] = reference
-        return {**outcome._fixed_digests(job), **found}, judges
+        return {**job.fixed_digests, **found}, judges
 
 
 def job_of(record: Record) -> Job:
