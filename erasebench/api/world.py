@@ -117,6 +117,8 @@ class World(ABC):
 
     erasing_threads: ClassVar[int | None] = None
     """Threads that a method has on the CPU, so that its erasure is the same on any number of cores; None: all."""
+    training_image_threads: ClassVar[int | None] = None
+    """Threads for the images that a method asks for: as many as give the pixels of one; None: as the method has."""
 
     usual_sampling: ClassVar[SamplingDefaults | None] = None
     """How the model that the world is named after samples: for a forecast where the model itself is not there."""

@@ -33,7 +33,8 @@ class RunWorkspace:
         self._world = world
         self._pipeline = pipeline
         self._profile = profile
-        self._threads = torch.get_num_threads()
+        most = world.training_image_threads if profile.device_type == "cpu" else None
+        self._threads = None if most is None else min(most, torch.get_num_threads())
 
     def sample(
         self,
@@ -51,7 +52,6 @@ class RunWorkspace:
         sampler = Sampler(self._pipeline, settings, self._profile)
         specs = [SampleSpec(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
         images = []
-        # A method may be held to one thread, so that its sums are the same everywhere; images are made with all.
         with threads(self._threads):
             for spec, pixels in zip(specs, sampler.images(specs), strict=True):
                 if pixels is None:

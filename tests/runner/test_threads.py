@@ -12,11 +12,14 @@ import torch
 
 import erasebench
 from erasebench.api.method import load_method
-from erasebench.api.world import World
+from erasebench.api.world import World, load_world
 from erasebench.cli import main
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler
 from erasebench.runner.job import plan
 from erasebench.runner.request import Request
 from erasebench.runner.threads import threads
+from erasebench.runner.workspace import RunWorkspace
 from tests.runner.toy import of
 
 
@@ -61,6 +64,28 @@ def test_training_on_the_miniature_gives_the_same_bits_on_one_thread_and_on_two(
         places = ["--runs-folder", str(tmp_path / f"runs-{count}"), "--export", str(file)]
         assert main(["erase", "--method", "esd-x", *words, *places]) == 0
     assert files[1].read_bytes() == files[2].read_bytes()
+
+
+@pytest.mark.parametrize(("there", "used"), [(1, 1), (2, 2), (8, 2)])
+def test_a_methods_own_images_have_as_many_threads_as_give_the_pixels_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: int, used: int
+) -> None:
+    """On eight threads 2 of 98,304 values differ from one thread's (docs/reproducibility.md); on two none does."""
+    world, seen = load_world("miniature"), []
+    torch.set_num_threads(there)
+    workspace = RunWorkspace(world, world.pipeline(), NumericsProfile(batch_size=2), seed=1, folder=tmp_path)
+    images = Sampler.images
+
+    def watched(self: Sampler, specs: Any) -> Any:
+        for image in images(self, specs):
+            seen.append(torch.get_num_threads())
+            yield image
+
+    monkeypatch.setattr(Sampler, "images", watched)
+    with threads(world.erasing_threads):
+        workspace.sample(["A cat", "A dog"], [1, 2], steps=1)
+        assert torch.get_num_threads() == 1
+    assert seen == [used, used]
 
 
 @pytest.mark.parametrize(("device", "used"), [("cpu", 1), ("cuda", None), ("cuda:1", None)])

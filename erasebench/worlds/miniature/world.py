@@ -49,6 +49,7 @@ class MiniatureWorld(World):
 
     prior_source: ClassVar[str] = "erasebench/worlds/miniature/prior_captions.txt"
     erasing_threads: ClassVar[int | None] = 1
+    training_image_threads: ClassVar[int | None] = 2
 
     def __init__(self, folder: Path = WEIGHTS) -> None:
         """`folder` holds the pipeline (diffusers format) and the judges' weights; the package's own by default."""
