@@ -1,0 +1,1 @@
+"""What erasebench does in how much time on a machine: checks that anybody can run."""
