@@ -16,6 +16,7 @@ from erasebench.runner.forecast import forecast
 from erasebench.runner.job import plan
 from erasebench.runner.request import BASELINES, Request, version_of
 from erasebench.runner.run import Summary
+from erasebench.runner.sheet_rows import sheet_rows
 
 HERE = Path(__file__).parent
 TOY = f"{HERE / 'toy_world.py'}:"
@@ -114,9 +115,10 @@ def test_the_unedited_model_is_shown_where_its_record_fits_and_sampled_for_the_s
     assert shift.metrics == next(record for record in first.records if record.method == "shift").metrics
     sheet = f"sheets/{shift.id}.png"
     assert (other["out"] / sheet).read_bytes() == (words["out"] / sheet).read_bytes(), "both columns, the same images"
-    assert 0 < sampled_of_the_unedited_model(other) <= sampled_of_the_unedited_model(words)
+    (job,) = plan(Request((words["method"],), (SUITE,), world=words["world"], model=words["model"], baselines="none"))
+    assert sampled_of_the_unedited_model(other) == len(sheet_rows(job)) < sampled_of_the_unedited_model(words)
     assert "original (unedited, shipped)" in (other["out"] / "README.md").read_text()
-    assert "original on toy-2, small size: shown from a shipped record" in forecast(asked)
+    assert "original on toy-2, small size: shown from a shipped record if" in forecast(asked)
 
 
 @pytest.mark.parametrize("changed", ["limit", "judge"])
@@ -131,6 +133,25 @@ def test_the_unedited_model_is_run_where_its_record_does_not_fit(
     summary = erasebench.run(**elsewhere(words, "other"), limit=1 if changed == "limit" else None)
     assert sorted(record.method for record in summary.records) == ["original", "shift"]
     assert summary.shipped == []
+
+
+def test_of_runs_that_are_averaged_all_are_shown_with_their_average_or_none(
+    toy_words: dict[str, Any], shelf: Path
+) -> None:
+    objects = f"{HERE / 'toy_objects.py'}:"
+    suite = {"suite": str(HERE / "data" / "toy-objects.yaml"), "world": objects + "ToyObjects"}
+    words = toy_words | suite | {"method": objects + "ShiftAny"}
+    first = erasebench.run(**words)
+    whole = shelve_the_unedited_model(shelf, first)
+    assert len(whole) == 3, "two classes and their average"
+    shown = erasebench.run(**elsewhere(words, "shown"))
+    assert {record.id for record in shown.shipped} == {record.id for record in whole}
+    assert {record.method for record in shown.records} == {"shift"}
+    (average,) = (record for record in whole if record.scale == "average")
+    (shelf / f"{average.id}.json").unlink()
+    run = erasebench.run(**elsewhere(words, "run"))
+    scales = [record.scale for record in run.records if record.method == "original"]
+    assert len(scales) == 3 and "average" in scales and run.shipped == []
 
 
 def test_an_older_shipped_record_leaves_the_board_and_another_version_is_said(

@@ -38,6 +38,8 @@ class SamplingChange(BaseModel, ABC):
     """A change of sampling: JSON-able settings, and tensors by name. A subclass sets `kind` and writes `applied_to`.
 
     It has to work on every call of the pipeline, at any batch size, each image depending on its own prompt alone.
+    Within a call, change a weight of a text cross-attention by an operation on it or by new `.data`, not by writing
+    into its `.data`: the sampler keeps keys and values of text for as long as it sees no change.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

@@ -52,6 +52,8 @@ def _images(check: Check, world: World, device: torch.device) -> NDArray[np.int6
     specs = [SampleSpec(f"A portrait of {names[at % 8]}", at + 1) for at in range(n)]
     profile = NumericsProfile(device_type=device.type, batch_size=min(n, 32))
     made = [image for image in Sampler(world.pipeline(device), settings, profile).images(specs) if image is not None]
+    if len(made) < n:
+        raise RuntimeError(f"on {device.type} the model gave NaN or infinity for {n - len(made)} of {n} images")
     return np.stack(made).astype(np.int64)
 
 

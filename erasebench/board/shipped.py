@@ -13,6 +13,7 @@ from typing import Any
 from erasebench.board.build import read_records
 from erasebench.board.groups import comparable, standing
 from erasebench.errors import UserError
+from erasebench.identity import digest
 from erasebench.results.record import Record
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def fitting(record: Record, method: str, shipped: Sequence[Record]) -> Record | 
 
 
 def _place(record: Record) -> tuple[Any, ...]:
-    where = (record.world, record.suite, record.scale, record.size, record.manifest.profile)
+    where = (record.world, record.suite, record.scale, record.size, digest(record.manifest.profile.ranked))
     return (record.method, record.variant, *where)
 
 
@@ -88,6 +89,6 @@ def _differing(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
 def _why(name: str, here: dict[str, Any], there: dict[str, Any]) -> str:
     if name == "partial":
         return "a partial run is not compared with shipped records"
-    if name in ("scale", "size", "device_type", "dtype", "batch_size"):
+    if name in ("scale", "size", "device_type", "dtype", "vae_dtype"):
         return f"{name.replace('_', ' ')} {there.get(name)} is shipped, not {here.get(name)}"
     return f"the shipped record has other {name.removesuffix(' digest')}"

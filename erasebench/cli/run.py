@@ -55,8 +55,8 @@ def run(
         str,
         typer.Option(
             "--baselines",
-            help="shipped: the unedited model is run, uce and esd-x are shown from shipped records that fit; "
-            "run: all three are run; none.",
+            help="shipped: the unedited model, uce and esd-x are shown from shipped records that fit; the unedited "
+            "model is run where none fits; run: all three are run; none.",
             rich_help_panel=options.ASKED,
         ),
     ] = "shipped",

@@ -44,14 +44,15 @@ def shared_text(network: nn.Module) -> Iterator[None]:
     """Within the block, text cross-attentions compute the keys and values of the same text once, not at every step.
 
     No bit of any result changes. A layer that is not a plain linear one, or whose forward somebody has replaced, is
-    left as it is.
+    left as it is. What is written into a weight through its `.data` cannot be seen: within a call, assign new data.
     """
     layers = [
         layer
         for module in network.modules()
         if isinstance(module, Attention) and module.is_cross_attention
         for layer in (module.to_k, module.to_v)
-        if type(layer) is nn.Linear and "forward" not in vars(layer)
+        # In inference mode tensors do not tell whether they were changed.
+        if type(layer) is nn.Linear and "forward" not in vars(layer) and not torch.is_inference_mode_enabled()
     ]
     for layer in layers:
         layer.forward = _Remembered(layer)  # type: ignore[assignment]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from erasebench.api.method import load_method
@@ -11,7 +11,7 @@ from erasebench.board.build import read_records
 from erasebench.board.groups import comparable, standing, title_of
 from erasebench.board.shipped import fitting, shipped_records
 from erasebench.identity import digest
-from erasebench.results.record import UNEDITED, Record
+from erasebench.results.record import AVERAGE, UNEDITED, Record
 from erasebench.runner.cache import publish
 from erasebench.runner.job import Job
 from erasebench.runner.request import Request, version_of
@@ -55,12 +55,37 @@ def show_shipped(request: Request, records: Sequence[Record]) -> tuple[list[Reco
     return fit, any([*removed, *[publish(request.out, record) for record in fit]])
 
 
-def may_be_shown(job: Job, shipped: Sequence[Record]) -> bool:
-    """Whether one of the shipped records seems to take the place of this job, of the unedited model.
+def may_be_shown(jobs: Iterable[Job], shipped: Sequence[Record]) -> list[tuple[Job, ...]]:
+    """The jobs of the unedited model whose place shipped records seem to take, those of one suite together.
 
-    As far as can be told before anything is loaded: `is_shown` is sure, once a record stands in the same table.
+    As far as can be told before anything is loaded: `are_shown` is sure, once records stand in the same tables. Of runs
+    that are averaged all are shown, with their average, or none.
     """
-    if job.chosen.name != UNEDITED or UNEDITED not in job.request.shown_beside or job.attacks:
+    suites: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.chosen.name == UNEDITED and UNEDITED in job.request.shown_beside:
+            suites.setdefault(job.suite_asked, []).append(job)
+    return [
+        tuple(own) for own in suites.values() if _averaged(own, shipped) and all(_fits(job, shipped) for job in own)
+    ]
+
+
+def are_shown(jobs: Iterable[Job], done: Collection[Record], shipped: Sequence[Record]) -> bool:
+    """Whether shipped records take the place of all these jobs, of the unedited model, beside those done."""
+    return all(_is_shown(job, done, shipped) for job in jobs)
+
+
+def _averaged(jobs: Sequence[Job], shipped: Sequence[Record]) -> bool:
+    """Whether the average of these jobs is shipped as well, where they have one."""
+    first, names = jobs[0], tuple(job.selection.erased[0] for job in jobs)
+    if len(jobs) == 1 or first.suite.average_table is None:
+        return True
+    place = (UNEDITED, first.world.name, first.suite.name, AVERAGE, names)
+    return any((each.method, each.world, each.suite, each.scale, each.concepts) == place for each in shipped)
+
+
+def _fits(job: Job, shipped: Sequence[Record]) -> bool:
+    if job.attacks:
         return False
     place = (UNEDITED, job.world.name, job.suite.name)
     theirs = [record for record in shipped if (record.method, record.world, record.suite) == place]
@@ -78,8 +103,7 @@ def may_be_shown(job: Job, shipped: Sequence[Record]) -> bool:
     return any(known.items() <= comparable(record).items() for record in theirs)
 
 
-def is_shown(job: Job, done: Iterable[Record], shipped: Sequence[Record]) -> bool:
-    """Whether one of the shipped records takes the place of this job, of the unedited model, beside those done."""
+def _is_shown(job: Job, done: Collection[Record], shipped: Sequence[Record]) -> bool:
     beside = [record for record in done if (record.suite, record.concepts) == (job.suite.name, job.selection.erased)]
     return bool(beside) and all(isinstance(fitting(record, UNEDITED, shipped), Record) for record in beside)
 

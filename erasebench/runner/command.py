@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from erasebench.api.judge_settings import JudgeSettings
@@ -39,6 +40,8 @@ def command_of(job: Job, concepts: Sequence[str] = (), anchors: Sequence[str] = 
     for key, value in sorted(asked.attack_settings.items()):
         if key.partition(".")[0] in {each.name for each in job.attacks}:
             words += ["--attack-set", f"{key}={value}"]
+    if job.profile.device_type != "cpu":  # what auto stands for may change
+        asked = replace(asked, dtype=job.profile.dtype)
     for flag in ("sampling", "steps", "guidance", "scheduler", "batch_size", "limit", "device", "dtype", "seed"):
         if (value := getattr(asked, flag)) != getattr(default, flag):
             words += [f"--{flag.replace('_', '-')}", str(value)]

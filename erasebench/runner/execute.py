@@ -171,6 +171,10 @@ def _unedited(work: Work) -> Images | None:
     if job.request.baselines == "shipped":
         asked = wanted(shown, images.by_row, job.world.sampling)
         label = f"{job.label}: unedited images of the contact sheet"
-        pipeline = work.session.sampling_pipeline(job.profile)
-        generate(images.store, asked, pipeline, nothing, job.profile, label)
+        try:
+            pipeline = work.session.sampling_pipeline(job.profile)
+            generate(images.store, asked, pipeline, nothing, job.profile, label)
+        except (OSError, RuntimeError) as error:
+            # Everything is measured: a picture is no reason to lose it.
+            log.warning("%s: the contact sheet shows the edited model alone (%s).", job.label, error)
     return None if images.store.missing(images.by_row[row.row] for row in shown) else images

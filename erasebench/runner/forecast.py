@@ -33,7 +33,7 @@ class Measured(NamedTuple):
 def forecast(request: Request, rate: float | None = None) -> str:
     """The plan of a request: images, disk, hours at `rate` images a second (None: as measured), all that is missing.
 
-    Torch is not loaded, no weights are read. UserError as `plan`, and for a rate that is none.
+    Torch is not loaded, nor any network. UserError as `plan`, and for a rate that is none.
     """
     return forecast_all([request], rate)
 
@@ -52,7 +52,7 @@ def forecast_all(requests: Sequence[Request], rate: float | None = None) -> str:
     world = jobs[0].world
     known = measured(jobs[0].request.runs_folder / world.name / "images")
     shipped = shipped_records()
-    shown = [job for job in jobs if may_be_shown(job, shipped)]
+    shown = [job for own in may_be_shown(jobs, shipped) for job in own]
     lines = [_shown_line(job) if job in shown else _line(job) for job in jobs]
     jobs = [job for job in jobs if job not in shown]
     total, size = images_of(jobs), disk_of(jobs, sampling_of(world), known)
@@ -153,7 +153,7 @@ def sampling_of(world: World) -> SamplingDefaults:
 
 
 def _shown_line(job: Job) -> str:
-    return f"{job.label}, {job.size} size: shown from a shipped record (--baselines run measures it here)"
+    return f"{job.label}, {job.size} size: shown from a shipped record if its judges are the same, else run"
 
 
 def _line(job: Job) -> str:

@@ -35,6 +35,12 @@ from erasebench.suite.suite import SUITES, Suite, load_suite
 
 log = logging.getLogger(__name__)
 
+SAMPLER = (
+    *("erasebench.diffusion.sampling", "erasebench.diffusion.schedulers", "erasebench.diffusion.prompt_states"),
+    *("erasebench.diffusion.shared_text", "erasebench.families.precision"),
+)
+"""What decides pixels besides the model, its settings and the prompt: part of an image's identity."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -203,7 +209,7 @@ def numerics_of(world: World, profile: NumericsProfile) -> dict[str, Any]:
         "sampling": world.sampling.model_dump(),
         "profile": profile.model_dump(),
         "packages": {name: version(name) for name in NUMERIC_PACKAGES},
-        "sampler": source_digest(("erasebench.diffusion.sampling", "erasebench.diffusion.schedulers")),
+        "sampler": source_digest(SAMPLER),
         "model": world.weights_digest(),
     }
 

@@ -130,7 +130,9 @@ def record_identity(job: Job, session: Session, erasure: str | None, *, failed: 
 
     Only where the method asks outside does the erasure's own digest decide too (None: there is none, the run failed).
     """
-    outside = {"answers": erasure} if job.chosen.method(job.chosen.config).external else {}
+    outside: dict[str, Any] = {"answers": erasure} if job.chosen.method(job.chosen.config).external else {}
+    if job.profile.dtype != "float32":  # what methods erase in is part of the erasure
+        outside["dtype"] = job.profile.dtype
     judges = sorted({name for group in job.table.groups for name in job.suite.judges_of(group, job.world)})
     return digest(
         {

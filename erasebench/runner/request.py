@@ -38,6 +38,8 @@ SHARED_SOURCES = (
         "erasebench.editing",
         "erasebench.diffusion.sampling",
         "erasebench.diffusion.schedulers",
+        "erasebench.diffusion.prompt_states",
+        "erasebench.diffusion.shared_text",
         "erasebench.api.sampling_change",
     ),
     *("erasebench.api.erasure", "erasebench.editing.templates", "erasebench.training", "erasebench.runner.workspace"),

@@ -15,7 +15,7 @@ from erasebench.console.interruption import check_interrupted
 from erasebench.console.scrubbing import failure_text
 from erasebench.errors import UserError
 from erasebench.files.atomic import check_writable, remove_leftovers
-from erasebench.results.record import UNEDITED, Record
+from erasebench.results.record import Record
 from erasebench.runner.average import Average, averaged, averages
 from erasebench.runner.cache import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
@@ -90,26 +90,28 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     summary = Summary()
     done: dict[str, Record] = {}
     from erasebench.board.shipped import shipped_records
-    from erasebench.runner.baselines import is_shown, may_be_shown, show_shipped
+    from erasebench.runner.baselines import are_shown, may_be_shown, show_shipped
 
-    # The unedited model is run last, and only where no shipped record stands in the table of what was run.
+    # The unedited model is run last, and only where no shipped records stand in the tables of what was run.
     shipped = shipped_records()
-    shown = [job for job in jobs if may_be_shown(job, shipped)]
-    for job in [*(job for job in jobs if job not in shown), *shown]:
-        if (job in shown and is_shown(job, done.values(), shipped)) or _is_done(job, summary, done):
+    waiting = may_be_shown(jobs, shipped)
+    shown = {job.label for own in waiting for job in own}
+    for own in [*((job,) for job in jobs if job.label not in shown), *waiting]:
+        if own in waiting and are_shown(own, done.values(), shipped):
             continue
-        # Only here does anything load torch: a finished request is answered without it.
-        from erasebench.runner.session import Session
+        shown -= {job.label for job in own}
+        for job in own:
+            if _is_done(job, summary, done):
+                continue
+            # Only here does anything load torch: a finished request is answered without it.
+            from erasebench.runner.session import Session
 
-        if session is None:
-            session = Session(job.world, request.device)
-            _tell_what_will_fail(jobs)
-            _check_models(jobs, session)
-        _attempt(job, session, summary, done)
-    # An average needs all of its runs: of the unedited model it is shown too where one of them is.
-    partly = {job.suite_asked for job in shown if job.label not in done}
-    together = [job for job in jobs if job.chosen.name != UNEDITED or job.suite_asked not in partly]
-    _take_together(request.out, together, summary, done)
+            if session is None:
+                session = Session(job.world, request.device)
+                _tell_what_will_fail(jobs)
+                _check_models(jobs, session)
+            _attempt(job, session, summary, done)
+    _take_together(request.out, [job for job in jobs if job.label not in shown], summary, done)
     with failing_alone("The baselines shown beside", summary):
         summary.shipped, _ = show_shipped(request, summary.records)
     if board and (summary.records or any((request.out / "results").glob("*.json"))):

@@ -130,7 +130,8 @@ def sampling_ratio(work: Work, erasure: Erasure) -> float | None:
     job = work.job
     if job.chosen.name == UNEDITED or job.request.limit is not None:
         return None
-    file = work.folder.path / "sampling-ratio.json"
+    rounded = "" if job.profile.dtype == "float32" else f"-{job.profile.dtype}"
+    file = work.folder.path / f"sampling-ratio{rounded}.json"
     if (known := read_sealed_json(file)) is None:
         specs = [SampleSpec(row.prompt, row.seed) for row in job.table.rows]
         pipeline = work.session.sampling_pipeline(job.profile)

@@ -33,7 +33,9 @@ def test_every_section_runs_on_a_cpu(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert isinstance(sampled, dict) and [each["finite"] for each in sampled.values()] == [2, 2]
     erased = found["erasing"]
     assert isinstance(erased, dict) and "MACE: LoRAs" in erased["mace, 2 people"]["stages"]
-    assert str(found["command"]).startswith("python -m erasebench.bench.gpu --device cpu --only ceilings,miniature,")
+    assert str(found["command"]).startswith(
+        "python -m erasebench.bench.gpu --device cpu --seconds 450 --only ceilings,"
+    )
 
 
 def test_a_section_that_breaks_off_is_written_and_the_others_run(

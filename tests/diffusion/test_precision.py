@@ -12,6 +12,11 @@ from erasebench.diffusion.profile import NumericsProfile, chosen_dtype
 from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.errors import UserError
 from erasebench.families.precision import in_precision
+from erasebench.identity import digest
+from erasebench.runner.job import plan
+from erasebench.runner.outcome import record_identity
+from erasebench.runner.request import Request
+from erasebench.runner.session import Session
 from tests.tiny_model import WIDTH, tiny_pipeline
 
 SETTINGS = SamplingDefaults(steps=3, guidance=4.0, width=WIDTH, height=WIDTH, batch_size=2)
@@ -51,3 +56,17 @@ def test_images_are_nearly_those_of_float32_and_the_vae_decodes_in_float32(dtype
     found = list(Sampler(rounded, SETTINGS, NumericsProfile(batch_size=2, dtype=dtype)).images(SPECS))
     gaps = [np.abs(a.astype(int) - b.astype(int)).max() for a, b in zip(exact, found, strict=True)]
     assert 0 < max(gaps) <= largest
+
+
+def test_records_of_two_precisions_have_two_identities_and_one_erasure() -> None:
+    jobs = {
+        dtype: plan(Request(("uce",), ("celebrity",), baselines="none", dtype=dtype))[0]
+        for dtype in ("float32", "bfloat16", "auto")
+    }
+    session = Session(jobs["float32"].world, "cpu")
+    identities = {dtype: record_identity(job, session, None) for dtype, job in jobs.items()}
+    assert identities["auto"] == identities["float32"] != identities["bfloat16"]
+    erasures = {digest(job.erasure_identity("none")) for job in jobs.values()}
+    assert len(erasures) == 1, "methods erase in float32"
+    images = [job.image_digests("ab")[0] for job in jobs.values()]
+    assert len(set(images)) == 2

@@ -88,6 +88,17 @@ def test_a_methods_own_images_have_as_many_threads_as_give_the_pixels_of_one(
     assert seen == [used, used]
 
 
+def test_a_methods_own_images_are_the_same_on_one_thread_and_on_two(tmp_path: Path) -> None:
+    world = load_world("miniature")
+    pipeline, made = world.pipeline(), {}
+    prompts = [f"A portrait of {name}" for name in world.concept_lists.names("person", "erase")[:64]]
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        workspace = RunWorkspace(world, pipeline, NumericsProfile(batch_size=32), seed=1, folder=tmp_path)
+        made[count] = [image.tobytes() for image in workspace.sample(prompts, range(64), steps=4, guidance=7.5)]
+    assert made[1] == made[2] and len(set(made[1])) == 64
+
+
 @pytest.mark.parametrize(("device", "used"), [("cpu", 1), ("cuda", None), ("cuda:1", None)])
 def test_only_on_the_cpu_does_the_worlds_number_hold(device: str, used: int | None) -> None:
     (job,) = plan(Request(methods=("uce",), suites=("celebrity",), baselines="none"))
