@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 
 def fields_at(model: type[BaseModel], place: Sequence[str | int]) -> tuple[str, ...]:
-    """The fields of the model that a place in another one holds; none where it holds something else."""
-    held: list[Any] = [model]
+    """The fields of the model that stands at a place within another one; none where something else stands there."""
+    held = _models_in([model])
     for part in place:
-        if isinstance(part, int):  # a list's item: the type that the list is of is among `held` already
-            continue
-        models = [each for each in held if isinstance(each, type) and issubclass(each, BaseModel)]
-        fields = [each.model_fields[part].annotation for each in models if part in each.model_fields]
-        held = _types_in(fields) if fields else held  # else a mapping's key
-    models = [each for each in held if isinstance(each, type) and issubclass(each, BaseModel)]
-    return tuple(models[0].model_fields) if len(models) == 1 else ()
+        fields = [each.model_fields[part].annotation for each in held if part in each.model_fields]
+        # Else a list's place or a mapping's key: what these hold is in `held` already.
+        held = _models_in(fields) if fields else held
+    return tuple(held[0].model_fields) if len(held) == 1 else ()
 
 
-def _types_in(annotations: Sequence[Any]) -> list[Any]:
-    """The plain types that annotations are made of: of `tuple[A, ...] | None`, A and NoneType."""
-    parts = [part for annotation in annotations for part in get_args(annotation)]
-    return [*(each for each in annotations if not get_args(each)), *(_types_in(parts) if parts else [])]
+def _models_in(annotations: Iterable[Any]) -> list[type[BaseModel]]:
+    """The models that annotations name: of `dict[str, tuple[A, ...]] | None`, A."""
+    found: list[type[BaseModel]] = []
+    for annotation in annotations:
+        if isinstance(annotation, type) and issubclass(annotation, RootModel):
+            found += _models_in([annotation.model_fields["root"].annotation])
+        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found.append(annotation)
+        else:
+            found += _models_in(get_args(annotation))
+    return found
