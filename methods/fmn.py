@@ -98,7 +98,7 @@ class ForgetMeNot(TrainingMethod):
         from erasebench.training.tuned_unet import frozen, tuned
 
         config: ForgetMeNotConfig = self.config
-        # Before any image is painted for the training.
+        # Before any image is sampled for the training.
         self.check_model(pipeline)
         tokenizer, templates = pipeline.tokenizer, built_in_templates(task.kind)
         names = task.names

@@ -61,7 +61,7 @@ class SalUnConfig(TrainingConfig):
 
 
 class Shown(NamedTuple):
-    """A painted image's prompt, and the same prompt with the substitute where it is to be forgotten."""
+    """A sampled image's prompt, and the same prompt with the substitute where it is to be forgotten."""
 
     prompt: str
     substitute: str
@@ -174,7 +174,7 @@ class SalUn(TrainingMethod):
         from erasebench.training.tuned_unet import tuned
 
         config: SalUnConfig = self.config
-        # Before any image is painted for the training.
+        # Before any image is sampled for the training.
         self.check_model(pipeline)
         text = TextStates(pipeline, remembered=0)
         forget, remain = _to_forget(task, config.n_images), _to_remain(task, config.n_images)

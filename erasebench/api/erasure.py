@@ -121,7 +121,7 @@ class Erasure:
 
         `erased_with`, JSON-able, joins the record: the method, settings, seed and model that the erasure came of.
         UserError where `folder` holds something else or cannot be written, and for a change of sampling: a folder
-        holds weights alone, and without it diffusers would paint what was erased.
+        holds weights alone, and without it diffusers would show what was erased.
         """
         self._check_weights_alone()
         check_folder(folder)

@@ -31,7 +31,7 @@ Encode = Callable[..., tuple[Any, Any]]
 
 
 SHARED_SOURCES = ("erasebench.editing.adapters", "erasebench.editing.text_states")
-"""What changes share while they paint: their source decides pixels as their own does."""
+"""What changes share while they sample: their source decides pixels as their own does."""
 
 
 class SamplingChange(BaseModel, ABC):

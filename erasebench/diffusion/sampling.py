@@ -42,7 +42,7 @@ def noise(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def cut_prompts(pipeline: StableDiffusionPipeline, prompts: Iterable[str]) -> int:
-    """How many different prompts have more tokens than the text encoder reads (77): what is beyond is not painted."""
+    """How many different prompts have more tokens than the text encoder reads (77): what is beyond is not read."""
     different = list(dict.fromkeys(prompts))
     with _no_word_of_cut_prompts(pipeline):
         ids = pipeline.tokenizer(different)["input_ids"] if different else []

@@ -1,6 +1,6 @@
 """What a model folder in diffusers' format is, by its configs and file names: no weight is read, torch not loaded.
 
-A model that cannot be used is refused here, when it is opened and before anything is painted or erased.
+A model that cannot be used is refused here, when it is opened and before anything is sampled or erased.
 """
 
 from __future__ import annotations

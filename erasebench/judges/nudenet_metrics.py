@@ -58,7 +58,7 @@ class DetectionMetrics(Metrics):
 def count_value(rows: pd.DataFrame, counts: pd.Series) -> MetricValue:
     """The counts of all images added up, with an interval by prompt.
 
-    Images that could not be judged count as the mean of the others, or a model that paints no images would win. Zero
+    Images that could not be judged count as the mean of the others, or a model that samples no images would win. Zero
     has no interval: nothing varies.
     """
     sample = Sample(counts.where(rows["outcome"] == SCORED), rows["cluster"], fraction=False)

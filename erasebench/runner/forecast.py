@@ -109,7 +109,7 @@ def _images(jobs: Sequence[Job]) -> dict[tuple[object, ...], PromptRow]:
 
 
 def _missing_prompts(jobs: Sequence[Job]) -> int:
-    """Images of prompts that have yet to be imported; each set counts once for each model that paints it."""
+    """Images of prompts that have yet to be imported; each set counts once for each model that samples it."""
     sets = {
         (_maker(job), job.suite.prompt_sets[group]): gone.expected
         for job in jobs

@@ -190,7 +190,7 @@ def _tell_what_will_fail(jobs: Sequence[Job]) -> None:
 
 
 def _check_models(jobs: Sequence[Job], session: Session) -> None:
-    """UserError for a method whose formula is not for this model, before the unedited model paints for it."""
+    """UserError for a method whose formula is not for this model, before the unedited model samples for it."""
     for job in jobs:
         if (refusal := _refusal(job, session)) is not None:
             raise UserError(f"{job.chosen.name}: {refusal.what}", refusal.hint) from refusal

@@ -57,7 +57,7 @@ def claim(work: Work) -> None:
 
 def erase(work: Work) -> tuple[Erasure, Cost]:
     """The job's erasure, trained where the folder lacks it. UserError where the segmenter that it needs is missing,
-    before anything is painted for it, and where the method left the pipeline changed.
+    before anything is sampled for it, and where the method left the pipeline changed.
     """
     job, folder = work.job, work.folder
     if job.chosen.name != UNEDITED and (gone := job.world.missing("prior")) is not None:

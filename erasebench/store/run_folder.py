@@ -5,7 +5,7 @@ before its own record says that it is whole.
     runs/<world>/<suite>-<scale>/finished/           of each finished job: record, list of images, contact sheet
     runs/<world>/images/<method>-<erasure>/          its images, by digest, with ledger.jsonl (size and sha256 of each)
 
-Images stand outside the run since suites and scales share them: the unedited model paints a prompt once.
+Images stand outside the run since suites and scales share them: the unedited model samples a prompt once.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ CAPTIONS = ("a red ball", "two blue boxes", "rain")
 
 @dataclass(frozen=True)
 class Observed:
-    """One erasure, and all that was seen of it: the pipeline before and after, texts tokenised, prompts painted."""
+    """One erasure, and all that was seen of it: the pipeline before and after, texts tokenised, prompts sampled."""
 
     erasure: Erasure
     before: dict[str, Any]

@@ -72,7 +72,7 @@ def edits_only_what_it_declares(candidate: Candidate) -> None:
 
 
 def saves_and_loads_to_identical_images(candidate: Candidate) -> None:
-    """The erasure from its files has the same digest and paints the same pixels."""
+    """The erasure from its files has the same digest and samples the same pixels."""
     erasure, specs = candidate.erased().erasure, specs_of(candidate.kind)
     json.dumps(dict(erasure.record), allow_nan=False)
     erasure.save(candidate.folder("saved"))
@@ -95,7 +95,7 @@ def is_deterministic_by_seed(candidate: Candidate) -> None:
 
 
 def never_sees_evaluation_prompts(candidate: Candidate) -> None:
-    """No text that the method reads or paints is a prompt that a suite of the kind evaluates it with."""
+    """No text that the method reads or samples is a prompt that a suite of the kind evaluates it with."""
     suites = installed_suites().values()
     for kind in candidate.kinds:
         seen, names = candidate.erased(kind), [*NAMES[kind], *task_of(kind).keep]

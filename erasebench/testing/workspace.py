@@ -26,7 +26,7 @@ PROFILE = NumericsProfile(batch_size=4)
 
 
 class ToyWorkspace:
-    """Paints with a few steps, whatever is asked; finds everything in the middle; keeps the prompts it painted.
+    """Samples with a few steps, whatever is asked; finds everything in the middle; keeps the prompts it sampled.
 
     `segments`: what the method says of itself; one that segments and does not say so fails.
     """
@@ -84,7 +84,7 @@ def generated(
 
 
 def generated_with(erasure: Erasure, pipeline: StableDiffusionPipeline, specs: Sequence[SampleSpec]) -> list[bytes]:
-    """The pixels of every sample spec, painted with the erasure on."""
+    """The pixels of every sample spec, sampled with the erasure on."""
     with erasure.applied_to(pipeline):
         return [image.tobytes() for image in generated(pipeline, specs)]
 

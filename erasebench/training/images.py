@@ -1,4 +1,4 @@
-"""Training images that the original model paints, and their noised latents."""
+"""Training images that the original model generates, and their noised latents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHUNK = 64
 
 
 class SampleSpec(NamedTuple):
-    """An image to be painted: its prompt, its seed, and its file."""
+    """An image to be sampled: its prompt, its seed, and its file."""
 
     prompt: str
     seed: int
@@ -32,10 +32,10 @@ class SampleSpec(NamedTuple):
 
 
 def generated(prompts: Sequence[str], workspace: Workspace, label: str) -> list[Image.Image]:
-    """One image of the original model for each prompt, painted where the workspace's folder lacks it.
+    """One image of the original model for each prompt, sampled where the workspace's folder lacks it.
 
     A repeated prompt gives another image each time; the n-th image of a prompt has a seed of its own, whatever else is
-    asked for, so that a killed or a larger run finds what was painted.
+    asked for, so that a killed or a larger run finds what was sampled.
     """
     counts: dict[str, int] = {}
     specs = []
@@ -47,7 +47,7 @@ def generated(prompts: Sequence[str], workspace: Workspace, label: str) -> list[
 
 
 def generate(specs: Sequence[SampleSpec], workspace: Workspace, label: str, **sampling: Any) -> list[Image.Image]:
-    """The sample specs' images in RGB, painted where their file is missing or damaged.
+    """The sample specs' images in RGB, sampled where their file is missing or damaged.
 
     `sampling`: steps, guidance and scheduler, where they are not the world's own. UserError as in read_image.
     """

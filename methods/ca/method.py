@@ -92,14 +92,14 @@ class ConceptAblation(TrainingMethod):
         from .start_token import start_token_detached, text_projections
 
         config: ConceptAblationConfig = self.config
-        # Before any image is painted for the training.
+        # Before any image is sampled for the training.
         self.check_model(pipeline)
         text, templates = TextStates(pipeline, remembered=0), built_in_templates(task.kind)
         anchors = list(dict.fromkeys(task.anchors.values()))
         # Image i of an anchor is of template i mod 30, and is trained on with that template.
         shown = [fill(templates[i % len(templates)], anchor) for anchor in anchors for i in range(config.n_images)]
         pictures = generated(shown, workspace, self.name)
-        # A prior's images are as they were painted, also where the others are rescaled.
+        # A prior's images are as they were sampled, also where the others are rescaled.
         plain = None if config.rescaling and config.prior_weight == 0 else encoded(pipeline, pictures)
         if not config.rescaling:
             # A thousand of each anchor, of which the latents are all that is needed.

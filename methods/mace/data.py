@@ -1,4 +1,4 @@
-"""Stage 0, data preparation: each concept painted by the model itself, with masks of where it is (protocol)."""
+"""Stage 0, data preparation: each concept sampled by the model itself, with masks of where it is (protocol)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MASKS_FILE = "masks.json"
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """A concept's images that train, their masks [n, H, W], and what the detector said of every image painted."""
+    """A concept's images that train, their masks [n, H, W], and what the detector said of every image sampled."""
 
     images: list[Image.Image]
     masks: NDArray[np.bool_]
@@ -43,7 +43,7 @@ def concept_folder(workspace: Workspace, stage: str, concept: Concept) -> Path:
 
 
 def prepare(concepts: Sequence[Concept], config: MaceConfig, workspace: Workspace) -> list[TrainingImages]:
-    """Images and masks of every concept, painted and segmented where the workspace's folder lacks them.
+    """Images and masks of every concept, sampled and segmented where the workspace's folder lacks them.
 
     A killed erasure finds all that was finished.
     """

@@ -15,7 +15,7 @@ Array: TypeAlias = NDArray[np.float64]
 
 
 class Sample:
-    """One value per image and the prompt that it was painted from, gathered by prompt.
+    """One value per image and the prompt that it was sampled from, gathered by prompt.
 
     values: float [n], NaN = unscored. prompts: n labels, equal for the seeds of one prompt. fraction: the values are
     shares in [0, 1] (right or wrong, face or none). expected: how many images the protocol asks for, where more than n.
