@@ -134,6 +134,7 @@ def test_it_runs_by_its_name(environment: Path, tmp_path: Path, tiny_model_folde
     assert record["manifest"]["config"]["method"]["ridge"] == 2
 
 
+@pytest.mark.slow
 def test_their_judge_ranks_their_suite_in_their_world(
     environment: Path, tmp_path: Path, tiny_model_folder: Path
 ) -> None:

@@ -9,7 +9,6 @@ written to FOLDER/check.json, so that a run that is cut short has what it has me
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import time
@@ -17,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from erasebench.files.atomic import write_json
 from erasebench.runner.packages import installed_packages
 
 
@@ -53,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 result[name] = {"broke off": f"{type(error).__name__}: {error}"[:2000]}
                 broken = True
         result[f"{name}, seconds"] = round(time.monotonic() - start, 1)
-        (asked.out / "check.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(asked.out / "check.json", result)
         print(_said(name, result[name], result[f"{name}, seconds"]), flush=True)
     print(f"Written: {asked.out / 'check.json'}")
     return int(broken)
