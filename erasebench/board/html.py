@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -26,6 +27,8 @@ code { font-size: .92em; } li, p { max-width: 60rem; } .table + p { color: var(-
 """
 
 
+_FOLD = re.compile("<details><summary>([^<>]*)</summary>")
+"""How the board's markdown begins a part that is folded away; `</details>` ends it."""
 _POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """A second lock: whatever might still get into the page, a browser runs nothing and loads nothing from elsewhere."""
 
@@ -43,9 +46,21 @@ def html_page(markdown: str) -> str:
 
 
 def _rendered(markdown: str, renderer: MarkdownIt) -> Iterator[str]:
-    for is_table, blocks in groupby(markdown.split("\n\n"), key=lambda block: block.startswith("| ")):
-        if is_table:
-            for table in blocks:
-                yield f'<div class="table">{html_table(table, renderer.renderInline)}'.rstrip("\n") + "</div>\n"
-        else:
+    """The board's own fold is the only HTML that a block may bring: what records say is escaped."""
+    for kind, blocks in groupby(markdown.split("\n\n"), key=_kind):
+        if kind == "text":
             yield renderer.render("\n\n".join(blocks))
+            continue
+        for block in blocks:
+            if kind == "table":
+                yield f'<div class="table">{html_table(block, renderer.renderInline)}'.rstrip("\n") + "</div>\n"
+            elif (folded := _FOLD.fullmatch(block)) is not None:
+                yield f"<details>\n<summary>{renderer.renderInline(folded[1])}</summary>\n"
+            else:
+                yield "</details>\n"
+
+
+def _kind(block: str) -> str:
+    if block.startswith("| "):
+        return "table"
+    return "fold" if block == "</details>" or _FOLD.fullmatch(block) else "text"

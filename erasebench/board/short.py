@@ -19,7 +19,7 @@ from erasebench.metrics.columns import Column
 from erasebench.results.record import Record
 
 WIDTH = 80
-_METHOD = 26
+_METHOD = 28
 _GAP = 2
 _INCOMPLETE = "*"
 INCOMPLETE = f"{_INCOMPLETE} some of its images could not be scored; the board says how many."

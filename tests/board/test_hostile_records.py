@@ -58,7 +58,7 @@ NASTY = [
     "‮" * 300,
 ]
 TAGS = set("html head meta title style body h1 h2 h3 h4 p div table thead tbody tr th td ul li a img".split())
-TAGS |= {"code", "em", "strong"}
+TAGS |= {"code", "em", "strong", "details", "summary"}
 ATTRIBUTES = {"href", "src", "alt", "class", "style", "charset", "name", "content", "lang", "http-equiv"}
 
 
