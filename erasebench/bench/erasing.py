@@ -42,7 +42,7 @@ def _erased(check: Check, name: str, people: int) -> Found:
         settings["allow_ill_conditioned"] = True
     method = kind(kind.Config(**settings))
     with TemporaryDirectory() as folder:
-        workspace = TimedWorkspace(check.clock, Path(folder), (TINY if check.tiny else FULL).width)
+        workspace = TimedWorkspace(check.clock, pipeline, Path(folder), (TINY if check.tiny else FULL).width)
         seconds = check.clock.seconds(lambda: method.erase(pipeline, task, workspace))
     stages = {label: round(spent, 2) for label, spent in workspace.stages.items()}
     return {"seconds": round(seconds, 2), "stages": stages, "peak GiB": check.clock.peak_gib()}

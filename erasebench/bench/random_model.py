@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from erasebench.api.world import SamplingDefaults
-from erasebench.testing.model import WIDTH, tiny_pipeline, tiny_tokenizer
+from erasebench.testing.model import WIDTH, assembled, special_ids, tiny_pipeline, tiny_tokenizer
 
 FULL = SamplingDefaults(steps=50, guidance=7.5, width=512, height=512, batch_size=8)
 """The protocol's sampling."""
@@ -23,7 +23,6 @@ def random_pipeline(device: torch.device, *, tiny: bool) -> StableDiffusionPipel
     if tiny:
         return tiny_pipeline().to(device)
     tokenizer = tiny_tokenizer()
-    ids = {f"{part}_token_id": getattr(tokenizer, f"{part}_token_id") for part in ("bos", "eos", "pad")}
     with torch.device(device):
         torch.manual_seed(0)
         unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
@@ -44,21 +43,7 @@ def random_pipeline(device: torch.device, *, tiny: bool) -> StableDiffusionPipel
                 num_attention_heads=12,
                 max_position_embeddings=77,
                 projection_dim=768,
-                **ids,
+                **special_ids(tokenizer),
             )
         )
-    scheduler = DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False
-    )
-    pipeline = StableDiffusionPipeline(
-        vae=vae.eval(),
-        text_encoder=text_encoder.eval(),
-        tokenizer=tokenizer,
-        unet=unet.eval(),
-        scheduler=scheduler,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
+    return assembled(unet, vae, text_encoder, tokenizer).to(device)

@@ -8,22 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from erasebench.api.method import Box, Segmentation
 from erasebench.bench.clock import Clock
+from erasebench.testing.workspace import ToyWorkspace
 
 
-class TimedWorkspace:
+class TimedWorkspace(ToyWorkspace):
     """Gives noise for training images, which are the sampler's work and are timed with it, and finds everything.
 
     `stages`: seconds by the label of each progress bar.
     """
 
-    def __init__(self, clock: Clock, folder: Path, side: int) -> None:
-        self.device = clock.device
-        self.seed = 2024
-        self.folder = folder
+    def __init__(self, clock: Clock, pipeline: StableDiffusionPipeline, folder: Path, side: int) -> None:
+        super().__init__(pipeline, folder, seed=2024)
         self.batch_size = 8
         self.stages: dict[str, float] = {}
         self._clock = clock
@@ -41,13 +40,6 @@ class TimedWorkspace:
         """One image of noise for each seed."""
         shape = (self._side, self._side, 3)
         return [Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)) for seed in seeds]
-
-    def segment(self, images: Sequence[Image.Image], phrase: str) -> list[Segmentation]:
-        """The middle quarter of each image."""
-        low, high = self._side // 4, 3 * self._side // 4
-        mask = np.zeros((1, self._side, self._side), dtype=bool)
-        mask[0, low:high, low:high] = True
-        return [Segmentation([Box(low, low, high, high, 0.9)], mask) for _ in images]
 
     @contextmanager
     def progress(self, total: int, label: str) -> Iterator[Callable[[int], None]]:

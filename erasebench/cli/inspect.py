@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,17 +53,18 @@ def list_(
         print(_settings_table(method))
         return
     registries: tuple[Registry[Any], ...] = (METHODS, SUITES, WORLDS, JUDGES, ATTACKS)
-    rows = [
-        (registry.noun, name, registry.origin(name), f"alias: {', '.join(others)}" if others else "")
-        for registry in registries
-        for name, others in registry.aliases().items()
-    ]
-    place = next((place for place, row in enumerate(rows) if row[0] in ("judge", "attack")), len(rows))
-    rows[place:place] = [
-        ("judge", name, own.metrics, f"alias: {own.measure}" if own.measure not in (None, name) else "")
-        for name, own in sorted(OWN_JUDGES.items())
-    ]
+    rows = []
+    for registry in registries:
+        if registry is JUDGES:
+            for name, own in sorted(OWN_JUDGES.items()):
+                rows.append((registry.noun, name, own.metrics, _aliases({own.measure} - {None, name})))
+        for name, others in registry.aliases().items():
+            rows.append((registry.noun, name, registry.origin(name), _aliases(others)))
     print(tabulate(rows, headers=("", "name", "from", ""), tablefmt="simple"))
+
+
+def _aliases(names: Collection[str | None]) -> str:
+    return f"alias: {', '.join(map(str, names))}" if names else ""
 
 
 def doctor(

@@ -44,14 +44,23 @@ def checked_dtype(dtype: str) -> str:
     return dtype
 
 
-class HasHalf(Protocol):
-    """The part of a World that names its model's half precision."""
+class Sampled(Protocol):
+    """The part of a World that says how its model is sampled."""
 
     @property
     def half_dtype(self) -> str: ...
 
+    @property
+    def sampling(self) -> Any: ...
 
-def chosen_dtype(asked: str, device_type: str, world: HasHalf) -> str:
+
+def sampling_profile(world: Sampled, device_type: str, dtype: str) -> NumericsProfile:
+    """The numerics that a world's images are sampled under on a device, in the precision that was asked for."""
+    chosen = chosen_dtype(dtype, device_type, world)
+    return NumericsProfile(device_type=device_type, dtype=chosen, batch_size=world.sampling.batch_size)
+
+
+def chosen_dtype(asked: str, device_type: str, world: Sampled) -> str:
     """The precision that `asked` stands for. The world is asked on a GPU alone: it may have to look at its model."""
     if asked != "auto":
         return asked

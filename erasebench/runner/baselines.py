@@ -9,7 +9,7 @@ from pathlib import Path
 from erasebench.api.method import load_method
 from erasebench.board.build import read_records
 from erasebench.board.groups import comparable, standing, title_of
-from erasebench.board.shipped import fitting, shipped_records
+from erasebench.board.shipped import fitting
 from erasebench.identity import digest
 from erasebench.results.record import AVERAGE, UNEDITED, Record
 from erasebench.runner.cache import publish
@@ -19,7 +19,7 @@ from erasebench.runner.request import Request, version_of
 log = logging.getLogger(__name__)
 
 
-def show_shipped(request: Request, records: Sequence[Record]) -> tuple[list[Record], bool]:
+def show_shipped(request: Request, records: Sequence[Record], shipped: Sequence[Record]) -> tuple[list[Record], bool]:
     """Copy the shipped records that fit the run's tables to its leaderboard; these, and whether anything changed there.
 
     For every baseline that no shipped record fits, the log says where and why, and what makes it.
@@ -31,7 +31,6 @@ def show_shipped(request: Request, records: Sequence[Record]) -> tuple[list[Reco
             tables.setdefault(digest(comparable(record)), []).append(record)
     if not wanted or not tables:
         return [], False
-    shipped = shipped_records()
     fit: list[Record] = []
     lacking: dict[tuple[str, str], list[str]] = {}
     for record, *others in tables.values():

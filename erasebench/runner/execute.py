@@ -20,13 +20,12 @@ from erasebench.prompts import PromptTable
 from erasebench.results.record import UNEDITED, Record
 from erasebench.runner.attack import Attacked, attack
 from erasebench.runner.cache import finish, keep_judged, listing_of, sheet_of
-from erasebench.runner.generate import generate, wanted
 from erasebench.runner.job import Job
 from erasebench.runner.outcome import done_record, judgement_cost, write_sheet
 from erasebench.runner.sample import write_listing
 from erasebench.runner.session import Session
 from erasebench.runner.sheet_rows import sheet_rows
-from erasebench.runner.stages import Images, Judgement, claim, erase, judge, sample, sampling_ratio
+from erasebench.runner.stages import Images, Judgement, claim, erase, judge, sample, sample_rows, sampling_ratio
 from erasebench.runner.work import Work
 
 log = logging.getLogger(__name__)
@@ -169,11 +168,8 @@ def _unedited(work: Work) -> Images | None:
     images = Images(work.folder.images(nothing.digest, UNEDITED), job.image_digests(nothing.digest))
     shown = sheet_rows(job)
     if job.request.baselines == "shipped":
-        asked = wanted(shown, images.by_row, job.world.sampling)
-        label = f"{job.label}: unedited images of the contact sheet"
         try:
-            pipeline = work.session.sampling_pipeline(job.profile)
-            generate(images.store, asked, pipeline, nothing, job.profile, label)
+            sample_rows(work, nothing, images, shown, f"{job.label}: unedited images of the contact sheet")
         except (OSError, RuntimeError) as error:
             # Everything is measured: a picture is no reason to lose it.
             log.warning("%s: the contact sheet shows the edited model alone (%s).", job.label, error)

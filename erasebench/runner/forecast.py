@@ -51,7 +51,7 @@ def forecast_all(requests: Sequence[Request], rate: float | None = None) -> str:
         raise UserError("There is nothing to plan.", "Give --method and --suite.")
     world = jobs[0].world
     known = measured(jobs[0].request.runs_folder / world.name / "images")
-    shipped = shipped_records()
+    shipped = shipped_records() if any(job.request.shown_beside for job in jobs) else []
     shown = [job for own in may_be_shown(jobs, shipped) for job in own]
     lines = [_shown_line(job) if job in shown else _line(job) for job in jobs]
     jobs = [job for job in jobs if job not in shown]

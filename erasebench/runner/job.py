@@ -17,7 +17,7 @@ from erasebench.api.groups import Group
 from erasebench.api.judges import is_packages, package_digest
 from erasebench.api.recipe import recipe_digest
 from erasebench.api.world import SizeName, World, load_world
-from erasebench.diffusion.profile import NumericsProfile, chosen_dtype
+from erasebench.diffusion.profile import NumericsProfile, sampling_profile
 from erasebench.errors import UserError
 from erasebench.files.source import source_digest
 from erasebench.files.weights import file_digests, files_digest
@@ -90,9 +90,7 @@ class Job:
     @property
     def profile(self) -> NumericsProfile:
         """The numerics that the job's images are sampled under."""
-        kind = self.request.device.partition(":")[0]
-        dtype = chosen_dtype(self.request.dtype, kind, self.world)
-        return NumericsProfile(device_type=kind, dtype=dtype, batch_size=self.world.sampling.batch_size)
+        return sampling_profile(self.world, self.request.device.partition(":")[0], self.request.dtype)
 
     @property
     def erasing_threads(self) -> int | None:

@@ -93,7 +93,7 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     from erasebench.runner.baselines import are_shown, may_be_shown, show_shipped
 
     # The unedited model is run last, and only where no shipped records stand in the tables of what was run.
-    shipped = shipped_records()
+    shipped = shipped_records() if request.shown_beside else []
     waiting = may_be_shown(jobs, shipped)
     shown = {job.label for own in waiting for job in own}
     for own in [*((job,) for job in jobs if job.label not in shown), *waiting]:
@@ -113,7 +113,7 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
             _attempt(job, session, summary, done)
     _take_together(request.out, [job for job in jobs if job.label not in shown], summary, done)
     with failing_alone("The baselines shown beside", summary):
-        summary.shipped, _ = show_shipped(request, summary.records)
+        summary.shipped, _ = show_shipped(request, summary.records, shipped)
     if board and (summary.records or any((request.out / "results").glob("*.json"))):
         # Always: a page that was cut short, or lacks a record for another reason, is whole again.
         with failing_alone("The board", summary):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from erasebench.api.erasure import Erasure
 from erasebench.api.world import World
-from erasebench.diffusion.profile import NumericsProfile, checked_dtype, chosen_dtype
+from erasebench.diffusion.profile import checked_dtype, sampling_profile
 from erasebench.errors import UserError
 from erasebench.files.atomic import atomic_write
 from erasebench.files.csv_cells import original_cell, safe_cell
@@ -88,9 +88,7 @@ def sample_table(
         )
     session = Session(world, device or default_device())
     erasure = Erasure() if erasure_folder is None else Erasure.load(erasure_folder)
-    kind = session.device.type
-    precision = chosen_dtype(checked_dtype(dtype), kind, world)
-    profile = NumericsProfile(device_type=kind, dtype=precision, batch_size=world.sampling.batch_size)
+    profile = sampling_profile(world, session.device.type, checked_dtype(dtype))
     digests = image_digests(table, numerics_of(world, profile), erasure.digest)
     store = ImageStore(out)
     own = table.rows[rank::processes]

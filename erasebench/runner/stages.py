@@ -34,9 +34,12 @@ from erasebench.store.judgements import JudgementStore, row_keys
 from erasebench.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from erasebench.api.judge import Judge
+    from erasebench.prompts import PromptRow
 
 log = logging.getLogger(__name__)
 
@@ -116,10 +119,15 @@ def sample(work: Work, erasure: Erasure) -> Images:
     """The images of every row of the job's table; those that are there and whole are left alone."""
     job = work.job
     images = Images(work.folder.images(erasure.digest), job.image_digests(erasure.digest))
-    asked = wanted(job.table.rows, images.by_row, job.world.sampling)
-    pipeline = work.session.sampling_pipeline(job.profile)
-    generate(images.store, asked, pipeline, erasure, job.profile, f"{job.label}: images")
+    sample_rows(work, erasure, images, job.table.rows, f"{job.label}: images")
     return images
+
+
+def sample_rows(work: Work, erasure: Erasure, images: Images, rows: Sequence[PromptRow], label: str) -> None:
+    """Make the images of some rows of the job's table, where they are not there and whole."""
+    job = work.job
+    asked = wanted(rows, images.by_row, job.world.sampling)
+    generate(images.store, asked, work.session.sampling_pipeline(job.profile), erasure, job.profile, label)
 
 
 def sampling_ratio(work: Work, erasure: Erasure) -> float | None:

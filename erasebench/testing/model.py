@@ -24,7 +24,6 @@ def tiny_tokenizer() -> CLIPTokenizer:
 def tiny_pipeline(seed: int = 0) -> StableDiffusionPipeline:
     """The whole pipeline, weights drawn from `seed`; the caller's random state is left as it was."""
     tokenizer = tiny_tokenizer()
-    ids = {f"{part}_token_id": getattr(tokenizer, f"{part}_token_id") for part in ("bos", "eos", "pad")}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         text_encoder = CLIPTextModel(
@@ -36,7 +35,7 @@ def tiny_pipeline(seed: int = 0) -> StableDiffusionPipeline:
                 num_attention_heads=4,
                 max_position_embeddings=77,
                 projection_dim=32,
-                **ids,
+                **special_ids(tokenizer),
             )
         )
         unet = UNet2DConditionModel(
@@ -61,7 +60,19 @@ def tiny_pipeline(seed: int = 0) -> StableDiffusionPipeline:
             norm_num_groups=8,
             sample_size=WIDTH,
         )
-    # The scheduler that Stable Diffusion v1.4 ships: the sampler has to make its own DDIM out of it.
+    return assembled(unet, vae, text_encoder, tokenizer)
+
+
+def special_ids(tokenizer: CLIPTokenizer) -> dict[str, int]:
+    """What a text encoder's config has to know of its tokenizer."""
+    return {f"{part}_token_id": getattr(tokenizer, f"{part}_token_id") for part in ("bos", "eos", "pad")}
+
+
+def assembled(
+    unet: UNet2DConditionModel, vae: AutoencoderKL, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer
+) -> StableDiffusionPipeline:
+    """A pipeline of these parts, in eval mode, with the scheduler that Stable Diffusion v1.4 ships: the sampler has to
+    make its own DDIM out of it."""
     scheduler = PNDMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
