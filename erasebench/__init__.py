@@ -51,6 +51,7 @@ def run(
     baselines: Literal["shipped", "run", "none"] = "shipped",
     device: str = "cpu",
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    compiled: bool = False,
     seed: int | None = None,
     repeats: int = 1,
     out: str | Path = "results",
@@ -92,6 +93,7 @@ def run(
             baselines=baselines,
             device=device,
             dtype=dtype,
+            compiled=compiled,
             seed=DEFAULT_SEED if seed is None else seed,
             repeats=repeats,
             out=Path(out),
@@ -116,6 +118,7 @@ def sample(
     batch_size: int | None = None,
     device: str = "cpu",
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    compiled: bool = False,
 ) -> pd.DataFrame:
     """Images of a prompt table (a path) or of a list of prompts, written to the folder `out`, as `erasebench sample`.
 
@@ -144,7 +147,7 @@ def sample(
 
     table = rows_to_sample(str(prompts), table, own) if isinstance(prompts, str | Path) else table
     table = table if limit is None else table.limited(limit)
-    made = sample_table(opened, table, Path(out), None if erasure is None else Path(erasure), device, dtype)
+    made = sample_table(opened, table, Path(out), None if erasure is None else Path(erasure), device, dtype, compiled)
     if not made.listed:
         from erasebench.errors import UserError
 

@@ -53,6 +53,18 @@ def test_the_pipeline_is_back_bit_for_bit(pipeline: StableDiffusionPipeline, era
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_fused_projections_are_refused_since_they_would_hide_the_edit(
+    pipeline: StableDiffusionPipeline, erasure: Erasure
+) -> None:
+    pipeline.unet.fuse_qkv_projections()
+    with pytest.raises(UserError, match="attn1.*an edit would have no effect") as caught, erasure.applied_to(pipeline):
+        pass
+    assert "unfuse_qkv_projections()" in caught.value.hint
+    pipeline.unet.unfuse_qkv_projections()
+    with erasure.applied_to(pipeline):
+        assert torch.equal(weights(pipeline)[KEY], erasure.tensors[KEY])
+
+
 def test_it_is_back_after_an_error_too(pipeline: StableDiffusionPipeline, erasure: Erasure) -> None:
     before = weights(pipeline)
     with pytest.raises(RuntimeError, match="half way"), erasure.applied_to(pipeline):

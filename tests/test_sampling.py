@@ -44,6 +44,20 @@ def test_companions_order_and_limit_change_no_pixel(
         assert np.array_equal(image, whole[spec])
 
 
+def test_large_images_are_decoded_a_few_at_a_time(
+    pipeline: StableDiffusionPipeline, whole: dict[SampleSpec, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("erasebench.diffusion.sampling.DECODED_PIXELS", 3 * WIDTH * WIDTH)
+    shapes: list[int] = []
+    decode = pipeline.vae.decode
+    monkeypatch.setattr(pipeline.vae, "decode", lambda latents: (shapes.append(len(latents)), decode(latents))[1])
+    for spec, image in zip(SPECS, Sampler(pipeline, SETTINGS, PROFILE).images(SPECS), strict=True):
+        assert image is not None
+        assert np.abs(image.astype(int) - whole[spec].astype(int)).max() <= 1
+    # Batches of four and two: three and one images, then two; each in the one shape.
+    assert shapes == [3, 3, 3]
+
+
 def test_prompt_and_seed_each_make_another_image(whole: dict[SampleSpec, np.ndarray]) -> None:
     images = [image.tobytes() for image in whole.values()]
     assert len(set(images)) == len(SPECS)

@@ -101,8 +101,10 @@ class Erasure:
         """`pipeline` with the edit in place; on leaving, also by an error, it is back as it was, bit for bit.
 
         Any call of it inside the block is changed, by erasebench's sampler or in plain diffusers. UserError for a
-        parameter that the pipeline does not have, or has in another shape.
+        parameter that the pipeline does not have, or has in another shape, and for fused projections, which would go on
+        with the weights that they were fused of.
         """
+        _check_not_fused(pipeline)
         parameters = self._parameters_of(pipeline)
         originals = {name: parameter.data for name, parameter in parameters.items()}
         try:
@@ -167,6 +169,16 @@ class Erasure:
                 shapes = f"{list(value.shape)} in the erasure, {list(known[name].shape)} in the pipeline"
                 raise UserError(f"{name} has the wrong shape: {shapes}.", hint)
         return {name: known[name] for name in self.tensors}
+
+
+def _check_not_fused(pipeline: StableDiffusionPipeline) -> None:
+    # diffusers leaves `fused_projections` set when it puts the processors back: it is they that read the fused weights.
+    fused = [name for name, each in pipeline.unet.attn_processors.items() if type(each).__name__.startswith("Fused")]
+    if fused:
+        raise UserError(
+            f"The pipeline's query, key and value projections are fused ({fused[0]}): an edit would have no effect.",
+            "Call pipeline.unfuse_qkv_projections() first.",
+        )
 
 
 def _digest(content: str, sampling: str) -> str:

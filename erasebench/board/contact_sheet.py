@@ -74,8 +74,7 @@ def write_contact_sheet(
 
 
 def _compact(sheet: Image.Image) -> Image.Image:
-    method, dither = Image.Quantize.MEDIANCUT, Image.Dither.NONE
-    palette = sheet.quantize(_PALETTE, method=method, kmeans=2, dither=dither)
+    palette = sheet.quantize(_PALETTE, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     off = ImageStat.Stat(ImageChops.difference(sheet, palette.convert("RGB"))).mean
     return palette if max(off) <= _PALETTE_ERROR else sheet.point(_rounded)
 

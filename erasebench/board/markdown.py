@@ -142,6 +142,7 @@ def _setting(group: Group) -> str:
     profile, sampling = record.manifest.profile, record.manifest.sampling
     sizes = sorted({each.manifest.profile.batch_size for each in group.records})
     how = [profile.device_type, profile.dtype] + [f"VAE {profile.vae_dtype}"] * (profile.vae_dtype != profile.dtype)
+    how += ["compiled"] * profile.compiled
     how.append(f"batches of {' or '.join(map(str, sizes))}")
     how += [f"{name.replace('_', ' ')} {value}" for name, value in sampling.items() if name != "batch_size"]
     more = len(record.concepts) - _CONCEPTS_LISTED

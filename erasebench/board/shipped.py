@@ -89,6 +89,8 @@ def _differing(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
 def _why(name: str, here: dict[str, Any], there: dict[str, Any]) -> str:
     if name == "partial":
         return "a partial run is not compared with shipped records"
+    if name == "compiled":
+        return f"the shipped record was sampled {'compiled' if there.get(name) else 'eagerly'}"
     if name in ("scale", "size", "device_type", "dtype", "vae_dtype"):
         return f"{name.replace('_', ' ')} {there.get(name)} is shipped, not {here.get(name)}"
     return f"the shipped record has other {name.removesuffix(' digest')}"

@@ -112,6 +112,7 @@ def sample(
         str | None, typer.Option("--device", help="cpu or cuda; default: cpu; under accelerate the GPU of the process.")
     ] = None,
     dtype: options.Precision = "auto",
+    compiled: options.Compiled = False,
 ) -> None:
     """Sample the images of a prompt table; under `accelerate launch` each process samples its share."""
     from erasebench.api.world import load_world
@@ -128,7 +129,9 @@ def sample(
 
     table = rows_to_sample(prompts, table, own)
     with _failing_as("sample", UserError):
-        made = sample_table(opened, table if limit is None else table.limited(limit), out, erasure, device, dtype)
+        made = sample_table(
+            opened, table if limit is None else table.limited(limit), out, erasure, device, dtype, compiled
+        )
     print(f"Images: {out / LISTING if made.listed else f'{out}; {LISTING} comes from the process that finishes last.'}")
     if made.broken:
         print(

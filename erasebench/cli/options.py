@@ -64,6 +64,14 @@ Precision = Annotated[
         rich_help_panel=PAINTING,
     ),
 ]
+Compiled = Annotated[
+    bool,
+    typer.Option(
+        "--compiled",
+        help="Compile the U-Net for sampling: faster on a GPU; a table of its own, since last digits change.",
+        rich_help_panel=PAINTING,
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the methods' random numbers.", rich_help_panel=ASKED)]
 FirstSeed = Annotated[
     int | None,

@@ -15,7 +15,8 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 class NumericsProfile(BaseModel):
     """What makes the same arithmetic give the same bits: part of every image's identity, never mixed within a record.
 
-    `dtype` is that of the U-Net and the text encoder while images are sampled; methods always erase in float32.
+    `dtype` is that of the U-Net and the text encoder while images are sampled, `compiled` says whether the U-Net was
+    compiled then; methods always erase in float32 and eagerly.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,6 +26,7 @@ class NumericsProfile(BaseModel):
     vae_dtype: str = "float32"
     batch_size: int = Field(gt=0)
     tf32: bool = False
+    compiled: bool = False
 
     @property
     def ranked(self) -> dict[str, Any]:
@@ -32,9 +34,14 @@ class NumericsProfile(BaseModel):
         return self.model_dump(mode="json", exclude={"batch_size"})
 
     @property
+    def suffix(self) -> str:
+        """For a file's name: '' for the reference profile, float32 and eager; else '-float16', '-compiled' ..."""
+        return f"-{self.dtype}" * (self.dtype != "float32") + "-compiled" * self.compiled
+
+    @property
     def erasing(self) -> NumericsProfile:
-        """The profile that methods work under."""
-        return self.model_copy(update={"dtype": "float32"})
+        """The profile that methods work under, for the batch size that it has."""
+        return self.model_copy(update={"dtype": "float32", "compiled": False})
 
 
 def checked_dtype(dtype: str) -> str:
@@ -54,10 +61,19 @@ class Sampled(Protocol):
     def sampling(self) -> Any: ...
 
 
-def sampling_profile(world: Sampled, device_type: str, dtype: str) -> NumericsProfile:
-    """The numerics that a world's images are sampled under on a device, in the precision that was asked for."""
-    chosen = chosen_dtype(dtype, device_type, world)
-    return NumericsProfile(device_type=device_type, dtype=chosen, batch_size=world.sampling.batch_size)
+def sampling_profile(
+    world: Sampled, device_type: str, dtype: str, *, compiled: bool = False, batch_size: int | None = None
+) -> NumericsProfile:
+    """The numerics that a world's images are sampled under on a device, in the precision that was asked for.
+
+    `batch_size` None: the world's.
+    """
+    return NumericsProfile(
+        device_type=device_type,
+        dtype=chosen_dtype(dtype, device_type, world),
+        batch_size=batch_size or world.sampling.batch_size,
+        compiled=compiled,
+    )
 
 
 def chosen_dtype(asked: str, device_type: str, world: Sampled) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -18,10 +18,14 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
 from erasebench.api.world import SamplingDefaults
+from erasebench.diffusion.compiling import check_as_compiled
 from erasebench.diffusion.profile import NumericsProfile
 from erasebench.diffusion.prompt_states import PromptStates, may_be_kept
 from erasebench.diffusion.schedulers import STOCHASTIC, build_scheduler, resolved
 from erasebench.diffusion.shared_text import shared_text
+
+DECODED_PIXELS = 8 * 512 * 512
+"""At most as many images as have this many pixels are decoded at a time: memory does not grow with the batch."""
 
 
 class SampleSpec(NamedTuple):
@@ -99,6 +103,8 @@ class Sampler:
     def images(self, specs: Sequence[SampleSpec]) -> Iterator[NDArray[np.uint8] | None]:
         """One uint8 [height, width, 3] RGB image for each spec, in order; None where the model gave NaN or infinity."""
         size = self.profile.batch_size
+        if self.profile.compiled:
+            check_as_compiled(self.pipeline.unet)
         guided = self.settings.guidance > 1 and self.pipeline.unet.config["time_cond_proj_dim"] is None
         states = PromptStates(self.pipeline, size, guided=guided) if may_be_kept(self.pipeline) else None
         for start in range(0, len(specs), size):
@@ -124,7 +130,8 @@ class Sampler:
         pipeline, unet = self.pipeline, self.pipeline.unet
         with numerics(self.profile), self._own_scheduler(), _no_word_of_cut_prompts(pipeline), torch.no_grad():
             text = {"prompt": prompts} if states is None else states.of(prompts, (spec.prompt for spec in upcoming))
-            with shared_text(unet):
+            # A compiled network has the keys and values of text in its own code.
+            with nullcontext() if self.profile.compiled else shared_text(unet):
                 made = pipeline(
                     **text,
                     latents=latents.to(unet.device, unet.dtype),
@@ -135,9 +142,17 @@ class Sampler:
                     output_type="latent",
                     **noisy,
                 ).images
-            decoded = pipeline.vae.decode(made.to(pipeline.vae.dtype) / pipeline.vae.config.scaling_factor).sample
-            images = pipeline.image_processor.postprocess(decoded, output_type="np")
+            images = [image for part in self._decoded(made[: len(specs)]) for image in part]
         return [_pixels(image) for image in images[: len(specs)]]
+
+    def _decoded(self, latents: torch.Tensor) -> Iterator[NDArray[np.float32]]:
+        """Images [n, height, width, 3] in [0, 1] of latents, in batches of one shape; the last is filled up."""
+        vae, processor = self.pipeline.vae, self.pipeline.image_processor
+        size = min(self.profile.batch_size, max(1, DECODED_PIXELS // (self.settings.width * self.settings.height)))
+        for part in latents.split(size):
+            full = torch.cat([part, part[-1:].expand(size - len(part), -1, -1, -1)])
+            decoded = vae.decode(full.to(vae.dtype) / vae.config.scaling_factor).sample
+            yield processor.postprocess(decoded, output_type="np")
 
     @contextmanager
     def _own_scheduler(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ ROUNDED = ("unet", "text_encoder")
 
 
 def in_precision(pipeline: StableDiffusionPipeline, dtype: str) -> StableDiffusionPipeline:
-    """The same pipeline, its U-Net and text encoder rounded once to `dtype` ('bfloat16', 'float16')."""
+    """The same pipeline, its U-Net and text encoder rounded once to `dtype`: 'bfloat16', 'float16'; 'float32': none."""
     with quiet():
         for part in ROUNDED:
             getattr(pipeline, part).to(dtype=getattr(torch, dtype))

@@ -101,7 +101,8 @@ class Manifest(_Part):
     sampling_ratio: FiniteFloat | None = Field(
         default=None,
         gt=0,
-        description="seconds of a batch with the edit over those without; None: unedited or not measured",
+        description="seconds of a batch with the edit over those without, measured; 1 of an edit of weights alone; "
+        "None: unedited or not measured",
     )
 
 

@@ -139,7 +139,7 @@ def _answer(
     before = weights_of(pipeline)
     scratch = folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
-    workspace = RunWorkspace(job.world, pipeline, job.profile.erasing, seed=job.request.seed, folder=scratch)
+    workspace = RunWorkspace(job.world, pipeline, job.erasing_profile, seed=job.request.seed, folder=scratch)
     on = threads(job.erasing_threads)
     with measured(job.request.device) as meter, all_attempts(_attempts(folder), meter) as spent, on:
         with erasure.applied_to(pipeline):

@@ -45,7 +45,7 @@ def command_of(job: Job, concepts: Sequence[str] = (), anchors: Sequence[str] = 
     for flag in ("sampling", "steps", "guidance", "scheduler", "batch_size", "limit", "device", "dtype", "seed"):
         if (value := getattr(asked, flag)) != getattr(default, flag):
             words += [f"--{flag.replace('_', '-')}", str(value)]
-    return shlex.join(words)
+    return shlex.join([*words, *["--compiled"] * asked.compiled])
 
 
 def _judge_settings(settings: JudgeSettings) -> list[str]:

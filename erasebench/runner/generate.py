@@ -6,12 +6,16 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
+
 from erasebench.api.world import SamplingDefaults
 from erasebench.console.progress import progress_bar
 from erasebench.cost import Cost, measured
 from erasebench.diffusion.sampling import Sampler, SampleSpec, cut_prompts
 from erasebench.prompts import PromptRow
+from erasebench.runner.batch_size import BatchTooLargeError
 from erasebench.store.images import ImageStore
+from erasebench.store.writer import written_aside
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -59,6 +63,7 @@ def generate(
     """Put every image, by digest, into the store; those that are there and whole are left alone.
 
     A batch holds images of the same settings alone, so that rows with a size of their own share no batch with others.
+    BatchTooLargeError where the GPU has no room for one.
     """
     set_aside_corrupted(store, images)
     missing = store.missing(images)
@@ -78,6 +83,7 @@ def generate(
         erasure.applied_to(pipeline),
         progress_bar(len(images), label, "image", done_before=len(images) - len(missing)) as advance,
         measured(device) as meter,
+        written_aside(store) as put,
     ):
         spent = 0.0
         for settings, alike in batches.items():
@@ -87,7 +93,10 @@ def generate(
             for first in range(0, len(alike), profile.batch_size):
                 batch = alike[first : first + profile.batch_size]
                 for image in batch:
-                    pixels, now = next(generated), meter.read()
-                    store.put(image, pixels, Cost(now.seconds - spent, now.peak_memory_bytes))
+                    try:
+                        pixels, now = next(generated), meter.read()
+                    except torch.OutOfMemoryError as error:
+                        raise BatchTooLargeError(profile.batch_size) from error
+                    put(image, pixels, Cost(now.seconds - spent, now.peak_memory_bytes))
                     spent = now.seconds
                 advance(len(batch))

@@ -26,6 +26,7 @@ from erasebench.prompts import PromptTable, build_table, sets_of
 from erasebench.prompts.build import MissingPrompts
 from erasebench.results.record import UNEDITED
 from erasebench.runner.attack_choice import ChosenAttack, check_attack_settings, choose_attacks
+from erasebench.runner.batch_size import batch_size
 from erasebench.runner.checks import check_judge_settings, check_judges, check_judges_know, check_metrics
 from erasebench.runner.packages import NUMERIC_PACKAGES, installed_packages
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 SAMPLER = (
     *("erasebench.diffusion.sampling", "erasebench.diffusion.schedulers", "erasebench.diffusion.prompt_states"),
-    *("erasebench.diffusion.shared_text", "erasebench.families.precision"),
+    *("erasebench.diffusion.shared_text", "erasebench.diffusion.compiling", "erasebench.families.precision"),
 )
 """What decides pixels besides the model, its settings and the prompt: part of an image's identity."""
 
@@ -61,6 +62,8 @@ class Job:
     """What tells the job from another one of the same method's and suite's names; '' where there is none."""
     attacks: tuple[ChosenAttack, ...] = ()
     """What is tried on the edited model, the suite's attacks first."""
+    batch_size: int | None = None
+    """Images sampled together, where the GPU decides; None: as the world says."""
 
     @property
     def label(self) -> str:
@@ -90,7 +93,17 @@ class Job:
     @property
     def profile(self) -> NumericsProfile:
         """The numerics that the job's images are sampled under."""
-        return sampling_profile(self.world, self.request.device.partition(":")[0], self.request.dtype)
+        asked = self.request
+        return sampling_profile(
+            *(self.world, asked.device.partition(":")[0], asked.dtype),
+            compiled=asked.compiled,
+            batch_size=self.batch_size,
+        )
+
+    @property
+    def erasing_profile(self) -> NumericsProfile:
+        """The numerics that the method erases under: the same whatever batch the GPU has room for."""
+        return replace(self, batch_size=None).profile.erasing
 
     @property
     def erasing_threads(self) -> int | None:
@@ -159,7 +172,7 @@ class Job:
         """Everything that decides the erasure; `segmenter` is the digest of the world's segmenter."""
         return {
             **self.chosen.identity,
-            "numerics": numerics_of(self.world, self.profile.erasing),
+            "numerics": numerics_of(self.world, self.erasing_profile),
             "task": self.task.model_dump(mode="json"),
             "seed": self.request.seed,
             "segmenter": segmenter,
@@ -268,7 +281,8 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
     ]
     if missing_prompts and not forecast:
         raise missing_prompts[0]
-    return jobs
+    together = batch_size(world, request.device, request.dtype)
+    return [replace(job, batch_size=together) for job in jobs]
 
 
 def distinct(jobs: list[Job]) -> list[Job]:

@@ -133,6 +133,8 @@ def record_identity(job: Job, session: Session, erasure: str | None, *, failed: 
     outside: dict[str, Any] = {"answers": erasure} if job.chosen.method(job.chosen.config).external else {}
     if job.profile.dtype != "float32":  # what methods erase in is part of the erasure
         outside["dtype"] = job.profile.dtype
+    if job.profile.compiled:
+        outside["compiled"] = True
     judges = sorted({name for group in job.table.groups for name in job.suite.judges_of(group, job.world)})
     return digest(
         {

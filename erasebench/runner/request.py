@@ -83,6 +83,7 @@ class Request:
     attack_settings: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
     dtype: str = "auto"
+    compiled: bool = False
     seed: int = DEFAULT_SEED
     repeats: int = 1
     out: Path = DEFAULT_OUT

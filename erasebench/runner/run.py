@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from erasebench.errors import UserError
 from erasebench.files.atomic import check_writable, remove_leftovers
 from erasebench.results.record import Record
 from erasebench.runner.average import Average, averaged, averages
+from erasebench.runner.batch_size import BatchTooLargeError, batch_size, remember_half
 from erasebench.runner.cache import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
 from erasebench.runner.repeats import is_repeated, sets_of_repeats, taken_together
@@ -213,7 +214,15 @@ def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Recor
     from erasebench.runner.outcome import failed_record, forget_failure
 
     with failing_alone(job.label, summary) as failure:
-        record = execute(job, session)
+        while True:
+            # An earlier job may have found that the GPU has less room than was planned with.
+            together = batch_size(job.world, job.request.device, job.request.dtype)
+            job = replace(job, batch_size=together)
+            try:
+                record = execute(job, session)
+                break
+            except BatchTooLargeError as error:
+                remember_half(job.world, job.request.device, job.request.dtype, error.size)
         forget_failure(job, session)
         _done(job, record, summary, done)
     if failure and not isinstance(failure[0], BusyError):

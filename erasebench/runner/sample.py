@@ -16,6 +16,7 @@ from erasebench.errors import UserError
 from erasebench.files.atomic import atomic_write
 from erasebench.files.csv_cells import original_cell, safe_cell
 from erasebench.prompts import PromptTable
+from erasebench.runner.batch_size import BatchTooLargeError, batch_size, remember_half
 from erasebench.runner.generate import generate, wanted
 from erasebench.runner.job import image_digests, numerics_of
 from erasebench.runner.session import Session
@@ -72,12 +73,14 @@ def sample_table(
     erasure_folder: Path | None,
     device: str | None,
     dtype: str = "auto",
+    compiled: bool = False,
 ) -> Made:
     """Write the images of `table` and images.csv (the table and each row's file) to `out`.
 
     Under `accelerate launch` (or torchrun) this process makes every n-th row on its own GPU; which process makes a row
     changes no pixel. The CSV is written by whichever process finds all images there when its own are done: the last
-    one, so that it never lists what is still to come. UserError for an erasure that is none or of another model.
+    one, so that it never lists what is still to come. UserError for an erasure that is none or of another model, and
+    where a GPU has no room for a batch that the other processes sample in.
     """
     rank, processes = own_share()
     if started_alone():
@@ -88,12 +91,22 @@ def sample_table(
         )
     session = Session(world, device or default_device())
     erasure = Erasure() if erasure_folder is None else Erasure.load(erasure_folder)
-    profile = sampling_profile(world, session.device.type, checked_dtype(dtype))
-    digests = image_digests(table, numerics_of(world, profile), erasure.digest)
     store = ImageStore(out)
     own = table.rows[rank::processes]
-    images = wanted(own, digests, world.sampling)
-    generate(store, images, session.sampling_pipeline(profile), erasure, profile, f"images, process {rank}")
+    checked_dtype(dtype)
+    while True:
+        together = batch_size(world, str(session.device), dtype)
+        profile = sampling_profile(world, session.device.type, dtype, compiled=compiled, batch_size=together)
+        digests = image_digests(table, numerics_of(world, profile), erasure.digest)
+        images = wanted(own, digests, world.sampling)
+        try:
+            generate(store, images, session.sampling_pipeline(profile), erasure, profile, f"images, process {rank}")
+            break
+        except BatchTooLargeError as error:
+            half = remember_half(world, str(session.device), dtype, error.size)
+            if processes > 1:
+                what = f"The GPU of process {rank} has no room for a batch of {error.size} images."
+                raise UserError(what, f"Run the same command again: all processes then take {half}.") from error
     # Read afresh: the other processes have added to the ledger meanwhile.
     whole = ImageStore(out)
     broken = sum(whole.entries[digests[row.row]].sha256 is None for row in own)

@@ -11,6 +11,7 @@ import torch
 
 from erasebench.api.judges import is_packages, metrics_of, open_judge, package_digest
 from erasebench.api.world import World
+from erasebench.diffusion.compiling import compile_network
 from erasebench.errors import UserError
 from erasebench.families.precision import in_precision
 from erasebench.identity import digest
@@ -32,7 +33,7 @@ class Session:
         self._judges: dict[str, Judge | UserError] = {}
         self._digests: dict[str, str] = {}
         self._references: dict[str, str | None] = {}
-        self._in_precision: dict[str, StableDiffusionPipeline] = {}
+        self._others: dict[tuple[str, bool], StableDiffusionPipeline] = {}
 
     @cached_property
     def pipeline(self) -> StableDiffusionPipeline:
@@ -40,18 +41,24 @@ class Session:
         return self.world.pipeline(self.device, torch.float32)
 
     def sampling_pipeline(self, profile: NumericsProfile) -> StableDiffusionPipeline:
-        """The pipeline that images are sampled with: the base pipeline, or another one in the profile's precision."""
-        if profile.dtype == "float32":
+        """The pipeline that images are sampled with: the base pipeline, or another one as the profile says.
+
+        UserError where it is to be compiled and there is no compiler.
+        """
+        wanted = (profile.dtype, profile.compiled)
+        if wanted == ("float32", False):
             return self.pipeline
-        if profile.dtype not in self._in_precision:
-            pipeline = self.world.pipeline(self.device, torch.float32)
-            self._in_precision[profile.dtype] = in_precision(pipeline, profile.dtype)
-        return self._in_precision[profile.dtype]
+        if wanted not in self._others:
+            pipeline = in_precision(self.world.pipeline(self.device, torch.float32), profile.dtype)
+            if profile.compiled:
+                compile_network(pipeline.unet)
+            self._others[wanted] = pipeline
+        return self._others[wanted]
 
     def renew_pipeline(self) -> None:
         """Load the pipeline afresh when it is next asked for: somebody may have left it changed."""
         self.__dict__.pop("pipeline", None)
-        self._in_precision.clear()
+        self._others.clear()
 
     @cached_property
     def segmenter(self) -> str:

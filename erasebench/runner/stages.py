@@ -87,7 +87,7 @@ def _erased(work: Work) -> tuple[Erasure, Cost]:
     job, folder = work.job, work.folder
     pipeline = work.session.pipeline
     before = weights_of(pipeline)
-    workspace = RunWorkspace(job.world, pipeline, job.profile.erasing, seed=job.request.seed, folder=folder.scratch)
+    workspace = RunWorkspace(job.world, pipeline, job.erasing_profile, seed=job.request.seed, folder=folder.scratch)
     on = threads(job.erasing_threads)
     with measured(job.request.device) as meter, all_attempts(_attempts(folder), meter) as spent, on:
         erasure = job.chosen.method(job.chosen.config).erase(pipeline, job.task, workspace)
@@ -133,13 +133,15 @@ def sample_rows(work: Work, erasure: Erasure, images: Images, rows: Sequence[Pro
 def sampling_ratio(work: Work, erasure: Erasure) -> float | None:
     """What sampling takes with the edit against without, both measured here and once for an erasure.
 
-    None for the unedited model, and under --limit, where measuring would take longer than the job.
+    1 for an edit of weights alone, which samples by the same operations on the same shapes. None for the unedited
+    model, and under --limit, where measuring would take longer than the job.
     """
     job = work.job
     if job.chosen.name == UNEDITED or job.request.limit is not None:
         return None
-    rounded = "" if job.profile.dtype == "float32" else f"-{job.profile.dtype}"
-    file = work.folder.path / f"sampling-ratio{rounded}.json"
+    if erasure.sampling is None:
+        return 1.0
+    file = work.folder.path / f"sampling-ratio{job.profile.suffix}.json"
     if (known := read_sealed_json(file)) is None:
         specs = [SampleSpec(row.prompt, row.seed) for row in job.table.rows]
         pipeline = work.session.sampling_pipeline(job.profile)
