@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from erasebench.errors import UserError
+from erasebench.errors import UserError, did_you_mean
 from erasebench.files.atomic import check_writable
 
 RECORD_FILE = "erasure.json"
@@ -19,6 +19,24 @@ _OTHER_FILES = (
     *(".safetensor", ".sft", ".zip", ".tar", ".gz", ".json", ".yaml", ".csv", ".txt", ".py", ".png"),
 )
 """Endings of files that are not written: a folder of such a name would be taken for the file."""
+
+
+FORMATS = ("weights", "single-file")
+"""What a FILE.safetensors may hold: only what was changed, or the whole model as web UIs load it."""
+
+
+def checked_format(path: Path, asked: str | None) -> str:
+    """'folder', 'weights' or 'single-file', as asked for and by the name of `path`. UserError where they do not fit."""
+    if asked is None:
+        return "weights" if path.suffix == TENSORS else "folder"
+    if asked not in FORMATS:
+        raise UserError(f"--format {asked} is not possible.", did_you_mean(asked, FORMATS))
+    if path.suffix != TENSORS:
+        raise UserError(
+            f"--format {asked} is written to a file, and {path} does not end in {TENSORS}.",
+            f"Give --export {path}{TENSORS}, or leave --format out for a folder in diffusers' format.",
+        )
+    return asked
 
 
 def check_destination(path: Path) -> None:

@@ -18,6 +18,9 @@ from erasebench.errors import UserError
 
 log = logging.getLogger(__name__)
 
+WRITTEN = {"folder": "Pipeline", "weights": "Weights", "single-file": "Model"}
+"""What an export is called in what is printed."""
+
 
 def erase(
     method: Annotated[str, typer.Option("--method", help="A method, or path/to/file.py:Class.")],
@@ -27,9 +30,17 @@ def erase(
         typer.Option(
             "--export",
             metavar="FOLDER|FILE.safetensors",
-            help="Where to write the edited model: a folder for diffusers, or a file of only the changed weights.",
+            help="Where to write the edited model: a folder for diffusers, or a file.",
         ),
     ],
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Of a FILE.safetensors: weights, only those that changed (default); single-file: the whole model, as "
+            "web UIs load it.",
+        ),
+    ] = None,
     world: options.World = "miniature",
     model: options.Model = None,
     scale: options.Scale = None,
@@ -46,12 +57,12 @@ def erase(
     runs_folder: options.RunsFolder = Path("runs"),
 ) -> None:
     """Train an erasure and export the edited model; a later run of the same job reuses the erasure."""
-    from erasebench.api.export import TENSORS, check_destination
+    from erasebench.api.export import check_destination, checked_format
     from erasebench.runner.job import plan
     from erasebench.runner.request import Request
 
+    written_as = checked_format(export, format_)
     check_destination(export)
-
     request = Request(
         methods=(method,),
         suites=(suite,),
@@ -88,11 +99,15 @@ def erase(
         erasure, _ = stages.erase(work)
     print(f"Erasure: {folder.erasure}")
     with _failing_as(f"The export to {export}", UserError):
-        if export.suffix == TENSORS:
+        if written_as == "weights":
             erasure.export_tensors(export)
+        elif written_as == "single-file":
+            from erasebench.families.file_export import export_file
+
+            export_file(erasure, session.pipeline, export)
         else:
             erasure.export(session.pipeline, export, job.erased_with(session.segmenter))
-    print(f"{'Weights' if export.suffix == TENSORS else 'Pipeline'}: {export}")
+    print(f"{WRITTEN[written_as]}: {export}")
 
 
 def sample(

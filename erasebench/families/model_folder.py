@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from erasebench.errors import UserError
-from erasebench.families.single_file import single_file
 
 COMPONENTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 CLASSES = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
@@ -36,13 +35,23 @@ class FewSteps(NamedTuple):
     """A model that is not sampled as Stable Diffusion v1.x is: what it is, and what to sample it with."""
 
     what: str
-    options: str
+    steps: int
+    guidance: float
+    scheduler: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As fields of SamplingDefaults."""
+        return {"steps": self.steps, "guidance": self.guidance, "scheduler": self.scheduler}
+
+    @property
+    def options(self) -> str:
+        """As words of the command line."""
+        return f"--steps {self.steps} --guidance {self.guidance:g} --scheduler {self.scheduler}"
 
 
 def checked_folder(folder: Path) -> Path:
     """`folder`, where it is a Stable Diffusion v1.x or v2.x model that can be sampled. UserError: why not."""
-    if folder.is_file():
-        raise single_file(folder)
     if not folder.is_dir():
         raise UserError(f"There is no model folder {folder}.", HINT)
     if not (folder / "model_index.json").is_file():
@@ -172,17 +181,17 @@ def few_steps(folder: Path) -> FewSteps | None:
     scheduler = read_config(folder / "scheduler" / "scheduler_config.json")
     name = str(scheduler.get("_class_name"))
     if read_config(folder / "unet" / "config.json").get("time_cond_proj_dim") is not None:
-        return FewSteps("a latent-consistency model", "--steps 4 --guidance 8 --scheduler lcm")
+        return FewSteps("a latent-consistency model", 4, 8.0, "lcm")
     if name == "LCMScheduler":
         # Without that input the U-Net knows no guidance scale: a scale over 1 is classifier-free guidance.
-        return FewSteps("a latent-consistency model", "--steps 4 --guidance 1 --scheduler lcm")
+        return FewSteps("a latent-consistency model", 4, 1.0, "lcm")
     if name == "TCDScheduler":
-        return FewSteps("a model distilled to few steps (TCD)", "--steps 8 --guidance 0 --scheduler ddim")
+        return FewSteps("a model distilled to few steps (TCD)", 8, 0.0, "ddim")
     trailing = scheduler.get("timestep_spacing") == "trailing" and not scheduler.get("rescale_betas_zero_snr")
     kinds = {"EulerAncestralDiscreteScheduler": "euler-ancestral", "EulerDiscreteScheduler": "euler"}
     if trailing and name in kinds and scheduler.get("prediction_type", "epsilon") == "epsilon":
         return FewSteps(
             f"saved with a trailing {name}, as Turbo, Lightning and Hyper models are",
-            f"--steps 4 --guidance 0 --scheduler {kinds[name]}",
+            *(4, 0.0, kinds[name]),
         )
     return None

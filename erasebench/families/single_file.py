@@ -1,72 +1,118 @@
-"""A model that is one file: what is in it, read off its first bytes and tensor names, and how to use it."""
+"""A model that is one file, in CompVis' layout: what is in it, by its tensors' names and shapes, no weight read."""
 
 from __future__ import annotations
 
 import json
-import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from erasebench.errors import UserError
 
 LARGEST_HEADER = 100_000_000
 """Bytes; the largest that the safetensors library itself reads."""
+CONFIGS = Path(__file__).parent / "configs"
+"""A folder for each kind of model, as its parts' configs were published."""
+WIDTHS = {768: "v1", 1024: "v2"}
+"""Stable Diffusion's versions by the width of a token's state."""
+PICKLES = (".ckpt", ".pt", ".pth", ".bin")
+UNET, VAE = "model.diffusion_model.", "first_stage_model."
+CLIP, OPEN_CLIP = "cond_stage_model.transformer.", "cond_stage_model.model."
+_WIDTH = f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+_INPUT = f"{UNET}input_blocks.0.0.weight"
+ARCHITECTURE = "modelspec.architecture"
+_AGAIN = "Download the file itself again."
 
 
-def single_file(path: Path) -> UserError:
-    """Why `path` cannot be opened as a model folder, and what makes a folder of it. The weights are not read."""
+class FileModel(NamedTuple):
+    """A whole model in one file, and the folder of configs that it is built by: unet, vae, text_encoder, scheduler."""
+
+    file: Path
+    configs: Path
+
+
+class Contents(NamedTuple):
+    """A file's tensors: the shape of each by name, and its metadata (of safetensors alone)."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    metadata: Mapping[str, str]
+
+
+def file_model(path: Path) -> FileModel:
+    """The model in `path`, .safetensors or .ckpt (read with pickle's weights alone). UserError: what it is instead."""
     with path.open("rb") as handle:
         head = handle.read(64)
-    again = "Download the file itself again."
     if head.startswith(b"version https://git-lfs"):
-        return UserError(f"{path} is a Git-LFS pointer, not the weights that it points to.", "Run: git lfs pull")
+        raise UserError(f"{path} is a Git-LFS pointer, not the weights that it points to.", "Run: git lfs pull")
     if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        return UserError(f"{path} is a web page, not a model.", again)
-    names = tensor_names(path) if path.suffix == ".safetensors" else None
-    if names is None and path.suffix not in (".ckpt", ".pt", ".pth", ".bin"):
-        reason = "a damaged safetensors file" if path.suffix == ".safetensors" else "a file"
-        return UserError(f"{path} is {reason}, not a model folder.", again)
-    what = "a single file of weights" if names is None else _described(names)
-    return UserError(f"{path} is {what}, not a folder in diffusers' format.", _hint(path, names))
+        raise UserError(f"{path} is a web page, not a model.", _AGAIN)
+    if path.suffix not in (".safetensors", *PICKLES):
+        raise UserError(f"{path} is a file, not a model.", "Give a folder, a .safetensors or a .ckpt file.")
+    contents = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
+    names = set(contents.shapes)
+    whole = all(_any(names, prefix) for prefix in (UNET, VAE, "cond_stage_model."))
+    if not whole:
+        raise UserError(f"{path} is {_described(names)}, not a whole model.", _way_out(path, names))
+    return FileModel(path, CONFIGS / _kind(path, contents))
 
 
-def tensor_names(path: Path) -> set[str] | None:
-    """The tensors of a safetensors file by its header; None where it has no readable one."""
+def _kind(path: Path, contents: Contents) -> str:
+    """The name of its configs. UserError for a model of other inputs, or of which the file does not say enough."""
+    channels = contents.shapes.get(_INPUT, (0, 0))[1]
+    width = contents.shapes.get(_WIDTH, (0, 0))[1]
+    if channels != 4:
+        what = f"{path}: its U-Net takes {channels} channels, so it does not make images of text alone."
+        raise UserError(what, "Give a text-to-image model: an inpainting model takes 9 channels.")
+    hint = "Give the model as a folder in diffusers' format, which has the model's configs."
+    if WIDTHS.get(width) == "v1":
+        return "stable-diffusion-v1"
+    if width not in WIDTHS:
+        raise UserError(f"{path}: its text states have width {width}; v1.x has 768, v2.x has 1024.", hint)
+    said = str(contents.metadata.get(ARCHITECTURE, ""))
+    if "v2-768" in said:
+        return "stable-diffusion-v2-v"
+    if "v2-512" in said or "v2-base" in said:
+        return "stable-diffusion-v2-base"
+    what = f"{path} is a Stable Diffusion v2.x model that does not say what it predicts, the noise or v."
+    raise UserError(what, f"{hint} (A file says it in its metadata: {ARCHITECTURE}.)")
+
+
+def _safetensors(path: Path) -> Contents:
+    damaged = UserError(f"{path} is a damaged safetensors file.", _AGAIN)
     with path.open("rb") as handle:
         size = int.from_bytes(handle.read(8), "little")
         if not 2 <= size <= LARGEST_HEADER:
-            return None
+            raise damaged
         try:
-            header = json.loads(handle.read(size))
-        except (ValueError, RecursionError):
-            return None
-    return set(header) - {"__metadata__"} if isinstance(header, dict) else None
+            header: Any = json.loads(handle.read(size))
+            metadata = header.pop("__metadata__", {})
+            return Contents({name: tuple(entry["shape"]) for name, entry in header.items()}, metadata)
+        except (ValueError, RecursionError, AttributeError, TypeError, KeyError) as error:
+            raise damaged from error
+
+
+def _pickled(path: Path) -> Contents:
+    from erasebench.families.pickled import read_pickle
+
+    return Contents({name: tuple(value.shape) for name, value in read_pickle(path).items()}, {})
 
 
 def _described(names: set[str]) -> str:
     if _any(names, "conditioner.embedders."):
         return "a single file of Stable Diffusion XL's weights, a family that erasebench does not support"
-    if _any(names, "model.diffusion_model.joint_blocks.", "model.diffusion_model.double_blocks.", "double_blocks."):
+    if _any(names, f"{UNET}joint_blocks.", f"{UNET}double_blocks.", "double_blocks."):
         return "a single file of a diffusion transformer's weights, a family that erasebench does not support"
-    if _any(names, "model.diffusion_model."):
-        whole = _any(names, "first_stage_model.") and _any(names, "cond_stage_model.")
-        return "a whole model in one file, in CompVis' layout" if whole else "only a U-Net, in CompVis' layout"
-    if _any(names, "lora_") or any("lora" in name for name in names):
+    if _any(names, UNET):
+        return "only a U-Net, in CompVis' layout"
+    if any("lora" in name for name in names):
         return "a LoRA"
-    return "a file of weights, but not a whole model"
+    return "a file of weights"
 
 
-def _hint(path: Path, names: set[str] | None) -> str:
-    code = (
-        "from diffusers import StableDiffusionPipeline as P; "
-        f"P.from_single_file({str(path)!r}).save_pretrained('FOLDER')"
-    )
-    convert = f"Convert it (it fetches the configs): python -c {shlex.quote(code)}, then give FOLDER."
-    parts = f"To use these weights in a model: --method checkpoint --set checkpoint.path={path}, with --model FOLDER."
-    if names is None:
-        return f"{convert} {parts}"
-    if "whole model" in (what := _described(names)) and "not a whole" not in what:
-        return convert
-    return "Give a Stable Diffusion v1.x model." if "a family" in what else parts
+def _way_out(path: Path, names: set[str]) -> str:
+    if "a family" in _described(names):
+        return "Give a Stable Diffusion v1.x or v2.x model."
+    return f"To use these weights in a model: --method checkpoint --set checkpoint.path={path}, with --model FOLDER."
 
 
 def _any(names: set[str], *prefixes: str) -> bool:

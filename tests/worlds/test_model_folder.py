@@ -17,7 +17,7 @@ from erasebench.cli import main
 from erasebench.errors import UserError
 from erasebench.families.loading import load_pipeline
 from erasebench.families.model_folder import checked_folder, few_steps, latent_size, read_files, variant
-from erasebench.families.single_file import single_file
+from erasebench.families.single_file import file_model
 from erasebench.runner.forecast import sampling_of
 from tests.tiny_model import tiny_pipeline
 
@@ -208,15 +208,9 @@ def test_a_model_of_few_steps_is_not_sampled_as_another(
     assert (world.sampling.steps, world.sampling.guidance, world.sampling.scheduler) == (4, 1.0, "lcm")
 
 
-def whole_model(path: Path) -> None:
-    names = ("model.diffusion_model.out.0.bias", "first_stage_model.decoder.bias", "cond_stage_model.bias")
-    save_file({name: torch.zeros(1) for name in names}, path)
-
-
 @pytest.mark.parametrize(
     ("name", "write", "what", "hint"),
     [
-        ("whole.safetensors", whole_model, "a whole model in one file", "from_single_file"),
         (
             "unet.safetensors",
             lambda path: save_file({"model.diffusion_model.out.0.bias": torch.zeros(1)}, path),
@@ -227,13 +221,13 @@ def whole_model(path: Path) -> None:
             "xl.safetensors",
             lambda path: save_file({"conditioner.embedders.0.bias": torch.zeros(1)}, path),
             "Stable Diffusion XL's",
-            "v1.x",
+            "v1.x or v2.x",
         ),
         (
             "model.ckpt",
             lambda path: torch.save({"state_dict": {}}, path),
-            "a single file of weights",
-            "from_single_file",
+            "a file of weights, not a whole model",
+            "checkpoint.path",
         ),
         (
             "m.safetensors",
@@ -245,13 +239,14 @@ def whole_model(path: Path) -> None:
         ("m.safetensors", lambda path: path.write_text("torn"), "a damaged safetensors file", "again"),
     ],
 )
-def test_a_model_as_one_file_is_named_with_what_makes_a_folder_of_it(
+def test_a_file_that_is_no_whole_model_is_named_with_the_way_out(
     tmp_path: Path, name: str, write: Callable[[Path], None], what: str, hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / name
     write(path)
-    error = single_file(path)
-    assert what in error.what and hint in error.hint
+    with pytest.raises(UserError) as refused:
+        file_model(path)
+    assert what in refused.value.what and hint in refused.value.hint
     (tmp_path / "t.csv").write_text("prompt,seed\na ship,1\n")
     words = ["sample", "--world", "stable-diffusion-v1-4", "--model", str(path), "--prompts", str(tmp_path / "t.csv")]
     assert main([*words, "--out", str(tmp_path / "o")]) == 2

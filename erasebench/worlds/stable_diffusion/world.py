@@ -13,7 +13,9 @@ from erasebench.api.concepts import Kind
 from erasebench.api.world import ConceptLists, GeneralRow, Role, SamplingDefaults, Segmenter, SizeName, World
 from erasebench.errors import UserError, did_you_mean
 from erasebench.families.model_folder import COMPONENTS, checked_folder, few_steps, latent_size, read_config, read_files
-from erasebench.files.weights import check_reachable, files_digest, looks_local, weights_folder
+from erasebench.families.single_file import FileModel, file_model
+from erasebench.files.weights import check_reachable, file_digests, files_digest, looks_local, weights_folder
+from erasebench.identity import digest
 from erasebench.prompts.imports import load_import
 from erasebench.segmenters.weights import grounded_sam_digest, locate_both
 from erasebench.segmenters.weights import read_files as segmenter_files
@@ -61,10 +63,11 @@ class StableDiffusionWorld(World):
     )
 
     def __init__(self, model: str = HUB_ID) -> None:
-        """`model`: a hub id or a folder in diffusers' format. UserError for a folder that is none."""
+        """`model`: a hub id, a folder in diffusers' format, or a file. UserError for what is no model."""
         self.model = model
         if looks_local(model):
-            checked_folder(Path(model).expanduser())
+            # Looked at now: it is a mistake to be found before anything else.
+            self.folder  # noqa: B018
 
     @classmethod
     def open(cls, model: str | None = None) -> Self:
@@ -112,18 +115,33 @@ class StableDiffusionWorld(World):
         return protocol_lists()
 
     @cached_property
+    def file(self) -> FileModel | None:
+        """The model where it is one file; None where it is a folder."""
+        path = Path(self.model).expanduser()
+        return file_model(path) if looks_local(self.model) and path.is_file() else None
+
+    @cached_property
     def folder(self) -> Path:
-        """The model's folder; a hub id is looked up in the local hub cache first, then downloaded."""
+        """The folder of the model's configs; a hub id is looked up in the local hub cache first, then downloaded."""
+        if self.file is not None:
+            return self.file.configs
         if looks_local(self.model):
             return checked_folder(Path(self.model).expanduser())
         return _from_hub(self.model)
 
     def weights_digest(self) -> str:
-        """SHA-256 over the files of the five components that sampling uses."""
+        """SHA-256 over the files of the five components that sampling uses; of a file, its own with its configs'."""
+        if self.file is not None:
+            (own,) = file_digests([self.file.file]).values()
+            return digest([own, files_digest(self.folder.rglob("*.json"), self.folder)])
         return files_digest(read_files(self.folder), self.folder)
 
     def pipeline(self, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> StableDiffusionPipeline:
         """The pipeline on `device`. UserError for missing or misshapen weights, naming them."""
+        if self.file is not None:
+            from erasebench.families.file_weights import file_pipeline
+
+            return file_pipeline(self.file, device, dtype)
         from erasebench.families.loading import load_pipeline
 
         return load_pipeline(self.folder, device, dtype)
