@@ -70,7 +70,7 @@ class Shown(NamedTuple):
 def mask_loss(eps: Eps, x: NoisedImages, concept: Tensor, nothing: Tensor, guidance: float) -> Tensor:
     """-MSE of the guided prediction (1 + g) eps(x_t, c) - g eps(x_t, none) to the noise that is in x_t."""
     with_concept, without = eps(x.latents, x.timesteps, concept), eps(x.latents, x.timesteps, nothing)
-    return -(guided(without, with_concept, 1 + guidance) - x.noise).square().mean()
+    return -(guided(without, with_concept, 1 + guidance) - x.target).square().mean()
 
 
 def summed_gradients(losses: Iterable[Tensor], parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from erasebench.api.concepts import EVERY_KIND, ErasureTask, Kind
 from erasebench.api.method import Method, MethodConfig, Workspace
@@ -90,14 +90,35 @@ class GuidanceState:
         return guidance if self._step > self._warmup else eps_none.new_zeros(eps_none.shape)
 
 
+class Levels(NamedTuple):
+    """sqrt(abar_t) and sqrt(1 - abar_t): how much of the image and of the noise is in x_t."""
+
+    image: float
+    noise: float
+
+    @classmethod
+    def of(cls, scheduler: Any, timestep: Any) -> Levels | None:
+        """At a timestep of a scheduler whose model predicts v; None where it predicts the noise."""
+        if scheduler.config.get("prediction_type", "epsilon") != "v_prediction":
+            return None
+        abar = float(scheduler.alphas_cumprod[round(float(timestep))])
+        return cls(abar**0.5, (1 - abar) ** 0.5)
+
+
 @contextmanager
 def steered(
-    unet: nn.Module, phrase_states: Tensor, config: SldConfig, steps: Callable[[], int]
+    unet: nn.Module,
+    phrase_states: Tensor,
+    config: SldConfig,
+    steps: Callable[[], int],
+    levels: Callable[[Any], Levels | None] = lambda timestep: None,
 ) -> Iterator[Callable[[], None]]:
     """Inside the block each call of `unet` on [nothing, prompt] predicts eps_p - g in the place of eps_p.
 
     `phrase_states` [1, positions, d] are the phrase's; `steps` is asked at the first step of a run, and calling what
-    the block is given begins the next run, without momentum. Where `config` does not act, nothing changes.
+    the block is given begins the next run, without momentum. Where `config` does not act, nothing changes. `levels`: of
+    a timestep, where `unet` predicts v: g is computed of eps = sqrt(abar) v + sqrt(1 - abar) x, as the threshold is of
+    noise predictions, and taken from eps, which takes g / sqrt(abar) from v.
     """
     import torch
 
@@ -113,7 +134,10 @@ def steered(
         states = phrase_states.expand(len(latents), -1, -1)
         # `forward` by name: the call itself would come back to this hook.
         (eps_phrase,) = unet.forward(latents, args[1], encoder_hidden_states=states, return_dict=False)
-        return (torch.cat([eps_none, eps_prompt - current.guidance(eps_prompt, eps_phrase, eps_none)]),)
+        if (level := levels(args[1])) is None:
+            return (torch.cat([eps_none, eps_prompt - current.guidance(eps_prompt, eps_phrase, eps_none)]),)
+        noises = [level.image * v + level.noise * latents for v in (eps_prompt, eps_phrase, eps_none)]
+        return (torch.cat([eps_none, eps_prompt - current.guidance(*noises) / level.image]),)
 
     if not config.acts:
         yield begin
@@ -146,7 +170,13 @@ class SafetyGuidance(SamplingChange):
         # More names than one context holds: their states side by side, for attention to choose among.
         phrase_states = torch.cat(list(TextStates(pipeline).encode(self.phrases)))[None]
         # The number of steps is known only once the pipeline has set its timesteps.
-        with steered(pipeline.unet, phrase_states, self.config, lambda: pipeline.num_timesteps) as begin_run:
+        with steered(
+            pipeline.unet,
+            phrase_states,
+            self.config,
+            lambda: pipeline.num_timesteps,
+            lambda timestep: Levels.of(pipeline.scheduler, timestep),
+        ) as begin_run:
 
             def begin(encode: Encode, arguments: Mapping[str, Any]) -> Any:
                 require_guidance(arguments, "SLD")

@@ -147,15 +147,15 @@ def test_images_that_could_not_be_made_are_counted(
 
 
 @pytest.mark.parametrize("method", ["ca", "fmn", "salun", "esd-x", "spm", "mace"])
-def test_a_method_that_cannot_train_on_velocities_says_so_before_it_paints(
+def test_a_method_that_cannot_train_on_images_says_so_before_it_samples(
     method: str, tiny_model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = shutil.copytree(tiny_model_folder, tmp_path / "model")
     file = model / "scheduler" / "scheduler_config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "prediction_type": "v_prediction"}))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "prediction_type": "sample"}))
     words = ["erase", "--method", method, *TOY, "--model", str(model), "--runs-folder", str(tmp_path / "runs")]
     assert main([*words, "--export", str(tmp_path / "out.safetensors")]) == 1
-    assert "The model predicts 'v_prediction'" in capsys.readouterr().err
+    assert "The model predicts 'sample'" in capsys.readouterr().err
     assert not list(tmp_path.glob("runs/**/*.png"))
 
 
@@ -164,10 +164,10 @@ def test_a_run_says_so_before_the_unedited_model_paints(
 ) -> None:
     model = shutil.copytree(tiny_model_folder, tmp_path / "model")
     file = model / "scheduler" / "scheduler_config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "prediction_type": "v_prediction"}))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "prediction_type": "sample"}))
     words = ["run", "--method", "uce", "--method", "esd-x", *TOY, "--model", str(model)]
     assert main([*words, "--runs-folder", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 2
-    assert "esd-x: The model predicts 'v_prediction'" in capsys.readouterr().err
+    assert "esd-x: The model predicts 'sample'" in capsys.readouterr().err
     assert not list(tmp_path.glob("runs/**/*.png"))
 
 

@@ -77,16 +77,27 @@ def read_image(file: Path, mode: str) -> Image.Image:
 
 
 class NoisedImages(NamedTuple):
-    """x_t [n, channels, h, w], timesteps [n], and the noise in it, shaped as x_t."""
+    """x_t [n, channels, h, w], timesteps [n], the noise in it, shaped as x_t; and v, where the model predicts that."""
 
     latents: Tensor
     timesteps: Tensor
     noise: Tensor
+    velocity: Tensor | None = None
+
+    @property
+    def target(self) -> Tensor:
+        """What the network should predict: the noise, or v."""
+        return self.noise if self.velocity is None else self.velocity
 
 
 def noised_latents(x_0: Tensor, timesteps: Tensor, noise: Tensor, diffusion: DDIMScheduler) -> NoisedImages:
-    """x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise, for latents x_0 [n, channels, h, w] at timesteps [n]."""
-    return NoisedImages(diffusion.add_noise(x_0, noise, timesteps), timesteps, noise)
+    """x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise, for latents x_0 [n, channels, h, w] at timesteps [n].
+
+    v = sqrt(abar_t) noise - sqrt(1 - abar_t) x_0 (Salimans and Ho, arXiv 2202.00512).
+    """
+    predicts_v = diffusion.config["prediction_type"] == "v_prediction"
+    velocity = diffusion.get_velocity(x_0, noise, timesteps) if predicts_v else None
+    return NoisedImages(diffusion.add_noise(x_0, noise, timesteps), timesteps, noise, velocity)
 
 
 class Latents:

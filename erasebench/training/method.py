@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class TrainingMethod(Method):
-    """A method whose formula is written for a network that predicts the noise."""
+    """A method whose formula is written for a network that predicts the noise or v."""
 
     def check_model(self, pipeline: StableDiffusionPipeline) -> None:
-        """UserError for a model that predicts anything but the noise, or that is given its guidance."""
-        from erasebench.training.tuned_unet import require_noise_prediction
+        """UserError for a model that predicts anything else, or that is given its guidance."""
+        from erasebench.training.tuned_unet import require_noise_or_velocity
 
-        require_noise_prediction(pipeline)
+        require_noise_or_velocity(pipeline)

@@ -1,6 +1,8 @@
 """The formulas that several papers train with, each written once. A formula of one paper alone is in its method's file.
 
-`eps`: a network's noise prediction eps(x_t, t, c); `x`: noised images [n, channels, h, w]; text states [n, tokens, d].
+`eps`: a network's prediction eps(x_t, t, c), of the noise; `x`: noised images [n, channels, h, w]; text states
+[n, tokens, d]. Where a network predicts v = (eps - sqrt(1 - abar_t) x_t) / sqrt(abar_t), the formulas are the same:
+they add predictions up with weights that sum to 1, so that x_t cancels, and each loss is that of eps over abar_t.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ def guided_away(eps0_start: Tensor, eps0_concept: Tensor, eta: float, eps0_nothi
 
 
 def denoising_loss(eps: Eps, x: NoisedImages, states: Tensor) -> Tensor:
-    """||eps(x_t, c) - noise||^2, diffusion's own training loss (Ho et al., arXiv 2006.11239, eq. 14).
+    """||eps(x_t, c) - noise||^2, diffusion's own training loss (Ho et al., arXiv 2006.11239, eq. 14); v likewise.
 
     Concept Ablation's prior, SalUn's remain loss, and the textual inversion before Forget-Me-Not.
     """
-    return (eps(x.latents, x.timesteps, states) - x.noise).square().mean()
+    return (eps(x.latents, x.timesteps, states) - x.target).square().mean()

@@ -14,7 +14,7 @@ from erasebench.errors import UserError
 
 
 class TunedUnet:
-    """The noise prediction with the weights as they are now, and with the original ones.
+    """The prediction, of the noise or of v, with the weights as they are now, and with the original ones.
 
     `parameters`: what is tuned, by name in the U-Net. Latents are [n, channels, h, w], timesteps [n] or a number,
     states [n, tokens, d].
@@ -51,7 +51,7 @@ def tuned(pipeline: StableDiffusionPipeline, chosen: Callable[[str], bool]) -> I
     """The pipeline's U-Net with copies in place of the parameters whose 'unet.<name>' is `chosen`; all others frozen.
 
     On leaving, weights, gradients and flags are as they were, bit for bit. UserError where nothing is chosen, and for a
-    model that does not predict the noise, which every training method's formula is written for.
+    model that predicts neither the noise nor v, which every training method's formula is written for.
     """
     parameters = {name: each for name, each in pipeline.unet.named_parameters() if chosen(f"unet.{name}")}
     if not parameters:
@@ -75,9 +75,9 @@ def tuned(pipeline: StableDiffusionPipeline, chosen: Callable[[str], bool]) -> I
 def frozen(pipeline: StableDiffusionPipeline) -> Iterator[TunedUnet]:
     """The pipeline's U-Net with no weight of it or of the text encoder asking for a gradient; then as they were.
 
-    For what trains beside the weights. UserError for a model that does not predict the noise.
+    For what trains beside the weights. UserError for a model that predicts neither the noise nor v.
     """
-    require_noise_prediction(pipeline)
+    require_noise_or_velocity(pipeline)
     parts = (pipeline.unet, pipeline.text_encoder)
     flags = [(parameter, parameter.requires_grad) for part in parts for parameter in part.parameters()]
     try:
@@ -89,16 +89,16 @@ def frozen(pipeline: StableDiffusionPipeline) -> Iterator[TunedUnet]:
             parameter.requires_grad_(flag)
 
 
-def require_noise_prediction(pipeline: StableDiffusionPipeline) -> None:
-    """UserError for a model that predicts anything but the noise, or predicts it under a guidance that it is given.
+def require_noise_or_velocity(pipeline: StableDiffusionPipeline) -> None:
+    """UserError for a model that predicts anything else, or predicts it under a guidance that it is given.
 
-    The first is Stable Diffusion v2.1 at 768 pixels (velocities), the second a latent-consistency model.
+    v is what Stable Diffusion v2.1 at 768 pixels predicts; the guidance is given to a latent-consistency model.
     """
     predicts = pipeline.scheduler.config.get("prediction_type", "epsilon")
-    if predicts != "epsilon":
+    if predicts not in ("epsilon", "v_prediction"):
         raise UserError(
-            f"The model predicts '{predicts}', but this method's formula is for the noise (epsilon).",
-            "Use a model that predicts the noise, as Stable Diffusion v1.x does.",
+            f"The model predicts '{predicts}', but this method's formula is for the noise (epsilon) or v.",
+            "Use a model that predicts one of them, as Stable Diffusion v1.x and v2.x do.",
         )
     if pipeline.unet.config.get("time_cond_proj_dim") is not None:
         raise UserError(

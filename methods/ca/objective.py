@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def ablation_target(eps: Eps, x: NoisedImages, anchor: Tensor, variant: Variant) -> Tensor:
-    """stopgrad eps(x_t, anchor), or the noise in x_t (arXiv 2303.13516, eq. 5 and 4), [n, channels, h, w]."""
+    """stopgrad eps(x_t, anchor), or the noise (v) in x_t (arXiv 2303.13516, eq. 5 and 4), [n, channels, h, w]."""
     import torch
 
     if variant == "noise-based":
-        return x.noise
+        return x.target
     with torch.no_grad():
         return eps(x.latents, x.timesteps, anchor)
 

@@ -122,10 +122,10 @@ def test_the_newer_runs_use_the_scheduler_that_the_model_was_saved_with() -> Non
     EsdX(config).check_model(pipeline)
 
 
-def test_a_model_that_does_not_predict_the_noise_is_refused_with_newer_runs_too() -> None:
+def test_a_model_that_predicts_the_image_is_refused_with_newer_runs_too() -> None:
     pipeline = tiny_pipeline()
-    pipeline.scheduler.register_to_config(prediction_type="v_prediction")
-    with pytest.raises(UserError, match="predicts 'v_prediction'"):
+    pipeline.scheduler.register_to_config(prediction_type="sample")
+    with pytest.raises(UserError, match="predicts 'sample'"):
         EsdX(SMALL.model_copy(update={"partial_runs": "newer"})).check_model(pipeline)
 
 

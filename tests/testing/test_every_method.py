@@ -6,12 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from erasebench.api.method import METHODS
+from erasebench.api.world import SamplingDefaults
+from erasebench.diffusion.profile import NumericsProfile
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.testing import CHECKS, Candidate, tiny_pipeline
+from erasebench.testing.model import WIDTH
 
 TRAINED = {"steps": 2, "batch_size": 2}
 PARTIAL_RUNS = {**TRAINED, "ddim_steps": 4}
@@ -60,6 +65,23 @@ def candidates_on(device: str, folder: Path) -> dict[str, Candidate]:
 @pytest.mark.parametrize("check", CHECKS)
 def test_it_conforms(candidates: dict[str, Candidate], name: str, check: Callable[[Candidate], None]) -> None:
     check(candidates[name])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_erases_a_model_that_predicts_v(tmp_path: Path, name: str) -> None:
+    candidate = candidates_on("cpu", tmp_path)[name]
+    pipeline = candidate.pipeline
+    pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config, prediction_type="v_prediction")
+    erasure = candidate.erased().erasure
+    assert all(value.isfinite().all() for value in erasure.tensors.values())
+    settings = SamplingDefaults(steps=3, guidance=4.0, width=WIDTH, height=WIDTH, batch_size=2)
+    sampler = Sampler(pipeline, settings, NumericsProfile(batch_size=2))
+    specs = [SampleSpec("Ann Ash at noon", 1), SampleSpec("a red ball", 2)]
+    before = list(sampler.images(specs))
+    with erasure.applied_to(pipeline):
+        after = list(sampler.images(specs))
+    assert all(image is not None for image in after)
+    assert name == "original" or erasure.tensors or not all(map(np.array_equal, before, after))
 
 
 @pytest.mark.cuda

@@ -65,9 +65,9 @@ def test_beside_frozen_weights_nothing_asks_for_a_gradient(pipeline: StableDiffu
     assert pipeline.unet(LATENTS, 500, encoder_hidden_states=STATES).sample.requires_grad
 
 
-def test_a_model_that_does_not_predict_the_noise_is_refused(pipeline: StableDiffusionPipeline) -> None:
-    pipeline.scheduler = DDIMScheduler(prediction_type="v_prediction")
-    with pytest.raises(UserError, match="predicts 'v_prediction'"), tuned(pipeline, is_projection):
+def test_a_model_that_predicts_neither_the_noise_nor_v_is_refused(pipeline: StableDiffusionPipeline) -> None:
+    pipeline.scheduler = DDIMScheduler(prediction_type="sample")
+    with pytest.raises(UserError, match="predicts 'sample'"), tuned(pipeline, is_projection):
         pass
 
 

@@ -149,10 +149,10 @@ def test_a_name_longer_than_the_context_is_refused_before_any_work(tmp_path: Pat
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_that_does_not_predict_the_noise_is_refused_before_any_work(tmp_path: Path) -> None:
+def test_a_model_that_predicts_the_image_is_refused_before_any_work(tmp_path: Path) -> None:
     workspace = TestWorkspace(tiny_pipeline(), tmp_path)
-    workspace.pipeline.scheduler = DDIMScheduler(prediction_type="v_prediction")
-    with pytest.raises(UserError, match="predicts 'v_prediction'"):
+    workspace.pipeline.scheduler = DDIMScheduler(prediction_type="sample")
+    with pytest.raises(UserError, match="predicts 'sample'"):
         Mace(MaceConfig(**SETTINGS)).erase(workspace.pipeline, PEOPLE, workspace)
     assert not workspace.sampled
     assert not list(tmp_path.iterdir())
