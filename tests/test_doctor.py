@@ -10,7 +10,7 @@ from erasebench.api.judge_settings import JudgeSettings
 from erasebench.cli import doctor
 from erasebench.files.weights import weights_folder
 from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
-from tests.gcd_resources import write_resources
+from erasebench.testing.standins.gcd import write_resources
 
 
 @pytest.fixture(autouse=True)

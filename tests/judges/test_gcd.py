@@ -16,7 +16,7 @@ from erasebench.judges.gcd.judge import GcdRecogniser, clusters, face_crop
 from erasebench.judges.gcd.network import CENTRES, load_recognition, name_key, read_labels, spoken
 from erasebench.judges.gcd.restricted_pickle import read_state
 from erasebench.judges.recogniser import IdentityJudge
-from tests.gcd_resources import LABELS, NAMES, picture, write_resources
+from erasebench.testing.standins.gcd import LABELS, NAMES, picture, write_resources
 
 CPU = torch.device("cpu")
 TWO = [picture((2, 5), (50, 30), side=24, size=(60, 80)), picture((20, 20), side=24, size=(60, 80)), picture()]

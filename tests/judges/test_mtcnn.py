@@ -12,7 +12,7 @@ from torch.nn import functional
 from erasebench.errors import UserError
 from erasebench.judges.gcd.mtcnn import FaceDetector, corrected, scales, squared, suppressed
 from erasebench.judges.gcd.mtcnn_networks import OutputNetwork, ProposalNetwork, RefineNetwork, load_cascade
-from tests.gcd_resources import detectors, picture, write_detectors
+from erasebench.testing.standins.gcd import detectors, picture, write_detectors
 
 CPU = torch.device("cpu")
 

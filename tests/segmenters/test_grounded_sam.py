@@ -17,7 +17,7 @@ from erasebench.errors import UserError
 from erasebench.segmenters.grounded_sam import GroundedSam, detection_text
 from erasebench.segmenters.weights import DETECTOR, MASKER, THRESHOLD, Source, grounded_sam_digest, locate, locate_both
 from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
-from tests.segmenters.tiny_models import write_detector, write_masker
+from erasebench.testing.standins.segmenters import write_detector, write_masker
 
 CPU = torch.device("cpu")
 

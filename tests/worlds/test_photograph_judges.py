@@ -23,7 +23,7 @@ from erasebench.prompts import PromptRow, PromptTable
 from erasebench.prompts.imports import store_import
 from erasebench.worlds.stable_diffusion.judges import JUDGES
 from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
-from tests.gcd_resources import write_resources
+from erasebench.testing.standins.gcd import write_resources
 from tests.judges.test_clip import TINY
 from tests.judges.test_fid import StandIn
 

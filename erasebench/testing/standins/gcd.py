@@ -1,16 +1,21 @@
 """A resources folder in the celebrity detector's format: detectors that know one pattern, a random recogniser.
 
-What they take for a face is a square whose upper half is white and whose lower half is black, on grey.
+What they take for a face is a square whose upper half is white and whose lower half is black, on grey. With a lower
+threshold, any place that is brighter above than below.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from erasebench.files.atomic import atomic_folder
+from erasebench.files.stand_ins import MARK
 from erasebench.judges.gcd.network import CENTRES, EMBEDDING, FaceNetwork
+from erasebench.testing.standins.thin import thin_state
 
 LABELS = (
     *("Zoe_Saldana_[m.03w4sh]", "50_Cent_[m.01vvyc_]", "Beyonce_[m.01mpq7s]", "Adam_Driver_[m.0hcgs_k]"),
@@ -18,6 +23,8 @@ LABELS = (
 )
 NAMES = tuple(sorted(label.rpartition("_[")[0].replace("_", " ") for label in LABELS))
 THRESHOLD, STEEP = 1.2, 10.0
+EASY = 0.1
+"""Finds one to three faces on an image of the stand-in model."""
 Layer = dict[str, np.ndarray]
 
 
@@ -41,11 +48,11 @@ def centre(side: int) -> np.ndarray:
 UPPER_MINUS_LOWER = np.array([[1, 1, 1], [0, 0, 0], [-1, -1, -1]], dtype=np.float32) / 3
 
 
-def verdict(rows: int) -> Layer:
+def verdict(rows: int, threshold: float) -> Layer:
     """Logits: a face where the first feature is above the threshold."""
     weights = np.zeros((rows, 2), dtype=np.float32)
     weights[0] = (-STEEP, STEEP)
-    return {"weights": weights, "biases": np.array([STEEP, -STEEP], dtype=np.float32) * THRESHOLD}
+    return {"weights": weights, "biases": np.array([STEEP, -STEEP], dtype=np.float32) * threshold}
 
 
 def at_rest(rows: int, outputs: int = 4) -> Layer:
@@ -63,48 +70,60 @@ def as_convolution(layer: Layer) -> Layer:
     return {"weights": layer["weights"][None, None], "biases": layer["biases"]}
 
 
-def detectors() -> tuple[dict[str, Layer], dict[str, Layer], dict[str, Layer]]:
+def detectors(threshold: float = THRESHOLD) -> tuple[dict[str, Layer], dict[str, Layer], dict[str, Layer]]:
+    """The layers of the three networks of the cascade."""
     proposal = {
         **{"conv1": conv(3, 10, centre(3)), "PReLU1": linear(10), "conv2": conv(10, 16, centre(3))},
         **{"PReLU2": linear(16), "conv3": conv(16, 32, UPPER_MINUS_LOWER), "PReLU3": linear(32)},
-        **{"conv4-1": as_convolution(verdict(32)), "conv4-2": as_convolution(at_rest(32))},
+        **{"conv4-1": as_convolution(verdict(32, threshold)), "conv4-2": as_convolution(at_rest(32))},
     }
     refine = {
         **{"conv1": conv(3, 28, centre(3)), "prelu1": linear(28), "conv2": conv(28, 48, centre(3))},
         **{"prelu2": linear(48), "conv3": conv(48, 64, centre(2)), "prelu3": linear(64)},
-        **{"conv4": dense(64, 128), "prelu4": linear(128), "conv5-1": verdict(128), "conv5-2": at_rest(128)},
+        **{"conv4": dense(64, 128), "prelu4": linear(128), "conv5-1": verdict(128, threshold), "conv5-2": at_rest(128)},
     }
     output = {
         **{"conv1": conv(3, 32, centre(3)), "prelu1": linear(32), "conv2": conv(32, 64, centre(3))},
         **{"prelu2": linear(64), "conv3": conv(64, 64, centre(3)), "prelu3": linear(64)},
         **{"conv4": conv(64, 128, centre(2)), "prelu4": linear(128), "conv5": dense(128, 256)},
-        **{"prelu5": linear(256), "conv6-1": verdict(256), "conv6-2": at_rest(256), "conv6-3": at_rest(256, 10)},
+        **{"prelu5": linear(256), "conv6-1": verdict(256, threshold), "conv6-2": at_rest(256), "conv6-3": at_rest(256, 10)},
     }
     return proposal, refine, output
 
 
-def write_detectors(folder: Path) -> Path:
+def write_detectors(folder: Path, threshold: float = THRESHOLD) -> Path:
     """det1.npy to det3.npy in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, layers in enumerate(detectors(), start=1):
-        np.save(folder / f"det{number}.npy", np.array(layers, dtype=object))
+    with atomic_folder(folder) as temporary:
+        for number, layers in enumerate(detectors(threshold), start=1):
+            np.save(temporary / f"det{number}.npy", np.array(layers, dtype=object))
     return folder
 
 
-def write_resources(folder: Path) -> Path:
+def labels_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Labels as the detector has them, with made-up ids: 'Adam_Driver_[m.0]'."""
+    return tuple(f"{name.replace(' ', '_')}_[m.{at}]" for at, name in enumerate(names))
+
+
+def write_resources(folder: Path, labels: tuple[str, ...] = LABELS, threshold: float = THRESHOLD) -> Path:
     """The whole folder; the recogniser's weights are random, in torch 0.4's format, without its later counters."""
-    write_detectors(folder / "face_detection")
-    recognition = folder / "face_recognition"
-    recognition.mkdir()
-    lines = ["Labels,Index", *(f"{label},{at}" for at, label in enumerate(LABELS))]
-    (recognition / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    torch.manual_seed(4)
-    weights = FaceNetwork(len(LABELS)).state_dict()
-    state = {f"model.{name}": value for name, value in weights.items() if not name.endswith("num_batches_tracked")}
-    state[CENTRES] = torch.randn(len(LABELS), EMBEDDING)
-    content = {"epoch": 30, "model_state": state}
-    torch.save(content, recognition / "best_model_states.pkl", _use_new_zipfile_serialization=False)
+    with atomic_folder(folder) as temporary:
+        write_detectors(temporary / "face_detection", threshold)
+        recognition = temporary / "face_recognition"
+        recognition.mkdir()
+        lines = [f"Labels,Index,{MARK}", *(f"{label},{at}" for at, label in enumerate(labels))]
+        (recognition / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        content = {"made": MARK, "epoch": 30, "model_state": _recogniser(len(labels))}
+        torch.save(content, recognition / "best_model_states.pkl", _use_new_zipfile_serialization=False)
     return folder
+
+
+def _recogniser(names: int) -> dict[str, torch.Tensor]:
+    with torch.device("meta"):
+        shapes = FaceNetwork(names).state_dict()
+    state = thin_state({**shapes, CENTRES: torch.empty(names, EMBEDDING, device="meta")}, seed=4)
+    own = {f"model.{name}": value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+    own[CENTRES] = own.pop(f"model.{CENTRES}")
+    return own
 
 
 def picture(*corners: tuple[int, int], side: int = 60, size: tuple[int, int] = (160, 240)) -> np.ndarray:

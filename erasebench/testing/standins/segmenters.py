@@ -24,6 +24,9 @@ from transformers import (
     SwinConfig,
 )
 
+from erasebench.files.atomic import atomic_folder
+from erasebench.testing.standins.mark import mark_safetensors
+
 SIDE = 64
 """Pixels a side that the masker works on."""
 
@@ -67,11 +70,9 @@ def write_detector(folder: Path, score: float) -> Path:
     torch.nn.init.ones_(text.bias)
     torch.nn.init.constant_(query.weight, 0.1)
     torch.nn.init.constant_(query.bias, math.log(score / (1 - score)) / len(query.bias))
-    model.save_pretrained(folder)
     images = GroundingDinoImageProcessor(size={"shortest_edge": 2 * SIDE, "longest_edge": 4 * SIDE})
     tokenizer = BertTokenizer(vocab={word: index for index, word in enumerate(words)})
-    GroundingDinoProcessor(images, tokenizer).save_pretrained(folder)
-    return folder
+    return _written(folder, model, GroundingDinoProcessor(images, tokenizer))
 
 
 def write_masker(folder: Path, *, high_quality: bool = False) -> Path:
@@ -90,9 +91,14 @@ def write_masker(folder: Path, *, high_quality: bool = False) -> Path:
     model, config, processor = kinds
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model(config(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)).save_pretrained(
-            folder
-        )
+        made = model(config(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder))
     pad = {"height": SIDE, "width": SIDE}
-    processor(SamImageProcessor(size={"longest_edge": SIDE}, pad_size=pad)).save_pretrained(folder)
+    return _written(folder, made, processor(SamImageProcessor(size={"longest_edge": SIDE}, pad_size=pad)))
+
+
+def _written(folder: Path, model: Any, processor: Any) -> Path:
+    with atomic_folder(folder) as temporary:
+        model.save_pretrained(temporary)
+        processor.save_pretrained(temporary)
+        mark_safetensors(temporary)
     return folder
