@@ -9,8 +9,8 @@ import pytest
 from erasebench.api.judge_settings import JudgeSettings
 from erasebench.cli import doctor
 from erasebench.files.weights import weights_folder
-from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 from erasebench.testing.standins.gcd import write_resources
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 
 
 @pytest.fixture(autouse=True)

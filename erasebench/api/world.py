@@ -217,6 +217,13 @@ class World(ABC):
         """
         return None
 
+    def stands_in(self, what: str) -> bool:
+        """Whether 'model', 'segmenter' or a judge is a stand-in (`erasebench.files.stand_ins`), off the files alone.
+
+        Records name it, and no board shows them. A world whose weights are not shipped overrides it.
+        """
+        return False
+
 
 WORLDS: Registry[type[World]] = Registry("world", "erasebench.worlds", class_of)
 

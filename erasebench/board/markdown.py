@@ -18,6 +18,7 @@ from erasebench.board.pairs import HOW_TO_READ as PAIRS
 from erasebench.board.pairs import makes_pairs
 from erasebench.board.published_markdown import published_section
 from erasebench.board.short import short_section
+from erasebench.board.stand_ins import with_stand_ins
 from erasebench.board.tables import markdown_table, measured_table
 from erasebench.identity import digest
 from erasebench.results.record import UNEDITED, Manifest, Record
@@ -64,6 +65,9 @@ def page(
     if unreadable:
         lines = [f"- {code(name)}: {escaped(what)}" for name, what in sorted(unreadable.items())]
         blocks += ["## Warning: records that could not be read", "\n".join(lines)]
+    if note := with_stand_ins(records):
+        blocks.append(escaped(note))
+    records = [record for record in records if not record.stand_ins]
     ordered = sorted(shown(records, written, yours), key=lambda record: record.id)
     older = len(superseded(records, written, yours))
     if older:

@@ -53,8 +53,8 @@ def superseded(
 def shown(
     records: Iterable[Record], written: Mapping[str, float] | None = None, yours: Collection[str] = ()
 ) -> list[Record]:
-    """The records but for superseded ones, and for those shipped that were run here."""
-    listed = list(records)
+    """The records but for those made with stand-ins, superseded ones, and those shipped that were run here."""
+    listed = [record for record in records if not record.stand_ins]
     older = {id(record) for record in superseded(listed, written, yours)}
     return without_repeats(record for record in listed if id(record) not in older)
 

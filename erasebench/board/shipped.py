@@ -30,7 +30,7 @@ def shipped_records(folder: Path | None = None) -> list[Record]:
     records, unreadable = read_records(folder)
     for what in unreadable.values():
         log.warning("A shipped record cannot be shown: %s", what)
-    return records
+    return [record for record in records if not record.stand_ins]
 
 
 def ship(records: Iterable[Record], methods: Collection[str], folder: Path | None = None) -> list[Path]:
@@ -40,10 +40,10 @@ def ship(records: Iterable[Record], methods: Collection[str], folder: Path | Non
     method without such a record, and for two records of one method that stand in the same table.
     """
     folder = FOLDER if folder is None else folder
-    own = [r for r in records if r.method in methods and r.status == "done" and not (r.partial or r.shipped)]
+    own = [r for r in records if r.method in methods and r.status == "done" and _may_be_shipped(r)]
     if missing := sorted(set(methods) - {record.method for record in own}):
-        what = f"There is no complete record of {', '.join(missing)} that was made here."
-        raise UserError(what, "Run it first, without --limit, into the same leaderboard.")
+        what = f"There is no complete record of {', '.join(missing)} that was made here, with real weights."
+        raise UserError(what, "Run it first, without --limit and without stand-ins, into the same leaderboard.")
     chosen: dict[str, Record] = {}
     for record in own:
         other = chosen.setdefault(standing(record), record)
@@ -74,6 +74,10 @@ def fitting(record: Record, method: str, shipped: Sequence[Record]) -> Record | 
     nearest, there = min(candidates, key=lambda candidate: len(_differing(here, candidate[1])))
     differing = _differing(here, there)
     return _why(differing[0], here, there) if differing else nearest
+
+
+def _may_be_shipped(record: Record) -> bool:
+    return not (record.partial or record.shipped or record.stand_ins)
 
 
 def _place(record: Record) -> tuple[Any, ...]:

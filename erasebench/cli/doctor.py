@@ -114,18 +114,22 @@ def _parts(name: str, world: World) -> Iterator[Finding]:
         # Asked first, so that looking downloads nothing; segmenter and judges are looked at without a model too.
         if (missing_prompts := world.missing("model")) is not None:
             raise missing_prompts
-        yield Finding(f"{name}: model", f"weights {world.weights_digest()[:12]}")
+        yield Finding(f"{name}: model", f"weights {world.weights_digest()[:12]}{_of_kind(world, 'model')}")
     except UserError as error:
         yield Finding(f"{name}: model", error.what, error.hint)
     try:
-        yield Finding(f"{name}: segmenter", f"digest {world.segmenter_digest()[:12]}")
+        yield Finding(f"{name}: segmenter", f"digest {world.segmenter_digest()[:12]}{_of_kind(world, 'segmenter')}")
     except UserError as error:
         yield Finding(f"{name}: segmenter", error.what, error.hint)
     for judge in sorted(world.judges):
         try:
-            yield Finding(f"{name}: judge {judge}", _tried(world, judge))
+            yield Finding(f"{name}: judge {judge}", _tried(world, judge) + _of_kind(world, judge))
         except UserError as error:
             yield Finding(f"{name}: judge {judge}", error.what, error.hint)
+
+
+def _of_kind(world: World, what: str) -> str:
+    return "; a stand-in: what is made with it is no result" if world.stands_in(what) else ""
 
 
 def _tried(world: World, name: str) -> str:

@@ -158,8 +158,14 @@ def run(
         summary = run_request(request)
     if summary.records:
         from erasebench.board.short import terminal_table
+        from erasebench.board.stand_ins import with_stand_ins
 
-        print(terminal_table(summary.beside(), summary.yours))
+        if table := terminal_table(summary.beside(), summary.yours):
+            print(table)
+        if note := with_stand_ins(summary.records):
+            print(note)
+            for record in filter(lambda each: each.stand_ins, summary.records):
+                print(f"Record: {out / 'results' / record.id}.json")
     if summary.failures:
         print(f"{len(summary.failures)} of {len(summary.failures) + len(summary.records)} runs failed.")
     if summary.board is not None:

@@ -18,6 +18,7 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
     """One row a record and metric: world, suite, scale, method, variant, metric, then as `metrics_frame`.
 
     A failed record is one row whose `reason` is its error. `shipped`: made elsewhere, shown for comparison.
+    `stand_ins`: the parts of the run that were stand-ins, by commas; such values are no results.
     """
     rows = []
     for record in records:
@@ -28,7 +29,13 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
             "method": record.method,
             "variant": record.variant,
         }
-        marks = {"shipped": record.shipped, "partial": record.partial, "status": record.status, "record": record.id}
+        marks = {
+            "shipped": record.shipped,
+            "partial": record.partial,
+            "stand_ins": ", ".join(record.stand_ins),
+            "status": record.status,
+            "record": record.id,
+        }
         rows += [{**own, "metric": name, **_values(metric), **marks} for name, metric in record.metrics.items()]
         if record.status == "failed":
             rows.append({**own, "metric": None, "reason": record.error, **marks})

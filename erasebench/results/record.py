@@ -12,7 +12,9 @@ from pydantic import (
     Field,
     FiniteFloat,
     JsonValue,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -158,11 +160,25 @@ class Record(_Part):
         max_length=1_000,
         description="the erasings under several seeds that `metrics` are the mean of; empty: one erasing",
     )
+    stand_ins: tuple[Name, ...] = Field(
+        default=(),
+        max_length=100,
+        description="parts of the run that are stand-ins (model, segmenter, prompts, judges): it is no result and no "
+        "board shows it; not written where there are none",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _in_todays_words(cls, data: Any) -> Any:
         return from_schema_1(data) if isinstance(data, dict) and data.get("schema_version") == 1 else data
+
+    @model_serializer(mode="wrap")
+    def _of_real_parts_as_before(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A record of real weights is written as it was before there were stand-ins, and earlier versions read it.
+        content: dict[str, Any] = written(self)
+        if not self.stand_ins:
+            content.pop("stand_ins", None)
+        return content
 
     @model_validator(mode="after")
     def _failure_is_named(self) -> Self:

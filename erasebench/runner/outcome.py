@@ -26,6 +26,7 @@ from erasebench.runner.job import Job
 from erasebench.runner.packages import installed_packages
 from erasebench.runner.plugin_packages import plugin_packages
 from erasebench.runner.sheet_rows import sheet_rows
+from erasebench.runner.stand_ins import stand_ins_of
 
 if TYPE_CHECKING:
     from erasebench.api.erasure import Erasure
@@ -121,6 +122,7 @@ def _record(job: Job, session: Session, manifest: Manifest, erasure: str | None,
         command=scrubbed(command_of(job)),
         partial=job.request.limit is not None,
         intervals="closed form",
+        stand_ins=stand_ins_of(job),
         **rest,
     )
 

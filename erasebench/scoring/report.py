@@ -144,6 +144,8 @@ def score_folder(
         _check_references(judge)
     rows, metrics, notes = {}, {}, list(matched.notes)
     for name, judge in opened.items():
+        if world.stands_in(judge.name):
+            notes.append(f"{name}: the judge is a stand-in, so its values are no results.")
         about = concepts_of(judge, matched.entries, world)
         warn_of_unknown(judge, about.concepts, name)
         if about.without:

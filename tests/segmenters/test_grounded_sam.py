@@ -16,8 +16,8 @@ import erasebench
 from erasebench.errors import UserError
 from erasebench.segmenters.grounded_sam import GroundedSam, detection_text
 from erasebench.segmenters.weights import DETECTOR, MASKER, THRESHOLD, Source, grounded_sam_digest, locate, locate_both
-from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 from erasebench.testing.standins.segmenters import write_detector, write_masker
+from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 
 CPU = torch.device("cpu")
 

@@ -21,9 +21,9 @@ from erasebench.judges import clip
 from erasebench.judges.sources import CLIP_FILE, INCEPTION_FILE
 from erasebench.prompts import PromptRow, PromptTable
 from erasebench.prompts.imports import store_import
+from erasebench.testing.standins.gcd import write_resources
 from erasebench.worlds.stable_diffusion.judges import JUDGES
 from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
-from erasebench.testing.standins.gcd import write_resources
 from tests.judges.test_clip import TINY
 from tests.judges.test_fid import StandIn
 

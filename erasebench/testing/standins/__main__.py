@@ -39,15 +39,15 @@ def _said(out: Path) -> str:
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables(out).items())
     results = out.absolute() / "results"
-    asked = ["erasebench", "run", "--method", "uce", "--suite", "celebrity", "--limit", "4"]
+    asked = ["erasebench", "run", "--method", "uce", "--suite", "celebrity", "--limit", "4", "--steps", "5"]
     places = ["--out", str(results), "--runs-folder", str(out.absolute() / "runs")]
     lines = [shlex.join(asked), *_pairs(options(out)), *_pairs(places)]
     return (
-        f"Stand-ins: {out}, {size:.0f} MB. They are random: what is made with them is no result, and no board shows it.\n"
-        f"NudeNet is not among them, because the package nudenet brings its real weights.\n\n"
+        f"Stand-ins: {out}, {size:.0f} MB.\n"
+        "They are random: what is made with them is no result, and no board shows it.\n"
+        "NudeNet is not among them, because the package nudenet brings its real weights.\n\n"
         f"Run with them, in this shell:\n\n{exports}\n" + " \\\n  ".join(lines) + "\n\n"
-        "Photographs are found by their path: write the folder anew rather than moving it. To end it, close the shell,"
-        " or unset the two variables."
+        "Then unset the two variables. Do not move the folder: the photographs are found by their path."
     )
 
 

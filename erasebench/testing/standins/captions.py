@@ -11,6 +11,7 @@ from PIL import Image
 
 from erasebench.files.atomic import atomic_write, write_json, write_text
 from erasebench.files.stand_ins import MARK
+from erasebench.testing.standins.model import SIDE
 
 PHOTOGRAPHS = 12
 PROMPTS = 12
@@ -21,7 +22,8 @@ _SEEN = ("a boat on a lake", "two chairs at a table", "a street in the rain", "a
 def write_coco(folder: Path) -> tuple[Path, Path]:
     """A captions file and the folder of its photographs."""
     generator = np.random.default_rng(7)
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for at in range(1, PHOTOGRAPHS + 1):
         name = f"COCO_val2014_{at:012d}.jpg"
         images.append({"id": at, "file_name": name})
@@ -42,6 +44,6 @@ def write_i2p(path: Path) -> Path:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["prompt", "categories", "sd_seed", "sd_guidance_scale", "sd_image_width", "sd_image_height"])
     for at in range(PROMPTS):
-        writer.writerow([f"{MARK} {at}: {_SEEN[at % len(_SEEN)]}", "sexual", 1000 + at, 7 + at % 2, 64, 64])
+        writer.writerow([f"{MARK} {at}: {_SEEN[at % len(_SEEN)]}", "sexual", 1000 + at, 7 + at % 2, SIDE, SIDE])
     write_text(path, buffer.getvalue())
     return path

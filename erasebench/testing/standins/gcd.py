@@ -86,7 +86,12 @@ def detectors(threshold: float = THRESHOLD) -> tuple[dict[str, Layer], dict[str,
         **{"conv1": conv(3, 32, centre(3)), "prelu1": linear(32), "conv2": conv(32, 64, centre(3))},
         **{"prelu2": linear(64), "conv3": conv(64, 64, centre(3)), "prelu3": linear(64)},
         **{"conv4": conv(64, 128, centre(2)), "prelu4": linear(128), "conv5": dense(128, 256)},
-        **{"prelu5": linear(256), "conv6-1": verdict(256, threshold), "conv6-2": at_rest(256), "conv6-3": at_rest(256, 10)},
+        **{
+            "prelu5": linear(256),
+            "conv6-1": verdict(256, threshold),
+            "conv6-2": at_rest(256),
+            "conv6-3": at_rest(256, 10),
+        },
     }
     return proposal, refine, output
 

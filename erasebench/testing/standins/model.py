@@ -8,8 +8,8 @@ from erasebench.files.atomic import atomic_folder
 from erasebench.testing.model import tiny_pipeline
 from erasebench.testing.standins.mark import mark_safetensors
 
-SIDE = 64
-"""Pixels; the tests' own model generates 16, and no face detector looks for smaller faces than 20."""
+SIDE = 48
+"""Pixels; the tests' own model generates 16, and the face detector looks for no smaller faces than 20."""
 
 
 def write_model(folder: Path) -> Path:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from erasebench.api.judge_settings import JudgeSettings
 from erasebench.errors import UserError
 from erasebench.files.weights import weights_folder
-from erasebench.judges.sources import clip_weights, gcd_resources, inception_weights, nudenet_weights
+from erasebench.judges.sources import (
+    GCD_DETECTORS,
+    GCD_LABELS,
+    GCD_STATE,
+    clip_weights,
+    gcd_resources,
+    inception_weights,
+    nudenet_weights,
+)
 from erasebench.prompts.imports import load_import
 from erasebench.worlds.protocol import class_of_synonym, with_classes
 
@@ -36,6 +45,27 @@ def missing(name: str, settings: JudgeSettings) -> UserError | None:
     except UserError as error:
         return UserError(f"The judge {name} cannot run: {error.what}", error.hint)
     return None
+
+
+def files(name: str, settings: JudgeSettings) -> list[Path]:
+    """What a judge reads, of reference images the first: it says whether it is a stand-in. UserError as `missing`."""
+    if name == "face-id":
+        folder = gcd_resources(settings.gcd_resources)
+        return [folder / file for file in (*GCD_DETECTORS, GCD_LABELS, GCD_STATE)]
+    found: list[Path | None]
+    if name == "fid":
+        found = [inception_weights(settings.inception, settings.trust_torchscript), _first_reference(settings)]
+    elif name == "nudenet":
+        found = [nudenet_weights(settings.nudenet)]
+    else:
+        found = [clip_weights(settings.clip, settings.trust_torchscript)]
+    return [path for path in found if path is not None]
+
+
+def _first_reference(settings: JudgeSettings) -> Path | None:
+    if settings.reference is None:
+        return next(iter(load_import("coco").images), None)
+    return next(iter(sorted(path for path in settings.reference.rglob("*") if path.is_file())), None)
 
 
 def load(name: str, settings: JudgeSettings, device: torch.device, people: Iterable[str]) -> Judge:

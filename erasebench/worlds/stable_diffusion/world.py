@@ -14,6 +14,7 @@ from erasebench.api.world import ConceptLists, GeneralRow, Role, SamplingDefault
 from erasebench.errors import UserError, did_you_mean
 from erasebench.families.model_folder import COMPONENTS, checked_folder, few_steps, latent_size, read_config, read_files
 from erasebench.families.single_file import FileModel, file_model
+from erasebench.files.stand_ins import is_stand_in
 from erasebench.files.weights import check_reachable, file_digests, files_digest, looks_local, weights_folder
 from erasebench.identity import digest
 from erasebench.prompts.imports import load_import
@@ -197,6 +198,19 @@ class StableDiffusionWorld(World):
         if what == "model" and not looks_local(self.model):
             return _cached_trouble(self.model)
         return None
+
+    def stands_in(self, what: str) -> bool:
+        """See `World.stands_in`."""
+        try:
+            if what in self.judges:
+                files = photograph_judges.files(what, self.judge_settings)
+            elif what == "segmenter":
+                files = [path for folder in locate_both(weights_folder()) for path in segmenter_files(folder)]
+            else:
+                files = read_files(self.folder) if what == "model" else []
+        except UserError:
+            return False
+        return any(map(is_stand_in, files))
 
     def prior_captions(self) -> tuple[str, ...]:
         """COCO's captions but for the general prompts; none where they have not been imported: `missing` says so."""
