@@ -1,4 +1,4 @@
-"""The celebrity detector on a folder of its format, made here: see tests/gcd_resources.py."""
+"""The celebrity detector on a folder of its format, made here: see erasebench/testing/standins/gcd.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The face detector on weights made for the purpose: see tests/gcd_resources.py for what they take for a face."""
+"""The face detector on weights made for the purpose: what a face is says testing/standins/gcd.py."""
 
 from __future__ import annotations
 
