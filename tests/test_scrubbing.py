@@ -197,11 +197,12 @@ def test_a_traceback_that_nobody_expected_is_printed_without_the_key(
 
 
 def test_the_log_of_a_worker_is_scrubbed_too(planted: None, capsys: pytest.CaptureFixture[str]) -> None:
-    from erasebench.console.messages import print_messages
+    from erasebench.console.messages import OTHERS, print_messages
 
     handler = print_messages()
     try:
         logging.getLogger("erasebench.deep.inside").error("%s", KEY, exc_info=ValueError(KEY))
     finally:
         LOGGER.removeHandler(handler)
+        logging.getLogger().removeHandler(OTHERS)
     assert not parts_of_key(capsys.readouterr().out.encode())

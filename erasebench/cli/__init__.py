@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ import typer
 from erasebench.cli import clean, inspect, make, new_method, prompts, run, score, tune
 from erasebench.cli.commands import Command, Group, reporting
 from erasebench.console.interruption import MESSAGES, interrupted
-from erasebench.console.messages import LOGGER, print_messages
+from erasebench.console.messages import LOGGER, OTHERS, print_messages
 from erasebench.console.scrubbing import scrubbed
 from erasebench.errors import UserError
 
@@ -109,4 +110,5 @@ def _plain_messages() -> Iterator[None]:
         yield
     finally:
         LOGGER.removeHandler(handler)
+        logging.getLogger().removeHandler(OTHERS)
         LOGGER.setLevel(before)

@@ -15,6 +15,7 @@ import torch
 from erasebench.files.atomic import atomic_folder
 from erasebench.files.stand_ins import MARK
 from erasebench.judges.gcd.network import CENTRES, EMBEDDING, FaceNetwork
+from erasebench.judges.sources import GCD_LABELS, GCD_STATE
 from erasebench.testing.standins.thin import thin_state
 
 LABELS = (
@@ -113,12 +114,11 @@ def write_resources(folder: Path, labels: tuple[str, ...] = LABELS, threshold: f
     """The whole folder; the recogniser's weights are random, in torch 0.4's format, without its later counters."""
     with atomic_folder(folder) as temporary:
         write_detectors(temporary / "face_detection", threshold)
-        recognition = temporary / "face_recognition"
-        recognition.mkdir()
+        (temporary / "face_recognition").mkdir()
         lines = [f"Labels,Index,{MARK}", *(f"{label},{at}" for at, label in enumerate(labels))]
-        (recognition / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (temporary / GCD_LABELS).write_text("\n".join(lines) + "\n", encoding="utf-8")
         content = {"made": MARK, "epoch": 30, "model_state": _recogniser(len(labels))}
-        torch.save(content, recognition / "best_model_states.pkl", _use_new_zipfile_serialization=False)
+        torch.save(content, temporary / GCD_STATE, _use_new_zipfile_serialization=False)
     return folder
 
 

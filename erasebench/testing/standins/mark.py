@@ -13,9 +13,9 @@ from erasebench.files.stand_ins import MARK
 def mark_safetensors(temporary: Path) -> None:
     """In the header of every .safetensors file of a folder that is being written."""
     for path in temporary.rglob("*.safetensors"):
-        marked = path.with_name(f"temporary-{path.name}")
-        save_file(load_file(path), marked, metadata={"format": "pt", "erasebench": MARK})
-        marked.replace(path)
+        temporary_file = path.with_name(f"marked-{path.name}")
+        save_file(load_file(path), temporary_file, metadata={"format": "pt", "erasebench": MARK})
+        temporary_file.replace(path)
 
 
 def mark_archive(temporary: Path) -> None:
