@@ -47,7 +47,8 @@ def _said(out: Path) -> str:
         "They are random: what is made with them is no result, and no board shows it.\n"
         "NudeNet is not among them, because the package nudenet brings its real weights.\n\n"
         f"Run with them, in this shell:\n\n{exports}\n" + " \\\n  ".join(lines) + "\n\n"
-        "Then unset the two variables. Do not move the folder: the photographs are found by their path."
+        "Any method and suite will do. `erasebench doctor` takes no --judge-set, so it calls CLIP and FID missing.\n"
+        "Unset the two variables afterwards. Do not move the folder: the photographs are found by their path."
     )
 
 
