@@ -206,8 +206,10 @@ class StableDiffusionWorld(World):
                 files = photograph_judges.files(what, self.judge_settings)
             elif what == "segmenter":
                 files = [path for folder in locate_both(weights_folder()) for path in segmenter_files(folder)]
+            elif what == "model":
+                files = read_files(self.folder) if self.file is None else [self.file.file]
             else:
-                files = read_files(self.folder) if what == "model" else []
+                files = []
         except UserError:
             return False
         return any(map(is_stand_in, files))
