@@ -137,7 +137,9 @@ def steered(
         if (level := levels(args[1])) is None:
             return (torch.cat([eps_none, eps_prompt - current.guidance(eps_prompt, eps_phrase, eps_none)]),)
         noises = [level.image * v + level.noise * latents for v in (eps_prompt, eps_phrase, eps_none)]
-        return (torch.cat([eps_none, eps_prompt - current.guidance(*noises) / level.image]),)
+        guidance = current.guidance(*noises)
+        # Where x_t is noise alone (zero terminal SNR) every v stands for the same eps: there is nothing to steer.
+        return (torch.cat([eps_none, eps_prompt - (guidance / level.image if level.image > 0 else 0)]),)
 
     if not config.acts:
         yield begin
@@ -191,6 +193,7 @@ class Sld(Method):
     """Steers away from the phrase made of all names; the subclasses are the paper's presets."""
 
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
+    acts_in_network: ClassVar[bool] = True
     Config: ClassVar[type[MethodConfig]] = SldConfig
     preset: ClassVar[Mapping[str, float]]
 

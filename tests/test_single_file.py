@@ -61,7 +61,6 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
     def write(kind: str) -> tuple[StableDiffusionPipeline, Path]:
         pipeline, file = made(kind), tmp_path / f"{kind}.safetensors"
-        export_file(Erasure(), pipeline, file)
         folder = tmp_path / "configs" / kind
         for name, config in {
             "unet/config.json": dict(pipeline.unet.config),
@@ -74,6 +73,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         monkeypatch.setattr(single_file, "CONFIGS", tmp_path / "configs")
         # The tests' model is 32 wide, whatever it stands for.
         monkeypatch.setattr(single_file, "WIDTHS", {32: "v2" if "v2" in kind else "v1"})
+        export_file(Erasure(), pipeline, file)
         return pipeline, file
 
     return write
@@ -190,7 +190,7 @@ def of_shapes(width: int, channels: int = 4, metadata: dict[str, str] | None = N
 @pytest.mark.parametrize(
     ("write", "what", "hint"),
     [
-        (of_shapes(768, channels=9), "takes 9 channels", "text-to-image"),
+        (of_shapes(768, channels=9), "takes 9 channels", "inpainting"),
         (of_shapes(640), "text states have width 640", "folder"),
         (of_shapes(1024), "does not say what it predicts", ARCHITECTURE),
     ],
@@ -244,20 +244,38 @@ def test_a_model_of_few_steps_is_sampled_as_it_was_made_for(tmp_path: Path) -> N
     assert (world.sampling.steps, world.sampling.guidance, world.sampling.scheduler) == (4, 1.5, "lcm")
 
 
-def test_an_edited_model_is_exported_as_one_file(tmp_path: Path, tiny_model_folder: Path, capsys: Any) -> None:
+def test_an_edited_model_is_exported_as_one_file(written: Any, tmp_path: Path, capsys: Any) -> None:
+    pipeline, _ = written("stable-diffusion-v1")
+    pipeline.save_pretrained(tmp_path / "model")
     words = ["erase", "--method", "uce", "--suite", "celebrity", "--scale", "1", "--world", "stable-diffusion"]
-    words += ["--model", str(tiny_model_folder), "--runs-folder", str(tmp_path / "runs")]
+    words += ["--model", str(tmp_path / "model"), "--runs-folder", str(tmp_path / "runs")]
     assert main([*words, "--export", str(tmp_path / "m.safetensors"), "--format", "single-file"]) == 0
     printed = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)
     assert printed["Model"] == str(tmp_path / "m.safetensors")
     erasure = Erasure.load(Path(printed["Erasure"]))
-    names = unet_names(tiny_pipeline().unet)
-    stored = load_file(tmp_path / "m.safetensors")
-    assert torch.equal(stored[names[KEY.removeprefix("unet.")]], erasure.tensors[KEY])
+    again = file_pipeline(file_model(tmp_path / "m.safetensors"))
+    assert torch.equal(dict(again.unet.named_parameters())[KEY.removeprefix("unet.")], erasure.tensors[KEY])
     assert main([*words, "--export", str(tmp_path / "n"), "--format", "single-file"]) == 2
     assert ".safetensors" in capsys.readouterr().err
     assert main([*words, "--export", str(tmp_path / "n.safetensors"), "--format", "singel-file"]) == 2
     assert "Did you mean 'single-file'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pipeline: pipeline.scheduler.register_to_config(prediction_type="v_prediction"),
+        lambda pipeline: pipeline.vae.register_to_config(scaling_factor=0.5),
+    ],
+)
+def test_a_model_that_a_file_would_not_describe_is_not_exported(
+    written: Any, tmp_path: Path, change: Callable[[StableDiffusionPipeline], None]
+) -> None:
+    pipeline, _ = written("stable-diffusion-v1")
+    change(pipeline)
+    with pytest.raises(UserError, match=r"no stable-diffusion-v1 \((scheduler.prediction_type|vae.scaling_factor)"):
+        export_file(Erasure(), pipeline, tmp_path / "other.safetensors")
+    assert not (tmp_path / "other.safetensors").exists()
 
 
 def test_a_change_of_sampling_is_not_written_as_a_file(tmp_path: Path) -> None:

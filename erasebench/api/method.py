@@ -90,6 +90,8 @@ class Method(ABC):
 
     name: ClassVar[str]
     kinds: ClassVar[frozenset[Kind]]
+    acts_in_network: ClassVar[bool] = False
+    """Whether its change of sampling acts by hooks or adapters inside the U-Net, which a compiled one would not run."""
     Config: ClassVar[type[MethodConfig]]
     segments: ClassVar[bool] = False
     """Whether `erase` may ask its workspace to segment; the segmenter's weights are asked for only then."""

@@ -87,11 +87,18 @@ def erase(
         names = ", ".join(job.selection.erased[0] for job in jobs)
         raise UserError(f"The suite {suite} erases one concept at a time: {names}.", "Choose one with --concepts NAME.")
     (job,) = jobs
+    if job.world.stands_in("model"):
+        # Its mark is in the files' own headers, which an export writes anew.
+        raise UserError("The model is a stand-in: an export of it would pass for a model.", "Give --model a real one.")
     from erasebench.runner import stages
     from erasebench.runner.session import Session
     from erasebench.runner.work import Work
 
     session = Session(job.world, device)
+    if written_as == "single-file":
+        from erasebench.families.file_export import exported_kind
+
+        exported_kind(session.pipeline)
     work = Work(job, session)
     folder = work.folder
     with _failing_as(job.label), folder.locked():

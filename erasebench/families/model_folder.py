@@ -17,7 +17,9 @@ COMPONENTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 CLASSES = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
 VARIANTS = ("fp16", "bf16")
 """Endings of half-precision files, read where a part has no others."""
-HINT = "Give a folder in diffusers' format (model_index.json, unet, vae, text_encoder, ...) or a hub id."
+HINT = (
+    "Give a folder in diffusers' format (model_index.json, unet, vae, text_encoder, ...), a model's file or a hub id."
+)
 _OTHER_INPUTS = {
     9: "an inpainting model's",
     8: "that of a model that edits a given image (InstructPix2Pix)",
@@ -59,7 +61,7 @@ def checked_folder(folder: Path) -> Path:
     index = read_config(folder / "model_index.json")
     if (kind := index.get("_class_name")) != "StableDiffusionPipeline":
         what = f"{folder} contains a {kind}, not a StableDiffusionPipeline."
-        raise UserError(what, "Give a Stable Diffusion v1.x model.")
+        raise UserError(what, "Give a Stable Diffusion v1.x or v2.x model.")
     for part in COMPONENTS:
         if not (folder / part).is_dir():
             raise UserError(f"{folder} lacks its {part} folder.", HINT)
@@ -70,7 +72,7 @@ def checked_folder(folder: Path) -> Path:
         found = index.get(part)
         if isinstance(found, list) and found[-1] != expected:
             what = f"{folder}: its {part} is a {found[-1]}, but erasebench reads a {expected}."
-            raise UserError(what, "Give a Stable Diffusion v1.x model.")
+            raise UserError(what, "Give a Stable Diffusion v1.x or v2.x model.")
         variant(folder / part)
     _check_configs(folder)
     return folder
@@ -91,7 +93,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _check_configs(folder: Path) -> None:
     unet, vae = (read_config(folder / part / "config.json") for part in ("unet", "vae"))
-    hint = "Give a text-to-image model of Stable Diffusion v1.x."
+    hint = "Give a text-to-image model of Stable Diffusion v1.x or v2.x."
     takes, latents = unet.get("in_channels", 4), vae.get("latent_channels", 4)
     if takes != latents:
         whose = f", as {_OTHER_INPUTS[takes]} does" if takes in _OTHER_INPUTS else ""

@@ -16,7 +16,7 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     """The tensors of a .ckpt, mapped, not read; nothing in it is executed. UserError where it holds anything else."""
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, UnpicklingError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{path} cannot be read as weights alone ({reason}).", "Get it as .safetensors.") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None

@@ -58,11 +58,10 @@ def file_model(path: Path) -> FileModel:
 
 def _kind(path: Path, contents: Contents) -> str:
     """The name of its configs. UserError for a model of other inputs, or of which the file does not say enough."""
-    channels = contents.shapes.get(_INPUT, (0, 0))[1]
-    width = contents.shapes.get(_WIDTH, (0, 0))[1]
+    channels, width = (_second(contents.shapes.get(name, ())) for name in (_INPUT, _WIDTH))
     if channels != 4:
-        what = f"{path}: its U-Net takes {channels} channels, so it does not make images of text alone."
-        raise UserError(what, "Give a text-to-image model: an inpainting model takes 9 channels.")
+        what = f"{path}: its U-Net takes {channels} channels, and that of Stable Diffusion takes 4."
+        raise UserError(what, "Give a text-to-image model (9 channels: inpainting), or the model's folder.")
     hint = "Give the model as a folder in diffusers' format, which has the model's configs."
     if WIDTHS.get(width) == "v1":
         return "stable-diffusion-v1"
@@ -77,6 +76,10 @@ def _kind(path: Path, contents: Contents) -> str:
     raise UserError(what, f"{hint} (A file says it in its metadata: {ARCHITECTURE}.)")
 
 
+def _second(shape: tuple[int, ...]) -> int:
+    return shape[1] if len(shape) > 1 else 0
+
+
 def _safetensors(path: Path) -> Contents:
     damaged = UserError(f"{path} is a damaged safetensors file.", _AGAIN)
     with path.open("rb") as handle:
@@ -85,7 +88,7 @@ def _safetensors(path: Path) -> Contents:
             raise damaged
         try:
             header: Any = json.loads(handle.read(size))
-            metadata = header.pop("__metadata__", {})
+            metadata = dict(header.pop("__metadata__", {}))
             return Contents({name: tuple(entry["shape"]) for name, entry in header.items()}, metadata)
         except (ValueError, RecursionError, AttributeError, TypeError, KeyError) as error:
             raise damaged from error

@@ -30,9 +30,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "erasebench"
 
 
+WEIGHT_FILES = (".safetensors", ".ckpt")
+
+
 def looks_local(name: str) -> bool:
-    """Whether a name means a folder rather than a hub id ('owner/name')."""
+    """Whether a name means a folder or a file rather than a hub id ('owner/name')."""
     path = Path(name).expanduser()
+    if path.suffix in WEIGHT_FILES:
+        return True
     return path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1
 
 

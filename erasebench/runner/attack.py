@@ -24,7 +24,7 @@ from erasebench.identity import digest
 from erasebench.prompts import PromptTable
 from erasebench.prompts.table import MAX_SEED
 from erasebench.runner.attack_choice import ChosenAttack
-from erasebench.runner.job import Job, world_source
+from erasebench.runner.job import Job, numerics_of, world_source
 from erasebench.runner.session import check_unchanged, weights_of
 from erasebench.runner.threads import threads
 from erasebench.runner.timing import all_attempts
@@ -102,7 +102,7 @@ def _identity(job: Job, erasure: Erasure, chosen: ChosenAttack, asked: Sequence[
     return {
         **chosen.identity,
         "erasure": erasure.digest,
-        "numerics": job.numerics,
+        "numerics": numerics_of(job.world, job.erasing_profile),
         "world": [
             job.world.name,
             world_source(job.world),

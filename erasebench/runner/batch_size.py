@@ -1,14 +1,15 @@
-"""How many images a GPU samples together: a first size by its memory, halved where it has no room, and remembered."""
+"""How many images a GPU samples together: a first size by its memory, halved until a batch fits, and remembered."""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from erasebench.api.world import World
-from erasebench.diffusion.profile import chosen_dtype
+from erasebench.diffusion.profile import NumericsProfile
 from erasebench.errors import UserError
 from erasebench.files.atomic import write_json
 from erasebench.files.weights import cache_folder
@@ -21,14 +22,8 @@ FIRST = ((24, 32), (16, 16), (10, 8), (0, 4))
 an NVIDIA H200 samples 2.9 images a second in batches of 8 and 3.2 of 32 (leaderboard/performance).
 """
 MOST = 64
-
-
-class BatchTooLargeError(RuntimeError):
-    """The GPU has no room for a batch of this size while images are sampled."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(f"the GPU's memory does not hold a batch of {size}")
-        self.size = size
+Fits = Callable[[int], bool]
+"""Whether a batch of this size can be sampled."""
 
 
 class Card(NamedTuple):
@@ -38,59 +33,55 @@ class Card(NamedTuple):
     gib: int
 
 
-def batch_size(world: World, device: str, dtype: str, card: Card | None = None) -> int | None:
-    """Images that `device` samples together of `world`; None where the world or the user says it: always on a CPU.
+def batch_size(world: World, profile: NumericsProfile, card: Card | None, fits: Fits) -> int | None:
+    """Images sampled together; None where the world or the user says it: always on a CPU, for which `card` is None.
 
-    `card` None: the device's own, and None where it is not here.
+    What was found for this card, model, size of images and profile counts from then on, for every run: images keep
+    their identity. UserError where not even one image fits.
     """
-    if device.partition(":")[0] != "cuda" or "batch_size" in world.sampling_given:
+    if card is None or "batch_size" in world.sampling_given:
         return None
-    card = card or _card(device)
-    if card is None:
+    key, known = _key(world, profile, card), _remembered()
+    if (found := _size_in(known.get(key))) is not None:
+        return found
+    size = _first(world, profile, card)
+    while not fits(size):
+        if size == 1:
+            raise UserError(
+                f"Not even one image of {world.sampling.width} x {world.sampling.height} fits into the {card.name}.",
+                "Give --dtype float16, or --device of a GPU with more free memory.",
+            )
+        size //= 2
+    write_json(_file(), known | {key: {"card": card.name, "batch_size": size}})
+    log.info("%s samples batches of %d; remembered in %s: remove that file to try again.", card.name, size, _file())
+    return size
+
+
+def on_gpu(device: str) -> bool:
+    """Whether a device's name is that of a GPU."""
+    return device.partition(":")[0] == "cuda"
+
+
+def card_of(device: str) -> Card | None:
+    """The GPU; None for a CPU."""
+    if not on_gpu(device):
         return None
-    known = _remembered().get(_key(world, dtype, card))
-    return int(known["batch_size"]) if known else _first(world, dtype, card)
-
-
-def remember_half(world: World, device: str, dtype: str, size: int, card: Card | None = None) -> int:
-    """Half of `size`, from now on for this model, size of images, precision and GPU.
-
-    UserError where the size was the user's or cannot be halved.
-    """
-    what = f"A batch of {size} images of {world.sampling.width} x {world.sampling.height} does not fit into the GPU."
-    if "batch_size" in world.sampling_given and size > 1:
-        raise UserError(what, f"Give --batch-size {size // 2} or less, or leave it out.")
-    card = card or _card(device)
-    if size == 1 or card is None:
-        raise UserError(what, "Give --dtype float16, or --device of a GPU with more free memory.")
-    half = size // 2
-    known = _remembered() | {_key(world, dtype, card): {"card": card.name, "batch_size": half}}
-    write_json(_file(), known)
-    log.warning("%s Batches of %d from now on, remembered in %s.", what, half, _file())
-    return half
-
-
-def _first(world: World, dtype: str, card: Card) -> int:
-    sampling = world.sampling
-    images = next(images for gib, images in FIRST if card.gib >= gib)
-    images //= 4 if chosen_dtype(dtype, "cuda", world) == "float32" else 1
-    fitting = images * 512 * 512 // (sampling.width * sampling.height)
-    return min(MOST, 1 << max(0, fitting.bit_length() - 1))
-
-
-def _card(device: str) -> Card | None:
     import torch
 
-    if not torch.cuda.is_available():
-        return None
     found = torch.cuda.get_device_properties(torch.device(device))
     return Card(found.name, round(found.total_memory / 2**30))
 
 
-def _key(world: World, dtype: str, card: Card) -> str:
-    sampling = world.sampling
-    precision = chosen_dtype(dtype, "cuda", world)
-    return digest([*card, world.weights_digest(), sampling.width, sampling.height, precision])[:16]
+def _first(world: World, profile: NumericsProfile, card: Card) -> int:
+    images = next(images for gib, images in FIRST if card.gib >= gib)
+    images //= 4 if profile.dtype == "float32" else 1
+    fitting = images * 512 * 512 // (world.sampling.width * world.sampling.height)
+    return min(MOST, 1 << max(0, fitting.bit_length() - 1))
+
+
+def _key(world: World, profile: NumericsProfile, card: Card) -> str:
+    size = (world.sampling.width, world.sampling.height)
+    return digest([*card, world.weights_digest(), *size, profile.dtype, profile.compiled])[:16]
 
 
 def _file() -> Path:
@@ -103,3 +94,8 @@ def _remembered() -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def _size_in(entry: Any) -> int | None:
+    size = entry.get("batch_size") if isinstance(entry, dict) else None
+    return size if isinstance(size, int) and 1 <= size <= MOST else None

@@ -6,14 +6,11 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-
 from erasebench.api.world import SamplingDefaults
 from erasebench.console.progress import progress_bar
 from erasebench.cost import Cost, measured
 from erasebench.diffusion.sampling import Sampler, SampleSpec, cut_prompts
 from erasebench.prompts import PromptRow
-from erasebench.runner.batch_size import BatchTooLargeError
 from erasebench.store.images import ImageStore
 from erasebench.store.writer import written_aside
 
@@ -63,7 +60,6 @@ def generate(
     """Put every image, by digest, into the store; those that are there and whole are left alone.
 
     A batch holds images of the same settings alone, so that rows with a size of their own share no batch with others.
-    BatchTooLargeError where the GPU has no room for one.
     """
     set_aside_corrupted(store, images)
     missing = store.missing(images)
@@ -93,10 +89,7 @@ def generate(
             for first in range(0, len(alike), profile.batch_size):
                 batch = alike[first : first + profile.batch_size]
                 for image in batch:
-                    try:
-                        pixels, now = next(generated), meter.read()
-                    except torch.OutOfMemoryError as error:
-                        raise BatchTooLargeError(profile.batch_size) from error
+                    pixels, now = next(generated), meter.read()
                     put(image, pixels, Cost(now.seconds - spent, now.peak_memory_bytes))
                     spent = now.seconds
                 advance(len(batch))

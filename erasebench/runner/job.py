@@ -26,7 +26,6 @@ from erasebench.prompts import PromptTable, build_table, sets_of
 from erasebench.prompts.build import MissingPrompts
 from erasebench.results.record import UNEDITED
 from erasebench.runner.attack_choice import ChosenAttack, check_attack_settings, choose_attacks
-from erasebench.runner.batch_size import batch_size
 from erasebench.runner.checks import check_judge_settings, check_judges, check_judges_know, check_metrics
 from erasebench.runner.packages import NUMERIC_PACKAGES, installed_packages
 from erasebench.runner.request import Chosen, Request, by_own_settings, check_settings, choose
@@ -63,7 +62,7 @@ class Job:
     attacks: tuple[ChosenAttack, ...] = ()
     """What is tried on the edited model, the suite's attacks first."""
     batch_size: int | None = None
-    """Images sampled together, where the GPU decides; None: as the world says."""
+    """Images sampled together, where the GPU decides (`erasebench.runner.batch_size`); None: as the world says."""
 
     @property
     def label(self) -> str:
@@ -281,8 +280,7 @@ def plan(request: Request, *, forecast: bool = False, measured: bool = True) -> 
     ]
     if missing_prompts and not forecast:
         raise missing_prompts[0]
-    together = batch_size(world, request.device, request.dtype)
-    return [replace(job, batch_size=together) for job in jobs]
+    return jobs
 
 
 def distinct(jobs: list[Job]) -> list[Job]:

@@ -17,7 +17,7 @@ from erasebench.errors import UserError
 from erasebench.files.atomic import check_writable, remove_leftovers
 from erasebench.results.record import Record
 from erasebench.runner.average import Average, averaged, averages
-from erasebench.runner.batch_size import BatchTooLargeError, batch_size, remember_half
+from erasebench.runner.batch_size import on_gpu
 from erasebench.runner.cache import finished, publish, sheet_of
 from erasebench.runner.job import Job, plan
 from erasebench.runner.repeats import is_repeated, sets_of_repeats, taken_together
@@ -87,9 +87,10 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
     # Missing weights are a mistake to be found before any work, not the failure of one job.
     for asked in {job.world.name: job.world for job in jobs}.values():
         asked.weights_digest()
-    session: Session | None = None
+    session, jobs = _fitted(jobs)
     summary = Summary()
     done: dict[str, Record] = {}
+    checked = False
     from erasebench.board.shipped import shipped_records
     from erasebench.runner.baselines import are_shown, may_be_shown, show_shipped
 
@@ -107,10 +108,11 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
             # Only here does anything load torch: a finished request is answered without it.
             from erasebench.runner.session import Session
 
-            if session is None:
-                session = Session(job.world, request.device)
+            session = session or Session(job.world, request.device)
+            if not checked:
                 _tell_what_will_fail(jobs)
                 _check_models(jobs, session)
+                checked = True
             _attempt(job, session, summary, done)
     _take_together(request.out, [job for job in jobs if job.label not in shown], summary, done)
     with failing_alone("The baselines shown beside", summary):
@@ -121,6 +123,18 @@ def run_jobs(request: Request, *, board: bool = True) -> Summary:
             summary.yours = _yours(request, summary.records)
             summary.board = write_board(request.out, summary.yours, version_of=todays_version)
     return summary
+
+
+def _fitted(jobs: list[Job]) -> tuple[Session | None, list[Job]]:
+    """The jobs with the batch size that fits into the GPU, all alike; a session where it had to be tried."""
+    request = jobs[0].request
+    if not on_gpu(request.device):
+        return None, jobs
+    from erasebench.runner.session import Session
+
+    session = Session(jobs[0].world, request.device)
+    size = session.batch_size(jobs[0].profile)
+    return session, [replace(job, batch_size=size) for job in jobs]
 
 
 def _yours(request: Request, records: Sequence[Record]) -> tuple[str, ...]:
@@ -191,8 +205,16 @@ def _tell_what_will_fail(jobs: Sequence[Job]) -> None:
 
 
 def _check_models(jobs: Sequence[Job], session: Session) -> None:
-    """UserError for a method whose formula is not for this model, before the unedited model samples for it."""
+    """UserError for a method whose formula is not for this model, before the unedited model samples for it; and for
+    what cannot be compiled.
+    """
+    session.sampling_pipeline(jobs[0].profile)
     for job in jobs:
+        if job.request.compiled and job.chosen.method.acts_in_network:
+            what = (
+                f"{job.chosen.name} acts inside the U-Net while images are sampled, which a compiled one does not show."
+            )
+            raise UserError(what, f"Leave --compiled out, or run {job.chosen.name} apart.")
         if (refusal := _refusal(job, session)) is not None:
             raise UserError(f"{job.chosen.name}: {refusal.what}", refusal.hint) from refusal
 
@@ -214,15 +236,7 @@ def _attempt(job: Job, session: Session, summary: Summary, done: dict[str, Recor
     from erasebench.runner.outcome import failed_record, forget_failure
 
     with failing_alone(job.label, summary) as failure:
-        while True:
-            # An earlier job may have found that the GPU has less room than was planned with.
-            together = batch_size(job.world, job.request.device, job.request.dtype)
-            job = replace(job, batch_size=together)
-            try:
-                record = execute(job, session)
-                break
-            except BatchTooLargeError as error:
-                remember_half(job.world, job.request.device, job.request.dtype, error.size)
+        record = execute(job, session)
         forget_failure(job, session)
         _done(job, record, summary, done)
     if failure and not isinstance(failure[0], BusyError):

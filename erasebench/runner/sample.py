@@ -16,7 +16,6 @@ from erasebench.errors import UserError
 from erasebench.files.atomic import atomic_write
 from erasebench.files.csv_cells import original_cell, safe_cell
 from erasebench.prompts import PromptTable
-from erasebench.runner.batch_size import BatchTooLargeError, batch_size, remember_half
 from erasebench.runner.generate import generate, wanted
 from erasebench.runner.job import image_digests, numerics_of
 from erasebench.runner.session import Session
@@ -79,8 +78,7 @@ def sample_table(
 
     Under `accelerate launch` (or torchrun) this process makes every n-th row on its own GPU; which process makes a row
     changes no pixel. The CSV is written by whichever process finds all images there when its own are done: the last
-    one, so that it never lists what is still to come. UserError for an erasure that is none or of another model, and
-    where a GPU has no room for a batch that the other processes sample in.
+    one, so that it never lists what is still to come. UserError for an erasure that is none or of another model.
     """
     rank, processes = own_share()
     if started_alone():
@@ -91,22 +89,15 @@ def sample_table(
         )
     session = Session(world, device or default_device())
     erasure = Erasure() if erasure_folder is None else Erasure.load(erasure_folder)
+    profile = sampling_profile(world, session.device.type, checked_dtype(dtype), compiled=compiled)
+    # Several processes have to agree: each would find what fits into its own card, and what the others leave free.
+    size = session.batch_size(profile) if processes == 1 else None
+    profile = profile.model_copy(update={} if size is None else {"batch_size": size})
+    digests = image_digests(table, numerics_of(world, profile), erasure.digest)
     store = ImageStore(out)
     own = table.rows[rank::processes]
-    checked_dtype(dtype)
-    while True:
-        together = batch_size(world, str(session.device), dtype)
-        profile = sampling_profile(world, session.device.type, dtype, compiled=compiled, batch_size=together)
-        digests = image_digests(table, numerics_of(world, profile), erasure.digest)
-        images = wanted(own, digests, world.sampling)
-        try:
-            generate(store, images, session.sampling_pipeline(profile), erasure, profile, f"images, process {rank}")
-            break
-        except BatchTooLargeError as error:
-            half = remember_half(world, str(session.device), dtype, error.size)
-            if processes > 1:
-                what = f"The GPU of process {rank} has no room for a batch of {error.size} images."
-                raise UserError(what, f"Run the same command again: all processes then take {half}.") from error
+    images = wanted(own, digests, world.sampling)
+    generate(store, images, session.sampling_pipeline(profile), erasure, profile, f"images, process {rank}")
     # Read afresh: the other processes have added to the ledger meanwhile.
     whole = ImageStore(out)
     broken = sum(whole.entries[digests[row.row]].sha256 is None for row in own)

@@ -12,9 +12,11 @@ import torch
 from erasebench.api.judges import is_packages, metrics_of, open_judge, package_digest
 from erasebench.api.world import World
 from erasebench.diffusion.compiling import compile_network
+from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.errors import UserError
 from erasebench.families.precision import in_precision
 from erasebench.identity import digest
+from erasebench.runner.batch_size import batch_size, card_of
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -54,6 +56,23 @@ class Session:
                 compile_network(pipeline.unet)
             self._others[wanted] = pipeline
         return self._others[wanted]
+
+    def batch_size(self, profile: NumericsProfile) -> int | None:
+        """How many images are sampled together under the profile; see `erasebench.runner.batch_size`."""
+        return batch_size(self.world, profile, card_of(str(self.device)), lambda size: self._fits(profile, size))
+
+    def _fits(self, profile: NumericsProfile, size: int) -> bool:
+        """Whether a batch of this size is sampled without running out of memory: two steps of it, and decoded."""
+        settings = self.world.sampling.model_copy(update={"steps": 2})
+        asked = profile.model_copy(update={"batch_size": size})
+        try:
+            for _ in Sampler(self.sampling_pipeline(profile), settings, asked).images([SampleSpec("", 0)]):
+                pass
+        except torch.OutOfMemoryError:
+            return False
+        finally:
+            torch.cuda.empty_cache()
+        return True
 
     def renew_pipeline(self) -> None:
         """Load the pipeline afresh when it is next asked for: somebody may have left it changed."""

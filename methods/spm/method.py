@@ -28,6 +28,7 @@ class Spm(TrainingMethod):
 
     name: ClassVar[str] = "spm"
     kinds: ClassVar[frozenset[Kind]] = EVERY_KIND
+    acts_in_network: ClassVar[bool] = True
     Config: ClassVar[type[MethodConfig]] = SpmConfig
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,42 @@ def test_what_compiled_code_would_not_run_is_refused(pipeline: Any, change: Call
         assert "--compiled" in caught.value.hint
     finally:
         undo()
-    assert images(pipeline, COMPILED)
+    assert np.array_equal(images(pipeline, COMPILED), images(tiny_pipeline(), EAGER))
+
+
+class Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x).relu()  # type: ignore[no-any-return]
+
+
+def test_a_network_that_was_not_compiled_does_not_pass_for_one() -> None:
+    with pytest.raises(UserError, match="this U-Net is not"):
+        images(tiny_pipeline(), COMPILED)
+
+
+def test_more_sizes_than_are_compiled_for_are_an_error_and_not_eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("erasebench.diffusion.compiling.MOST_SHAPES", 2)
+    network = Network()
+    compile_network(network, BACKEND)
+    for rows in (2, 3, 2):
+        network(torch.ones(rows, 3))
+    with pytest.raises(UserError, match="compiled for 2 sizes"):
+        network(torch.ones(4, 3))
+
+
+@pytest.mark.parametrize("method", ["spm", "sld-max"])
+def test_a_method_that_acts_in_the_network_is_refused_before_any_work(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("erasebench.runner.session.compile_network", lambda network: None)
+    with pytest.raises(UserError, match=f"{method} acts inside the U-Net") as caught:
+        erasebench.run(method, "celebrity", compiled=True, out=tmp_path / "out", runs_folder=tmp_path / "runs")
+    assert "--compiled" in caught.value.hint
+    assert not list(tmp_path.glob("runs/**/*.png"))
 
 
 def test_another_processor_is_refused(pipeline: Any) -> None:

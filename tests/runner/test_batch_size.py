@@ -1,4 +1,4 @@
-"""A GPU's batch: a first size by its memory, halved where it has no room, and remembered."""
+"""A GPU's batch: a first size by its memory, halved until it fits, and remembered."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ import torch
 
 import erasebench
 from erasebench.api.world import SamplingDefaults
+from erasebench.diffusion.profile import NumericsProfile
 from erasebench.diffusion.sampling import Sampler, SampleSpec
 from erasebench.errors import UserError
 from erasebench.files.weights import cache_folder
 from erasebench.identity import digest
 from erasebench.runner import batch_size as module
-from erasebench.runner.batch_size import Card, batch_size, remember_half
+from erasebench.runner.batch_size import Card, batch_size, card_of
 from erasebench.runner.job import plan
 from erasebench.runner.request import Request
 from tests.runner.toy import of
 
 BIG, SMALL = Card("A GPU", 80), Card("Another", 12)
+HALF, FULL = (NumericsProfile(device_type="cuda", dtype=dtype, batch_size=8) for dtype in ("float16", "float32"))
 
 
 @pytest.fixture(autouse=True)
@@ -33,90 +35,91 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def world(side: int = 512, **given: Any) -> Any:
     sampling = SamplingDefaults(steps=50, guidance=7.5, width=side, height=side, batch_size=8).model_copy(update=given)
-    return SimpleNamespace(
-        sampling=sampling, sampling_given=given, half_dtype="float16", weights_digest=lambda: f"model {side}"
-    )
+    return SimpleNamespace(sampling=sampling, sampling_given=given, weights_digest=lambda: f"model {side}")
+
+
+def up_to(most: int) -> Any:
+    return lambda size: size <= most
 
 
 @pytest.mark.parametrize(
-    ("side", "dtype", "card", "size"),
+    ("side", "profile", "card", "size"),
     [
-        (512, "auto", BIG, 32),
-        (512, "float16", SMALL, 8),
-        (512, "float32", BIG, 8),
-        (768, "auto", BIG, 8),
-        (1024, "auto", BIG, 8),
-        (1024, "float32", SMALL, 1),
-        (64, "auto", BIG, 64),
+        (512, HALF, BIG, 32),
+        (512, HALF, SMALL, 8),
+        (512, FULL, BIG, 8),
+        (768, HALF, BIG, 8),
+        (1024, HALF, BIG, 8),
+        (1024, FULL, SMALL, 1),
+        (64, HALF, BIG, 64),
     ],
 )
-def test_the_first_size_goes_by_memory_pixels_and_precision(side: int, dtype: str, card: Card, size: int) -> None:
-    assert batch_size(world(side), "cuda:0", dtype, card) == size
+def test_the_first_size_goes_by_memory_pixels_and_precision(
+    side: int, profile: NumericsProfile, card: Card, size: int
+) -> None:
+    assert batch_size(world(side), profile, card, up_to(1000)) == size
 
 
 def test_a_cpu_and_a_user_decide_for_themselves() -> None:
-    assert batch_size(world(), "cpu", "auto", BIG) is None
-    assert batch_size(world(batch_size=5), "cuda", "auto", BIG) is None
+    assert card_of("cpu") is None
+    assert batch_size(world(), HALF, None, up_to(0)) is None
+    assert batch_size(world(batch_size=5), HALF, BIG, up_to(0)) is None
 
 
-def test_a_half_is_remembered_for_this_card_model_and_precision_alone() -> None:
-    assert remember_half(world(), "cuda", "auto", 32, BIG) == 16
-    assert batch_size(world(), "cuda", "float16", BIG) == 16, "auto is float16 here"
-    assert remember_half(world(), "cuda", "auto", 16, BIG) == 8
-    assert batch_size(world(), "cuda", "auto", BIG) == 8
-    others = [(world(), "bfloat16", BIG), (world(768), "auto", BIG), (world(), "auto", SMALL)]
-    assert [batch_size(own, "cuda", dtype, card) for own, dtype, card in others] == [32, 8, 8]
-    (cache_folder() / "batch-sizes.json").write_text("{", encoding="utf-8")
-    assert batch_size(world(), "cuda", "auto", BIG) == 32, "a torn file costs a trial"
+def test_it_is_halved_until_it_fits_and_remembered_for_this_card_model_and_profile_alone() -> None:
+    tried: list[int] = []
+    assert batch_size(world(), HALF, BIG, lambda size: bool(tried.append(size)) or size <= 5) == 4
+    assert tried == [32, 16, 8, 4]
+    assert batch_size(world(), HALF, BIG, up_to(0)) == 4, "not tried again"
+    others = [(world(), FULL, BIG), (world(768), HALF, BIG), (world(), HALF, SMALL)]
+    others.append((world(), HALF.model_copy(update={"compiled": True}), BIG))
+    assert [batch_size(own, profile, card, up_to(1000)) for own, profile, card in others] == [8, 8, 8, 32]
 
 
-def test_what_cannot_be_halved_is_said() -> None:
-    with pytest.raises(UserError, match="A batch of 12 images of 512 x 512") as caught:
-        remember_half(world(batch_size=12), "cuda", "auto", 12, BIG)
-    assert "--batch-size 6" in caught.value.hint
-    with pytest.raises(UserError, match="A batch of 1 images") as caught:
-        remember_half(world(), "cuda", "float32", 1, BIG)
+@pytest.mark.parametrize(
+    "damage", ["{", "[]", '{"KEY": {"batch_size": "x"}}', '{"KEY": 3}', '{"KEY": {"batch_size": 0}}']
+)
+def test_a_damaged_memory_costs_a_trial(damage: str) -> None:
+    batch_size(world(), HALF, BIG, up_to(4))
+    file = cache_folder() / "batch-sizes.json"
+    (key,) = json.loads(file.read_text())
+    file.write_text(damage.replace("KEY", key), encoding="utf-8")
+    assert batch_size(world(), HALF, BIG, up_to(2)) == 2
+
+
+def test_a_card_that_holds_no_image_is_named() -> None:
+    with pytest.raises(UserError, match="Not even one image of 512 x 512 fits into the A GPU") as caught:
+        batch_size(world(), HALF, BIG, up_to(0))
     assert "--dtype float16" in caught.value.hint
     assert not (cache_folder() / "batch-sizes.json").exists()
 
 
 @pytest.fixture
 def small_gpu(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The CPU in the place of a GPU that holds two images at most; which batches were tried on it."""
-    card = Card("A very small GPU", 12)
-
-    def size(world: Any, device: str, dtype: str) -> int | None:
-        return batch_size(world, "cuda", dtype, card)
-
-    def half(world: Any, device: str, dtype: str, size: int) -> int:
-        return remember_half(world, "cuda", dtype, size, card)
-
-    for user in ("run", "job", "sample"):
-        monkeypatch.setattr(f"erasebench.runner.{user}.batch_size", size)
-        if user != "job":
-            monkeypatch.setattr(f"erasebench.runner.{user}.remember_half", half)
-    monkeypatch.setattr(module, "FIRST", ((0, 8),))
+    """The CPU in the place of a GPU that holds two images; which batches were sampled on it."""
+    monkeypatch.setattr("erasebench.runner.session.card_of", lambda device: Card("A very small GPU", 12))
+    monkeypatch.setattr("erasebench.runner.run.on_gpu", lambda device: True)
+    monkeypatch.setattr(module, "FIRST", ((0, 32),))
     monkeypatch.setattr(module, "MOST", 8)
-    tried: list[int] = []
+    sampled: list[int] = []
     images = Sampler.images
 
     def bounded(self: Sampler, specs: Sequence[SampleSpec]) -> Iterator[Any]:
-        tried.append(self.profile.batch_size)
-        for at, image in enumerate(images(self, specs)):
-            if at >= 2 and self.profile.batch_size > 2:
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            yield image
+        sampled.append(self.profile.batch_size)
+        # The trial's one spec; the world's own batch of four, in which a method samples what it trains on, fits.
+        if self.profile.batch_size > 2 and list(specs) == [SampleSpec("", 0)]:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        yield from images(self, specs)
 
     monkeypatch.setattr(Sampler, "images", bounded)
-    return tried
+    return sampled
 
 
-def test_a_run_goes_on_with_the_batch_that_fits(words: dict[str, Any], small_gpu: list[int]) -> None:
+def test_a_run_samples_in_the_batch_that_fits(words: dict[str, Any], small_gpu: list[int]) -> None:
     summary = erasebench.run(**words)
     assert not summary.failures
     assert {record.manifest.profile.batch_size for record in summary.records} == {2}
-    assert small_gpu[:3] == [8, 4, 2]
-    assert small_gpu.count(8) == 1, "what was found counts for every later job"
+    assert small_gpu[:4] == [8, 4, 2, 2] and 8 not in small_gpu[3:]
     (known,) = json.loads((cache_folder() / "batch-sizes.json").read_text()).values()
     assert known == {"card": "A very small GPU", "batch_size": 2}
     small_gpu.clear()
@@ -126,26 +129,36 @@ def test_a_run_goes_on_with_the_batch_that_fits(words: dict[str, Any], small_gpu
     assert of(again, method).identity == of(summary, method).identity
 
 
-def test_the_batch_is_no_part_of_an_erasure(small_gpu: list[int]) -> None:
-    request = Request(("uce",), ("celebrity",), baselines="none")
-    before = plan(request)[0]
-    remember_half(before.world, "cuda", "auto", 8, Card("A very small GPU", 12))
-    after = plan(request)[0]
-    assert (before.profile.batch_size, after.profile.batch_size) == (8, 4)
-    assert digest(before.erasure_identity("none")) == digest(after.erasure_identity("none"))
-    assert before.image_digests("ab") != after.image_digests("ab")
+def test_several_erasings_are_taken_together_in_that_batch(words: dict[str, Any], small_gpu: list[int]) -> None:
+    summary = erasebench.run(**words, repeats=2)
+    assert not summary.failures
+    record = of(summary, summary.records[-1].method)
+    assert len(record.repeats) == 2 and record.manifest.profile.batch_size == 2
 
 
-def test_a_table_alone_goes_on_too(tmp_path: Path, small_gpu: list[int]) -> None:
-    frame = erasebench.sample([f"a portrait of a man {at}" for at in range(5)], tmp_path / "out", steps=1)
-    assert small_gpu == [8, 4, 2] and (frame["file"] != "").all()
+def test_the_batch_is_no_part_of_an_erasure_and_a_plan_asks_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    monkeypatch.setattr("torch.cuda.get_device_properties", None)
+    (job,) = plan(Request(("uce",), ("celebrity",), baselines="none", device="cuda"))
+    other = replace(job, batch_size=4)
+    assert (job.profile.batch_size, other.profile.batch_size) == (32, 4)
+    assert digest(job.erasure_identity("none")) == digest(other.erasure_identity("none"))
+    assert job.image_digests("ab") != other.image_digests("ab")
 
 
-def test_one_of_several_processes_says_to_run_again(
+def test_a_table_alone_is_sampled_so_too_but_several_processes_agree_without_asking(
     tmp_path: Path, small_gpu: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    frame = erasebench.sample([f"a portrait of a man {at}" for at in range(5)], tmp_path / "out", steps=1)
+    assert small_gpu == [8, 4, 2, 2] and (frame["file"] != "").all()
+    small_gpu.clear()
     monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    erasebench.sample(["a portrait of a man"], tmp_path / "out", steps=1)
+    assert small_gpu == [2]
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="The GPU of process 0 has no room for a batch of 8 images") as caught:
-        erasebench.sample([f"a portrait of a man {at}" for at in range(10)], tmp_path / "out", steps=1)
-    assert "all processes then take 4" in caught.value.hint
+    small_gpu.clear()
+    with pytest.raises(UserError, match="other processes"):
+        erasebench.sample([f"a portrait {at}" for at in range(3)], tmp_path / "two", steps=1)
+    assert small_gpu == [32]

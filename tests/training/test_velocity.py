@@ -129,6 +129,18 @@ def test_steering_a_model_that_predicts_v_gives_the_same_images(method: str) -> 
     assert not np.array_equal(pixels[0], plain), "and it steers"
 
 
+def test_a_run_that_starts_at_noise_alone_is_steered_too() -> None:
+    """Zero terminal SNR (arXiv 2305.08891): at the first step no image is in x_t, and v says nothing of the noise."""
+    pipeline = tiny_pipeline()
+    pipeline.scheduler = type(pipeline.scheduler).from_config(
+        pipeline.scheduler.config,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    )
+    assert all(image is not None for image in images(pipeline, "sld-max"))
+
+
 def test_what_predicts_the_image_itself_is_refused() -> None:
     pipeline = tiny_pipeline()
     pipeline.scheduler = diffusion("sample")

@@ -15,12 +15,12 @@ from erasebench.worlds.stable_diffusion.world import StableDiffusionWorld
 class AnyStableDiffusionWorld(StableDiffusionWorld):
     """Stable Diffusion v1.x or v2.x by others: a folder in diffusers' format, one file, or a hub id.
 
-    The protocol's concept lists, judges and recipes; size, steps, guidance and scheduler as the model's configs say.
+    The protocol's concept lists, judges, recipes and sampling, at the model's own size; a model of few steps has those.
     """
 
     name: ClassVar[str] = "stable-diffusion"
     about: ClassVar[str] = (
-        "A Stable Diffusion model of the user's, sampled as its configs say, with the protocol's names."
+        "A Stable Diffusion model of the user's at its own size, with the protocol's names and sampling."
     )
     recipes: ClassVar[str | None] = StableDiffusionWorld.name
     usual_sampling: ClassVar[SamplingDefaults | None] = None

@@ -255,7 +255,8 @@ def _cached(model: str) -> Path | None:
 def _cached_trouble(model: str) -> UserError | None:
     """What keeps the hub's cache from being used as it is."""
     if (found := _cached(model)) is None:
-        what = f"The model {model} is not in the local hub cache (4 GB; licence: CreativeML Open RAIL-M)."
+        about = " (4 GB; licence: CreativeML Open RAIL-M)" if model == HUB_ID else ""
+        what = f"The model {model} is not in the local hub cache{about}."
         return UserError(what, f"{_download_command(model)}; then give --model FOLDER.")
     try:
         checked_folder(found)
