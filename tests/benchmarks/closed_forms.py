@@ -22,9 +22,7 @@ DIFFERENT = 5
 def weights() -> dict[str, Tensor]:
     """The 32 projections [rows, 768], random."""
     generator = torch.Generator().manual_seed(0)
-    return {
-        f"layer{at}": torch.randn(rows, WIDTH, generator=generator) / WIDTH**0.5 for at, rows in enumerate(LAYERS)
-    }
+    return {f"layer{at}": torch.randn(rows, WIDTH, generator=generator) / WIDTH**0.5 for at, rows in enumerate(LAYERS)}
 
 
 def drawn() -> list[tuple[Tensor, Tensor]]:

@@ -110,7 +110,7 @@ ROWS: dict[str, Row] = {
         test=f"{TESTS}/test_judges.py",
     ),
     "clip": Row(
-        what="CLIP ViT-B/32 (random weights), 64 images of 512 x 512, with their prompts",
+        what="CLIP ViT-B/32 (random weights), 32 images of 512 x 512, with their prompts",
         plain="one image at a time",
         unit="times",
         bar=1.5,
@@ -119,6 +119,14 @@ ROWS: dict[str, Row] = {
     ),
     "fid-memory": Row(
         what="features for FID, 2,048 wide: peak of memory at 30,000 images less that at 3,000, judging",
+        plain="",
+        unit="GB",
+        bar=0.1,
+        bar_text="flat (0.1 GB)",
+        test=f"{TESTS}/test_fid_memory.py",
+    ),
+    "fid-distance-memory": Row(
+        what="the same, reading the features back and computing the distance",
         plain="",
         unit="GB",
         bar=0.1,
