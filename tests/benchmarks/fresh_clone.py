@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.benchmarks.measure import children
 from tests.benchmarks.rows import ROWS
 
 ROOT = Path(__file__).parents[2]
@@ -69,12 +69,6 @@ def one_run() -> dict[str, Any]:
         "processor seconds": round(processor, 1),
         **shown,
     }
-
-
-def children() -> float:
-    """Processor seconds of all child processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

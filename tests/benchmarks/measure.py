@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -62,6 +63,12 @@ def in_turn(plain: Callable[[], Any], ours: Callable[[], Any], runs: int = RUNS)
 def repeated(work: Callable[[], Any], runs: int = RUNS) -> list[float]:
     """Seconds by the clock of `runs` calls."""
     return [timed(work).wall for _ in range(runs)]
+
+
+def children() -> float:
+    """Processor seconds of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def put(benchmark: BenchmarkFixture, name: str, values: Sequence[float], **more: Any) -> None:

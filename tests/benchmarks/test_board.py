@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -46,6 +47,10 @@ def turned(pairing: dict[str, Any] | None, by: int) -> dict[str, Any] | None:
     return {**pairing, "parts": parts}
 
 
+def processor(taken: list[Taken]) -> dict[str, float]:
+    return {"processor": median(each.processor for each in taken)}
+
+
 @pytest.mark.slow
 def test_a_board_of_three_thousand_records(
     benchmark: BenchmarkFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -67,8 +72,8 @@ def test_a_board_of_three_thousand_records(
 
     firsts, agains = benchmark.pedantic(series, rounds=1)
     reading = timed(lambda: read_records(tmp_path / "results"))
-    put(benchmark, "board", [each.wall for each in firsts], seconds={"reading": reading.wall})
-    put(benchmark, "board-again", [each.wall for each in agains])
+    put(benchmark, "board", [each.wall for each in firsts], seconds=processor(firsts) | {"reading": reading.wall})
+    put(benchmark, "board-again", [each.wall for each in agains], seconds=processor(agains))
     records, unreadable = reading.result
     assert len(records) == RECORDS and not unreadable
     assert len({each.result for each in (*firsts, *agains)}) == 1
