@@ -61,7 +61,7 @@ def _machine(name: str, content: dict[str, Any]) -> list[str]:
         for found in [measured[key]]
     ]
     floors = [
-        (ROWS[key].what, _seconds(found), _floor(found, machine), ROWS[key].left or "nothing")
+        (ROWS[key].what, _seconds(found), _floor(found, machine), ROWS[key].left or "-")
         for key, found in measured.items()
         if found is not None
     ]

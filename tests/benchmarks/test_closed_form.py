@@ -24,7 +24,7 @@ from tests.benchmarks.closed_forms import (
 )
 from tests.benchmarks.measure import Taken, peak_of, put, timed
 
-CONCEPTS, MEASURED, RUNS = 100, 2, 5
+CONCEPTS, MEASURED, RUNS = 100, 2, 3
 
 
 @pytest.mark.slow
