@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import resource
+import threading
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import psutil
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from erasebench.cost import measured
 from tests.benchmarks.rows import ROWS
 
 RUNS = 5
@@ -93,21 +92,35 @@ def gflop_of(work: Callable[[], Any]) -> float:
 
 
 def peak_of(function: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
-    """GB by which a call raises the peak of resident memory in a fresh process, and what the call returned.
+    """GB by which a call raises a fresh process's own resident memory at most, and what the call returned.
 
-    `function` is one of a module, and its result can be pickled. Modules that it imports itself count.
+    It is looked at every hundredth of a second. `function` is one of a module, and its result can be pickled.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_grown, (function, arguments))
 
 
 def _grown(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[float, Any]:
-    before = psutil.Process(os.getpid()).memory_info().rss
-    with measured("cpu") as meter:
+    before, seen, done = _own_memory(), [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.01):
+            seen.append(max(seen.pop(), _own_memory()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
         result = function(*arguments)
-        peak = meter.read().peak_memory_bytes
-    assert peak is not None, "this system keeps no peak of resident memory"
-    return (peak - before) / 1e9, result
+    finally:
+        done.set()
+        watcher.join()
+    return (max(seen[0], _own_memory()) - before) / 1e9, result
+
+
+def _own_memory() -> int:
+    """Resident bytes but for files: the libraries' own pages come and go as the system likes."""
+    info = psutil.Process().memory_info()
+    return int(info.rss - getattr(info, "shared", 0))
 
 
 def _wall(taken: Sequence[Taken]) -> float:

@@ -75,7 +75,7 @@ def _machine(name: str, content: dict[str, Any]) -> list[str]:
         "### Floors, and what is left",
         table(("what", "seconds", "floor", "left to do"), floors),
         "### Commands",
-        f"All rows but the first: `{content['command']}`. Single rows:",
+        f"All rows but the fresh clone's: `{content['command']}`. Single rows:",
         table(("what", "command"), commands),
     ]
 

@@ -120,9 +120,10 @@ ROWS: dict[str, Row] = {
         bar_text="1.3x on two cores, 3x on a GPU",
         test=f"{TESTS}/test_judges.py",
         left=(
-            "on a CPU the network takes four fifths and gains nothing from a batch; one fifth is NudeNet's loop "
-            "over 2,100 boxes in Python, which could be vectorised"
+            "on a CPU the network gains little from a batch; a fifth of the time is NudeNet's own loop over 2,100 boxes "
+            "in Python, which could be vectorised, but changes the judge's version"
         ),
+    ),
     ),
     "clip": Row(
         what="CLIP ViT-B/32 (random weights), 32 images of 512 x 512, with their prompts",
@@ -153,7 +154,7 @@ ROWS: dict[str, Row] = {
         ),
     ),
     "overhead": Row(
-        what="the harness in a job: `uce` on `celebrity`, 64 images of each group, all that is not a network's work",
+        what="the harness in a job: `uce` on `celebrity`, 656 images; all but the networks and the method",
         plain="",
         unit="%",
         bar=5,
