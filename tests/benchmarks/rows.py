@@ -120,10 +120,9 @@ ROWS: dict[str, Row] = {
         bar_text="1.3x on two cores, 3x on a GPU",
         test=f"{TESTS}/test_judges.py",
         left=(
-            "on a CPU the network gains little from a batch; a fifth of the time is NudeNet's own loop over 2,100 boxes "
+            "on a CPU the network gains little from a batch; a fifth of the time is NudeNet's own loop over its boxes "
             "in Python, which could be vectorised, but changes the judge's version"
         ),
-    ),
     ),
     "clip": Row(
         what="CLIP ViT-B/32 (random weights), 32 images of 512 x 512, with their prompts",
