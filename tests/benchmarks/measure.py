@@ -7,6 +7,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -96,8 +97,9 @@ def peak_of(function: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
 
     It is looked at every hundredth of a second. `function` is one of a module, and its result can be pickled.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_grown, (function, arguments))
+    # Not multiprocessing's Pool, which waits for ever where the process cannot import the function.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(_grown, function, arguments).result()
 
 
 def _grown(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[float, Any]:
