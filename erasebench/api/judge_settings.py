@@ -9,7 +9,6 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from erasebench.errors import UserError, did_you_mean
-from erasebench.files.yaml_file import yaml_value
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -71,6 +70,8 @@ class JudgeSettings(BaseModel):
             if dot:
                 if not judge or not field:
                     raise UserError(f"--judge-set {pair}: a judge or a field is missing.", "Write JUDGE.FIELD=VALUE.")
+                from erasebench.files.yaml_file import yaml_value
+
                 try:
                     said = yaml_value(value)
                 except ValueError as error:

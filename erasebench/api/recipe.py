@@ -21,7 +21,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
 from erasebench.api.concepts import Kind
-from erasebench.files.yaml_file import read_yaml
 from erasebench.identity import digest, file_digest
 
 FILE = "recipe.yaml"
@@ -100,5 +99,7 @@ def _read(path: Path) -> dict[str, dict[str, WorldRecipes]]:
 
 @lru_cache
 def _parsed(path: Path, changed: int) -> RecipeFile:
+    from erasebench.files.yaml_file import read_yaml
+
     file = read_yaml(path, named=f"The recipe file {path}", unreadable="Install the method again.")
     return file.as_model(RecipeFile, "Compare with a recipe file of erasebench's own methods.")

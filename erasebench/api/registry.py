@@ -12,8 +12,8 @@ import importlib.util
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
-from importlib.metadata import EntryPoint
+from functools import cached_property, lru_cache
+from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -150,13 +150,16 @@ def _describe(entry: EntryPoint) -> str:
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:
     """Name and version of the package that registers an entry; of one whose metadata is gone, what is known of it."""
-    if entry.dist is None:
-        return "", ""
+    return ("", "") if entry.dist is None else _name_and_version(entry.dist)
+
+
+@lru_cache  # All of a package's metadata is read for either word, and it has as many entries as methods.
+def _name_and_version(package: Distribution) -> tuple[str, str]:
     name, version = "", ""
     with suppress(TypeError, KeyError, OSError, UnicodeDecodeError):
-        name, version = entry.dist.name, entry.dist.version
+        name, version = package.name, package.version
     if not name or not version:  # some versions of Python raise, others answer None
-        return str(getattr(entry.dist, "_path", "a package")), "without readable metadata"
+        return str(getattr(package, "_path", "a package")), "without readable metadata"
     return name, version
 
 

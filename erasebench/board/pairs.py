@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 
 from erasebench.api.value import MetricValue, Pairing, Unit
 from erasebench.board.cells import interval_text
@@ -38,6 +40,7 @@ def difference_cells(group: Group) -> list[Markdown] | None:
     best, *others = _competing(group)
     column = group.first.table.primary_column
     known = differences()
+    _compute_together(others, best, known)
     found = {record.id: paired_difference(record, best, known) for record in others}
     cells = [_cell(record, best, found.get(record.id), column) for record in group.records]
     return [Markdown(cell) for cell in cells]
@@ -75,6 +78,32 @@ def paired_difference(record: Record, best: Record, known: Differences | None = 
     except (ArithmeticError, ValueError) as error:
         log.warning("%s cannot be compared with %s in pairs: %s", record.id, best.id, failure_text(error))
         return None
+
+
+def _compute_together(records: Sequence[Record], best: Record, known: Differences) -> None:
+    """Compute at once, for `known`, whatever it lacks and can be computed so; the rest is computed one by one."""
+    theirs = best.pairing
+    new: dict[tuple[Unit, tuple[tuple[str, bool], ...]], dict[str, Pairing]] = {}
+    for record in records:
+        ours = record.pairing
+        if ours is None or theirs is None or not _pairs(record, best):
+            continue
+        unit = record.metrics[record.table.primary_metric].unit
+        key = key_of(ours, theirs, unit)
+        if known.get(key) is None:
+            parts = tuple((name, part.fraction) for name, part in ours.parts.items())
+            new.setdefault((unit, parts), {})[key] = ours
+    if theirs is None or not new:
+        return
+    # Loaded late, as below.
+    from erasebench.board.many_pairs import differences_from
+
+    for (unit, _), pairings in new.items():
+        # What cannot be computed is tried again alone, and said there.
+        with suppress(ArithmeticError, ValueError):
+            keys = list(pairings)
+            for at, metric in differences_from(list(pairings.values()), theirs, unit).items():
+                known.put(keys[at], metric)
 
 
 def _with_luck_of_training(difference: MetricValue, record: Record, best: Record) -> MetricValue:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from erasebench.cli import options
+
+Row = tuple[str, str, str, str]
 
 
 def board(
@@ -39,8 +41,6 @@ def list_(
     method: Annotated[str | None, typer.Option("--method", help="Show the settings of this method.")] = None,
 ) -> None:
     """List what is installed: methods, suites, worlds, judges, attacks; or the settings of one method."""
-    from tabulate import tabulate
-
     from erasebench.api.attack import ATTACKS
     from erasebench.api.judges import JUDGES
     from erasebench.api.judges import OWN as OWN_JUDGES
@@ -53,14 +53,21 @@ def list_(
         print(_settings_table(method))
         return
     registries: tuple[Registry[Any], ...] = (METHODS, SUITES, WORLDS, JUDGES, ATTACKS)
-    rows = []
+    rows: list[Row] = []
     for registry in registries:
         if registry is JUDGES:
             for name, own in sorted(OWN_JUDGES.items()):
                 rows.append((registry.noun, name, own.metrics, _aliases({own.measure} - {None, name})))
         for name, others in registry.aliases().items():
             rows.append((registry.noun, name, registry.origin(name), _aliases(others)))
-    print(tabulate(rows, headers=("", "name", "from", ""), tablefmt="simple"))
+    print(_plain_table(("", "name", "from", ""), rows))
+
+
+def _plain_table(headers: Row, rows: Sequence[Row]) -> str:
+    """Columns side by side, as tabulate's "simple"; to load tabulate takes a tenth of the time of `list`."""
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    lines = [headers, tuple("-" * width for width in widths), *rows]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 def _aliases(names: Collection[str | None]) -> str:

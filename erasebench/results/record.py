@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -44,6 +45,12 @@ Concept = Annotated[str, Field(max_length=1_000)]
 Key = Annotated[str, Field(pattern="^[A-Za-z0-9_]+$", max_length=80)]
 
 _LONGEST_PART = 40
+
+
+@lru_cache(maxsize=4096)
+def _in_file_names(part: str) -> str:
+    """A part of a record's id, cut so that the name stays one that every file system takes."""
+    return re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.")[:_LONGEST_PART]
 
 
 class _Part(BaseModel):
@@ -198,9 +205,7 @@ class Record(_Part):
         """A readable name and 8 hex digits of the identity; the same for every rerun of the same job."""
         parts = [self.world, self.suite, str(self.scale), self.method]
         parts += [self.variant] * (self.variant != "default") + ["partial"] * self.partial
-        # Each part is cut so that the name stays one that every file system takes.
-        stem = "-".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.")[:_LONGEST_PART] for part in parts)
-        return f"{stem}-{self.identity[:8]}"
+        return f"{'-'.join(map(_in_file_names, parts))}-{self.identity[:8]}"
 
     @property
     def same_under_every_seed(self) -> bool:

@@ -23,7 +23,6 @@ from erasebench.api.judges import is_packages
 from erasebench.api.registry import Registry, suite_path
 from erasebench.api.world import SizeName, World
 from erasebench.errors import UserError
-from erasebench.files.yaml_file import read_yaml
 from erasebench.identity import digest, measured_part, presentation_field
 from erasebench.metrics.columns import MetricTable
 
@@ -250,6 +249,9 @@ def load_suite(name: str) -> Suite:
 
     UserError for an unknown name, a missing file, broken YAML, or a field that is missing, unknown or wrong.
     """
+    # Loaded late, as in all that `erasebench list` imports: it reads no YAML.
+    from erasebench.files.yaml_file import read_yaml
+
     is_path = name.endswith((".yaml", ".yml"))
     path = Path(name) if is_path else SUITES.load(name)
     unreadable = "Give the path of a suite's YAML file."
