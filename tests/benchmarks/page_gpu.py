@@ -27,7 +27,8 @@ def gpu_section(name: str, content: dict[str, Any], folder: str) -> list[str]:
         f"one card. The weights of Stable Diffusion's shapes are random. The goals are for one NVIDIA H100. File: "
         f"[{name}]({folder}/{name}).",
         table(("what", "measured", "goal", "met", "left to do"), rows),
-        "Command for a new measurement: `uv run python -m erasebench.bench.gpu --out FOLDER`.",
+        "Command for a new measurement: `uv run python -m erasebench.bench.gpu --out FOLDER`. Put its `check.json` "
+        f"into [leaderboard/performance]({folder}/README.md) under a name of its own.",
     ]
 
 
@@ -41,7 +42,7 @@ def _sampling(content: dict[str, Any]) -> Cells:
     steps = shapes["u-net step by attention kernel and compilation"]
     compiled = max(float(own["images_per_s_50_steps_without_vae"]) for own in steps.values())
     measured = f"{found['images_per_s']:.1f} images/s ({best}); the U-Net alone, compiled: {compiled:.1f}"
-    left = "compile the U-Net where a compiler is there; decode in the background"
+    left = "measure `--compiled`, which did not exist then, through the whole sampler"
     return measured, "4 images/s", _met(found["images_per_s"] >= 4), left
 
 

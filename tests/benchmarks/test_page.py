@@ -93,5 +93,23 @@ def test_a_file_without_a_machine_is_refused(tmp_path: Path) -> None:
         written(tmp_path, {"rows": {"fresh-clone": CLONE}})
 
 
+CHECK = {
+    "machine": {"card": "A card", "date": "2026-01-03", "packages": {"torch": "2.13", "diffusers": "0.42"}},
+    "tiny": False,
+    "command": "python -m erasebench.bench.gpu --out OUT",
+    "sampling": {"float16, batch 32": {"images/s": 3.2, "finite": 32}},
+    "erasing": "left out: no time",
+}
+
+
+def test_a_file_of_the_gpu_check_has_a_section_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "measured").mkdir()
+    (tmp_path / "measured" / "card.json").write_text(json.dumps(CHECK))
+    text = written(tmp_path)
+    assert "## On A card, by the GPU check" in text
+    assert "| sampling | float16, batch 32 | images/s 3.2; finite 32 |" in text
+    assert "| erasing | - | left out: no time |" in text
+
+
 def test_the_page_is_what_the_committed_files_give() -> None:
     assert page.PAGE.read_text(encoding="utf-8") == page.page(page.measured_files(page.MEASURED))
