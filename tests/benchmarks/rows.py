@@ -53,8 +53,8 @@ ROWS: dict[str, Row] = {
         bar=100,
         test=f"{TESTS}/test_closed_form.py",
         left=(
-            "two Gram sums in float64 are nearly all of it, and the plain loop has only 46 times as many operations, in "
-            "float32; products in float32 that are summed in float64 would double the ratio"
+            "two Gram sums in float64 are nearly all of it, and the plain loop has only 46 times as many operations, "
+            "in float32; products in float32 that are summed in float64 would double the ratio"
         ),
     ),
     "closed-form-100-memory": Row(
