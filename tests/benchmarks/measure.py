@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 import threading
 import time
@@ -97,6 +98,8 @@ def peak_of(function: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
 
     It is looked at every hundredth of a second. `function` is one of a module, and its result can be pickled.
     """
+    # Large blocks go back to the system at once: what is held counts, not what the C library keeps for later.
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = str(2**18)
     # Not multiprocessing's Pool, which waits for ever where the process cannot import the function.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         return process.submit(_grown, function, arguments).result()

@@ -52,7 +52,10 @@ ROWS: dict[str, Row] = {
         unit="times",
         bar=100,
         test=f"{TESTS}/test_closed_form.py",
-        left="the two Gram sums in float64 are all of it; the symmetric one needs half of its products",
+        left=(
+            "two Gram sums in float64 are nearly all of it, and the plain loop has only 46 times as many operations, "
+            "in float32; products in float32 that are summed in float64 would double the ratio"
+        ),
     ),
     "closed-form-100-memory": Row(
         what="its peak of memory",
