@@ -26,7 +26,6 @@ STORED = {
     "a LoRA": "toy-2/mace-*/scratch/loras-*/*/adapter_model.safetensors",
     "its peft config": "toy-2/mace-*/scratch/loras-*/*/adapter_config.json",
     "its losses": "toy-2/mace-*/scratch/loras-*/*/training.json",
-    "the sampling ratio": "toy-2/mace-*/sampling-ratio.json",
     "judgements": "toy-2/mace-*/judgements/*/*.parquet",
     "the list of images": "images/mace-*/ledger.jsonl",
     "an image": "images/mace-*/*.png",
@@ -111,3 +110,21 @@ def test_all_kinds_of_files_are_looked_at(whole: tuple[dict[str, Any], Record]) 
     others = {path.name for path in held - known}
     locks = {"lock", "lock.held"}
     assert {name for name in others if name not in locks and not name.startswith(("image-", "mask-"))} == set()
+
+
+@pytest.mark.parametrize("damage", [turned_bit, cut])
+def test_a_damaged_sampling_ratio_is_named_and_measured_again(
+    toy_words: dict[str, Any], caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+) -> None:
+    """Of a method that changes how images are sampled: of an edit of weights nothing is measured."""
+    words = {**toy_words, "method": "np", "baselines": "none"}
+    expected = of(erasebench.run(**words), "np")
+    world = words["runs_folder"] / "toy"
+    (file,) = world.glob("toy-2/np-*/sampling-ratio.json")
+    shutil.rmtree(world / "toy-2" / "finished")
+    damage(file)
+    again = erasebench.run(**words)
+    assert again.failures == {}
+    assert timeless(of(again, "np")) == timeless(expected)
+    assert len([message for message in caplog.messages if str(file) in message]) == 1
+    assert list(file.parent.glob(f"{file.name}{DAMAGED}*")) and file.is_file()
