@@ -92,7 +92,6 @@ def text_weights(text_encoder: CLIPTextModel) -> dict[str, Tensor]:
     own = {
         (name if name.startswith("text_model.") else f"text_model.{name}"): value
         for name, value in text_encoder.state_dict().items()
-        if not name.endswith("position_ids")
     }
     if text_encoder.config.hidden_act == "quick_gelu":
         return {f"{CLIP}{name}": value for name, value in own.items()}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
@@ -14,7 +12,7 @@ from erasebench.api.erasure import Erasure
 from erasebench.errors import UserError
 from erasebench.families import single_file
 from erasebench.families.compvis_names import text_weights, unet_names, vae_weights
-from erasebench.families.single_file import ARCHITECTURE
+from erasebench.families.single_file import ARCHITECTURE, configs_in
 from erasebench.files.atomic import atomic_write
 
 ARCHITECTURES = {
@@ -62,15 +60,16 @@ def exported_kind(pipeline: StableDiffusionPipeline) -> str:
     UserError where the model's configs are not those of any: a file has none, so that it would be built wrongly.
     """
     own = {"unet": pipeline.unet.config, "vae": pipeline.vae.config, "scheduler": pipeline.scheduler.config}
+    folders = [single_file.CONFIGS / kind for kind in ARCHITECTURES]
+    known = {folder.name: configs_in(folder) for folder in folders if folder.is_dir()}
     differences = {
         kind: [
             f"{part}.{key}"
             for part, keys in _DECIDING.items()
             for key in keys
-            if _plain(own[part].get(key)) != _published(kind)[part].get(key)
+            if _plain(own[part].get(key)) != published[part].get(key)
         ]
-        for kind in ARCHITECTURES
-        if (single_file.CONFIGS / kind).is_dir()
+        for kind, published in known.items()
     }
     nearest = min(differences, key=lambda kind: len(differences[kind]))
     if differences[nearest]:
@@ -78,12 +77,6 @@ def exported_kind(pipeline: StableDiffusionPipeline) -> str:
         what = f"This model is no {nearest} ({differ} differ), and one file stores no configs."
         raise UserError(what, "Export it as a folder: --export FOLDER.")
     return nearest
-
-
-def _published(kind: str) -> dict[str, Any]:
-    """The configs of a kind, by part."""
-    files = single_file.CONFIGS.glob(f"{kind}/*/*.json")
-    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
 
 def _plain(value: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -20,7 +19,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from erasebench.errors import UserError
 from erasebench.families.clip_tokenizer import clip_tokenizer
 from erasebench.families.pickled import read_pickle
-from erasebench.families.single_file import CLIP, OPEN_CLIP, FileModel
+from erasebench.families.single_file import CLIP, OPEN_CLIP, FileModel, configs_in
 
 _HINT = "The file belongs to another model or is incomplete: get the model again."
 
@@ -33,9 +32,7 @@ def file_pipeline(
     UserError naming the file and the weight where one is missing or has the wrong shape.
     """
     tensors = _read(model.file)
-    configs = {
-        path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in model.configs.glob("*/*.json")
-    }
+    configs = configs_in(model.configs)
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(configs["unet"])
         vae = AutoencoderKL.from_config(configs["vae"])
@@ -86,9 +83,6 @@ def _fill(part: nn.Module, found: dict[str, Tensor], dtype: torch.dtype, where: 
     if not any(name.startswith("text_model.") for name in wanted):
         found = {name.removeprefix("text_model."): value for name, value in found.items()}
     for name, place in wanted.items():
-        # Positions are a count from 0, which not every file holds.
-        if name.endswith("position_ids"):
-            found[name] = torch.arange(place.shape[-1])[None]
         if name not in found:
             raise UserError(f"{where}: missing weight {name}.", _HINT)
         if found[name].shape != place.shape:
@@ -100,6 +94,7 @@ def _fill(part: nn.Module, found: dict[str, Tensor], dtype: torch.dtype, where: 
     }
     part.load_state_dict(values, assign=True)
     for name, buffer in part.named_buffers():
+        # Positions, a count from 0, are no part of the state.
         if buffer.is_meta:
             owner = part.get_submodule(name.rpartition(".")[0])
             setattr(owner, name.rpartition(".")[2], torch.arange(buffer.shape[-1])[None])

@@ -56,6 +56,11 @@ def file_model(path: Path) -> FileModel:
     return FileModel(path, CONFIGS / _kind(path, contents))
 
 
+def configs_in(folder: Path) -> dict[str, Any]:
+    """The configs in a folder of CONFIGS, by part."""
+    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*/*.json")}
+
+
 def _kind(path: Path, contents: Contents) -> str:
     """The name of its configs. UserError for a model of other inputs, or of which the file does not say enough."""
     channels, width = (_second(contents.shapes.get(name, ())) for name in (_INPUT, _WIDTH))

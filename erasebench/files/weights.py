@@ -31,6 +31,7 @@ def cache_folder() -> Path:
 
 
 WEIGHT_FILES = (".safetensors", ".ckpt")
+"""How the name of a model that is one file ends."""
 
 
 def looks_local(name: str) -> bool:

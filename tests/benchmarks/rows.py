@@ -11,10 +11,11 @@ class Row(NamedTuple):
     """One row; in every unit but "times", less is better."""
 
     what: str
-    plain: str
     unit: Unit
     bar: float | None
     test: str
+    plain: str = ""
+    """What a ratio compares with."""
     bar_text: str = ""
     """Where the bar is more than a number: the goal, and the bar on other machines."""
     bar_avx512: float | None = None
@@ -27,7 +28,6 @@ TESTS = "tests/benchmarks"
 ROWS: dict[str, Row] = {
     "fresh-clone": Row(
         what="the README's job in a fresh clone, after the install: `mace` on `celebrity`",
-        plain="",
         unit="s",
         bar=180,
         bar_avx512=90,
@@ -59,21 +59,18 @@ ROWS: dict[str, Row] = {
     ),
     "closed-form-100-memory": Row(
         what="its peak of memory",
-        plain="",
         unit="GB",
         bar=1,
         test=f"{TESTS}/test_closed_form.py",
     ),
     "closed-form-1000-uce": Row(
         what="closed forms, 1,000 concepts, text states given: UCE's solve",
-        plain="",
         unit="s",
         bar=600,
         test=f"{TESTS}/test_thousand_concepts.py",
     ),
     "closed-form-1000-refinement": Row(
         what="the same: MACE's refinement, 30 prompts a concept",
-        plain="",
         unit="s",
         bar=600,
         test=f"{TESTS}/test_thousand_concepts.py",
@@ -81,14 +78,12 @@ ROWS: dict[str, Row] = {
     ),
     "closed-form-1000-fusion": Row(
         what="the same: MACE's fusion of 1,000 LoRAs",
-        plain="",
         unit="s",
         bar=600,
         test=f"{TESTS}/test_thousand_concepts.py",
     ),
     "closed-form-1000-memory": Row(
         what="the same: peak of memory at 1,000 concepts less that at 100",
-        plain="",
         unit="GB",
         bar=0.1,
         bar_text="flat (0.1 GB)",
@@ -137,7 +132,6 @@ ROWS: dict[str, Row] = {
     ),
     "fid-memory": Row(
         what="features for FID, 2,048 wide: peak of memory at 30,000 images less that at 3,000, judging",
-        plain="",
         unit="GB",
         bar=0.1,
         bar_text="flat (0.1 GB)",
@@ -145,7 +139,6 @@ ROWS: dict[str, Row] = {
     ),
     "fid-distance-memory": Row(
         what="the same, reading the features back and computing the distance",
-        plain="",
         unit="GB",
         bar=0.1,
         bar_text="flat (0.1 GB)",
@@ -157,14 +150,12 @@ ROWS: dict[str, Row] = {
     ),
     "overhead": Row(
         what="the harness in a job: `uce` on `celebrity`, 656 images; all but the networks and the method",
-        plain="",
         unit="%",
         bar=5,
         test=f"{TESTS}/test_overhead.py",
     ),
     "board": Row(
         what="`board` of 3,000 records, for the first time",
-        plain="",
         unit="s",
         bar=20,
         test=f"{TESTS}/test_board.py",
@@ -172,14 +163,12 @@ ROWS: dict[str, Row] = {
     ),
     "board-again": Row(
         what="the same, again",
-        plain="",
         unit="s",
         bar=20,
         test=f"{TESTS}/test_board.py",
     ),
     "list": Row(
         what="start-up of `erasebench list`",
-        plain="",
         unit="s",
         bar=0.5,
         test=f"{TESTS}/test_start_up.py",

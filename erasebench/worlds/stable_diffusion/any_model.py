@@ -1,4 +1,4 @@
-"""Any model of Stable Diffusion's format, sampled as the model itself says."""
+"""Any model of Stable Diffusion's format, with the protocol's names."""
 
 from __future__ import annotations
 
@@ -38,11 +38,9 @@ class AnyStableDiffusionWorld(StableDiffusionWorld):
     @cached_property
     def sampling(self) -> SamplingDefaults:  # type: ignore[override]
         """50 steps of DDIM at 7.5, or what a model of few steps wants, at the model's own size; the user goes first."""
-        return super().sampling.model_copy(update={**self._of_the_model(), **self.sampling_given})
+        special = few_steps(self.folder)
+        own = {} if special is None else special.settings
+        return super().sampling.model_copy(update={**own, **self.sampling_given})
 
     def _check_steps(self, given: Mapping[str, Any]) -> None:
         """A model of few steps is sampled as it was made for."""
-
-    def _of_the_model(self) -> dict[str, Any]:
-        special = few_steps(self.folder)
-        return {} if special is None else special.settings
